@@ -1,0 +1,57 @@
+"""What a type cannot say: lengths and ranges inside frames and chains. Applied where data enters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import isfinite
+
+from optionstream.schemas import rejects
+from optionstream.schemas.errors import RecordError
+from optionstream.schemas.events import LEG_COLUMNS, MAX_FRAME_TICKS, ChainSnapshot, Legs, TickFrame
+
+
+def check_frame(frame: TickFrame) -> None:
+    """Columns are as long as each other, 1 to 10,000 ticks; else RecordError ``invalid``."""
+    ticks = len(frame.ts_ms)
+    if not 1 <= ticks <= MAX_FRAME_TICKS:
+        raise RecordError(rejects.INVALID, f"{ticks} ticks; a frame has 1 to {MAX_FRAME_TICKS}")
+    for name in ("price", "seq", "volume", "tick_id"):
+        column = getattr(frame, name)
+        if column is not None and len(column) != ticks:
+            raise RecordError(rejects.INVALID, f"{name} has {len(column)} values, ts_ms {ticks}")
+
+
+def check_chain(chain: ChainSnapshot) -> None:
+    """Strikes rise strictly, columns are as long as the strikes, numbers are finite and open
+    interest and volume are not negative; else RecordError ``invalid``. A chain without any leg
+    is ``empty_chain``."""
+    strikes = chain.strikes
+    if not strikes:
+        raise RecordError(rejects.EMPTY_CHAIN, "no strikes")
+    if strikes[0] <= 0 or not isfinite(strikes[-1]) or any(a >= b for a, b in pairwise(strikes)):
+        raise RecordError(rejects.INVALID, "strikes must be positive and rise strictly")
+    for side, legs in (("calls", chain.calls), ("puts", chain.puts)):
+        _check_legs(side, legs, len(strikes))
+    price = chain.underlying_price
+    if price is not None and not (isfinite(price) and price > 0):
+        raise RecordError(rejects.INVALID, f"underlying_price {price} is not a price")
+    if not any(_present(legs) for legs in (chain.calls, chain.puts)):
+        raise RecordError(rejects.EMPTY_CHAIN, "every leg is missing")
+
+
+def _check_legs(side: str, legs: Legs, strikes: int) -> None:
+    for name in LEG_COLUMNS:
+        column: list[float | None] = getattr(legs, name)
+        if len(column) != strikes:
+            raise RecordError(
+                rejects.INVALID, f"{side}.{name} has {len(column)} values, strikes {strikes}"
+            )
+        if not all(value is None or isfinite(value) for value in column):
+            raise RecordError(rejects.INVALID, f"{side}.{name} has a number that is not finite")
+    for name in ("oi", "volume"):
+        if any(value is not None and value < 0 for value in getattr(legs, name)):
+            raise RecordError(rejects.INVALID, f"{side}.{name} has a negative number")
+
+
+def _present(legs: Legs) -> bool:
+    return any(value is not None for name in LEG_COLUMNS for value in getattr(legs, name))

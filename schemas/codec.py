@@ -1,0 +1,101 @@
+"""The wire: JSON values, with the schema's name and version in the record header ``schema``.
+
+``schema: tick_frame:1``. A record without that header is read as "tick v1 JSON", the form that
+foreign producers send. Every version ever shipped stays decodable (tests/golden).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from optionstream.schemas import rejects
+from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.errors import RecordError
+from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+
+HEADER = "schema"
+
+Record = TickFrame | Tick | Heartbeat | ChainSnapshot | Bar | ChainAnalytics | Reject
+
+SCHEMAS: dict[str, type[Any]] = {
+    "tick_frame:1": TickFrame,
+    "tick:1": Tick,
+    "heartbeat:1": Heartbeat,
+    "chain_snapshot:1": ChainSnapshot,
+    "bar:1": Bar,
+    "chain_analytics:1": ChainAnalytics,
+    "reject:1": Reject,
+}
+"""Every schema ever shipped, by the header's value."""
+
+_CURRENT: dict[type[Any], str] = {
+    TickFrame: "tick_frame:1",
+    Tick: "tick:1",
+    Heartbeat: "heartbeat:1",
+    ChainSnapshot: "chain_snapshot:1",
+    Bar: "bar:1",
+    ChainAnalytics: "chain_analytics:1",
+    Reject: "reject:1",
+}
+FOREIGN_SCHEMA = "tick:1"
+
+Headers = Sequence[tuple[str, bytes | None]]
+
+_encoder = msgspec.json.Encoder()
+_decoders = {name.encode(): msgspec.json.Decoder(type_) for name, type_ in SCHEMAS.items()}
+_foreign_decoder = _decoders[FOREIGN_SCHEMA.encode()]
+
+
+def schema_of(record: Record) -> str:
+    """The header value under which ``record`` is written."""
+    return _CURRENT[type(record)]
+
+
+def headers_for(record: Record) -> list[tuple[str, bytes]]:
+    """The record headers to send with ``encode(record)``."""
+    return [(HEADER, _CURRENT[type(record)].encode())]
+
+
+def encode(record: Record) -> bytes:
+    """The record's value as JSON bytes."""
+    return _encoder.encode(record)
+
+
+def header_schema(headers: Headers | None) -> bytes | None:
+    """The value of the ``schema`` header; None when the record has none."""
+    if not headers:
+        return None
+    for name, value in headers:
+        if name == HEADER:
+            return value or b""
+    return None
+
+
+def decode(value: bytes | None, headers: Headers | None) -> Record:
+    """Read one record.
+
+    Raises RecordError with reason ``unknown_schema``, ``undecodable`` (not JSON at all) or
+    ``invalid`` (JSON that breaks the schema). Lengths and ranges inside a frame or a chain are
+    the business of schemas.checks.
+    """
+    name = header_schema(headers)
+    decoder = _foreign_decoder if name is None else _decoders.get(name)
+    if decoder is None:
+        assert name is not None
+        known = ", ".join(SCHEMAS)
+        shown = name.decode("utf-8", "backslashreplace")
+        raise RecordError(rejects.UNKNOWN_SCHEMA, f"schema {shown!r} is not one of {known}")
+    if value is None:
+        raise RecordError(rejects.UNDECODABLE, "the record has no value")
+    try:
+        record: Record = decoder.decode(value)
+    except msgspec.ValidationError as error:
+        raise RecordError(rejects.INVALID, str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RecordError(rejects.UNDECODABLE, str(error)) from None
+    except RecursionError:
+        raise RecordError(rejects.UNDECODABLE, "the JSON is nested too deeply") from None
+    return record

@@ -1,0 +1,72 @@
+"""The error tree. Every error says whose fault it is and what to do.
+
+OptionstreamError
+├── UsageError            the caller's fault: bad option, bad path (exit code 2)
+│   ├── SettingsError     an OPTIONSTREAM_* variable
+│   ├── InputError        a file that cannot be read; names it and why
+│   └── NamespaceError    a namespace that may not be used, or does not exist
+├── RecordError           a record that breaks its schema; carries a stable reason
+├── CalendarError         a date the calendar does not cover
+├── PrerequisiteError     something missing on this machine (exit code 2)
+├── ServerUnavailable     a server that does not answer; names it and its address
+└── DeliveryError         Kafka did not take a record; names topic and key
+"""
+
+from __future__ import annotations
+
+
+class OptionstreamError(Exception):
+    """Base of every error this package raises on purpose."""
+
+    exit_code = 1
+
+
+class UsageError(OptionstreamError):
+    """The caller asked for something that cannot be; the text says what to ask instead."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting from the environment is not usable."""
+
+
+class InputError(UsageError):
+    """A file or a body that cannot be read as market data.
+
+    ``source`` names the input (path or topic), ``why`` says what is wrong with it.
+    """
+
+    def __init__(self, source: str, why: str) -> None:
+        super().__init__(f"{source}: {why}")
+        self.source = source
+        self.why = why
+
+
+class NamespaceError(UsageError):
+    """A namespace name that is malformed, reserved or unknown."""
+
+
+class RecordError(OptionstreamError):
+    """A record that cannot be taken. ``reason`` is one of schemas.rejects.Reason."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class CalendarError(OptionstreamError):
+    """The market calendar holds no facts for the date asked about."""
+
+
+class PrerequisiteError(UsageError):
+    """A program this machine lacks; the text says what to install."""
+
+
+class ServerUnavailable(OptionstreamError):
+    """A server did not answer in time; the text names it and its address."""
+
+
+class DeliveryError(OptionstreamError):
+    """Kafka refused or lost a record; the text names topic and key."""

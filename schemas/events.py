@@ -1,0 +1,118 @@
+"""What enters the system: ticks, tick frames, heartbeats and option-chain snapshots.
+
+Every event has two times, both integer UTC epoch milliseconds: ``ts_event`` (``ts_ms`` for ticks),
+when it happened at the exchange, and ``ts_recv``, when the feed received it. For a source that
+tells no receipt time the two are equal. Prices are in rupees.
+
+Identity (docs/architecture.md): a tick is (source, session, seq), or (source, session, tick_id)
+when its source numbers nothing; a chain snapshot is (product, expiry, exchange time, content).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Product = Annotated[str, Meta(pattern=r"^[A-Z0-9][A-Z0-9&_-]{0,31}$")]
+Label = Annotated[str, Meta(min_length=1, max_length=64)]
+IsoDate = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+EpochMs = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
+OiUnit = Literal["lots", "shares"]
+
+MAX_FRAME_TICKS = 10_000
+
+
+class TickFrame(Struct, frozen=True, omit_defaults=False):
+    """One to 10,000 ticks of one product, in columns of equal length.
+
+    ``volume`` is the volume traded so far in the day (contracts or shares, as the source says),
+    None where the source has none. ``seq`` numbers the ticks of one (source, session) and
+    orders ticks of the same millisecond. ``tick_id`` (53-bit) is given by feeds whose source
+    numbers nothing: a hash of the tick's content and of its occurrence within its second;
+    when present it, not ``seq``, is the identity.
+    """
+
+    product: Product
+    source: Label
+    session: Label
+    ts_recv: EpochMs
+    ts_ms: list[int]
+    price: list[float]
+    seq: list[int]
+    volume: list[int | None] | None = None
+    tick_id: list[int] | None = None
+
+
+class Tick(Struct, frozen=True):
+    """One tick, the form a foreign producer may send without any header ("tick v1 JSON").
+
+    Without ``seq`` its identity is its content: the same time, price and volume again is a
+    duplicate. Without ``ts_recv`` the Kafka record's timestamp counts.
+    """
+
+    product: Product
+    ts_ms: int
+    price: float
+    volume: int | None = None
+    seq: int | None = None
+    source: Label = "foreign"
+    session: Label = "-"
+    ts_recv: EpochMs | None = None
+
+
+class Heartbeat(Struct, frozen=True):
+    """The feed's word that its product has reached ``ts_event``, tick or no tick."""
+
+    product: Product
+    source: Label
+    ts_event: EpochMs
+    ts_recv: EpochMs
+
+
+class Legs(Struct, frozen=True):
+    """One side of a chain, in columns parallel to the chain's strikes.
+
+    A leg that is missing has None in every column. ``oi`` and ``oi_change`` (against the
+    previous day) are in the chain's ``oi_unit``; ``volume`` is the day's so far, in contracts;
+    ``iv`` is the source's own, in percent; prices are rupees, None where the source had none.
+    """
+
+    oi: list[float | None]
+    oi_change: list[float | None]
+    volume: list[float | None]
+    iv: list[float | None]
+    last: list[float | None]
+    bid: list[float | None]
+    ask: list[float | None]
+
+
+LEG_COLUMNS = Legs.__struct_fields__
+
+
+class ChainSnapshot(Struct, frozen=True):
+    """The option chain of one product and one expiry at one instant.
+
+    ``strikes`` rise strictly. ``capture_id`` names the one body that several expiries came in,
+    ``expiries_in_capture`` says how many. ``seq`` is the source's own number of the snapshot
+    within (source, session), if it has one.
+    """
+
+    product: Product
+    expiry: IsoDate
+    source: Label
+    ts_event: EpochMs
+    ts_recv: EpochMs
+    oi_unit: OiUnit
+    strikes: list[float]
+    calls: Legs
+    puts: Legs
+    underlying_price: float | None = None
+    capture_id: str = ""
+    expiries_in_capture: int = 1
+    session: str = ""
+    seq: int | None = None
+
+
+MarketEvent = TickFrame | Heartbeat | ChainSnapshot
+"""What a feed adapter yields and a publisher takes."""

@@ -1,0 +1,30 @@
+"""Identity of what has no number of its own: content hashes.
+
+BLAKE2b over a canonical JSON of the content. Receipt time, capture and source are not content:
+the same chain served twice is the same snapshot whoever fetched it.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+import msgspec
+
+from optionstream.schemas.events import ChainSnapshot
+
+_encode = msgspec.json.Encoder().encode
+_ID_MASK = (1 << 53) - 1
+
+
+def tick_id(ts_ms: int, price: float, volume: int | None, occurrence: int = 0) -> int:
+    """53-bit identity of an unnumbered tick; ``occurrence`` counts equals within one second."""
+    content = f"{ts_ms}|{float(price)!r}|{volume}|{occurrence}".encode()
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") & _ID_MASK
+
+
+def snapshot_id(chain: ChainSnapshot) -> str:
+    """``<exchange time ms>-<16 hex digits of the content>``; equal for equal content only."""
+    content = _encode(
+        (chain.underlying_price, chain.oi_unit, chain.strikes, chain.calls, chain.puts)
+    )
+    return f"{chain.ts_event}-{blake2b(content, digest_size=8).hexdigest()}"

@@ -1,0 +1,65 @@
+"""Redis keys, channels and lifetimes (before the namespace's prefix).
+
+Lifetimes apply to live and sim; the keys of a replay stay until the namespace is dropped.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+from optionstream.schemas.derived import INTERVAL_MS
+
+PCR_LIFETIME_S = 300
+
+CHANNEL_UNDERLYING = "market:underlying"
+CHANNEL_OPTION_CHAIN = "market:option_chain"
+CHANNEL_ENRICHED = "enriched:option_chain"
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+GUARD_SUFFIX = ":version"
+"""``<key>:version`` holds the version of what was last written and outlives the key."""
+
+
+PRODUCTS = "index:products"
+"""Sorted set: every product, scored with its newest event time (epoch ms)."""
+
+
+def expiries(product: str) -> str:
+    """Sorted set: the expiries of a product, scored with the time of their newest snapshot."""
+    return f"index:expiries:{product}"
+
+
+def underlying(product: str) -> str:
+    return f"latest:underlying:{product}"
+
+
+def chain(product: str, expiry: str) -> str:
+    return f"latest:chain:{product}:{expiry}"
+
+
+def option(symbol: str) -> str:
+    return f"latest:option:{symbol}"
+
+
+def pcr(product: str, expiry: str) -> str:
+    return f"latest:pcr:{product}:{expiry}"
+
+
+def ohlc(product: str, interval: str) -> str:
+    """``interval`` as in derived.INTERVALS: ``ohlc:NIFTY:5m`` holds the newest started window."""
+    return f"ohlc:{product}:{interval}"
+
+
+def ohlc_lifetime_s(interval: str) -> int:
+    return INTERVAL_MS[interval] // 1000
+
+
+def trading_symbol(product: str, expiry: str, strike: float, kind: str) -> str:
+    """The exchange's contract name: ``NIFTY28OCT2524600CE``.
+
+    Underlying, expiry as ddMMMyy, strike without needless decimals, ``CE`` or ``PE``.
+    """
+    day = date.fromisoformat(expiry)
+    price = f"{strike:.2f}".rstrip("0").rstrip(".")
+    return f"{product}{day.day:02d}{_MONTHS[day.month - 1]}{day.year % 100:02d}{price}{kind}"

@@ -1,0 +1,35 @@
+"""Why a record or a tick was refused: stable codes, each with its meaning."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNDECODABLE: Final = "undecodable"
+UNKNOWN_SCHEMA: Final = "unknown_schema"
+INVALID: Final = "invalid"
+FOREIGN_PARTITION: Final = "foreign_partition"
+KEY_MISMATCH: Final = "key_mismatch"
+WRONG_TOPIC: Final = "wrong_topic"
+BAD_PRICE: Final = "bad_price"
+BAD_TIME: Final = "bad_time"
+NO_CALENDAR: Final = "no_calendar"
+FUTURE_EVENT: Final = "future_event"
+TOO_LATE: Final = "too_late"
+UNCONFIRMED_SESSION: Final = "unconfirmed_session"
+EMPTY_CHAIN: Final = "empty_chain"
+
+MEANING: Final[dict[str, str]] = {
+    UNDECODABLE: "the bytes are not the JSON that the header promises",
+    UNKNOWN_SCHEMA: "the header names a schema or a version that this release does not know",
+    INVALID: "a field is missing, of a wrong type or out of its range",
+    FOREIGN_PARTITION: "the record lies on a partition that its product does not belong to",
+    KEY_MISMATCH: "the record's key is not the one its content asks for",
+    WRONG_TOPIC: "the record's schema does not belong on this topic",
+    BAD_PRICE: "a price is zero, negative or not finite",
+    BAD_TIME: "a time is negative or beyond what a clock can say",
+    NO_CALENDAR: "the market calendar has no facts for the event's year",
+    FUTURE_EVENT: "live only: the event lies too far ahead of its receipt",
+    TOO_LATE: "the event belongs to a session before the current one",
+    UNCONFIRMED_SESSION: "too many single events of other sessions were waiting for a second",
+    EMPTY_CHAIN: "the snapshot has no leg at all",
+}

@@ -1,0 +1,104 @@
+"""Settings: one frozen object, made from an environment that the caller hands in.
+
+Nothing here reads the environment at import time and nothing connects to a server.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from optionstream.schemas.errors import SettingsError
+
+ENV_PREFIX = "OPTIONSTREAM_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the user may set from outside.
+
+    Addresses are None when unset: the command line then looks for the local stack that
+    ``optionstream up`` started. Durations end in ``_ms`` or ``_s``.
+    """
+
+    data_dir: Path
+    kafka: str | None = None
+    """Kafka bootstrap servers, ``host:port[,host:port]``."""
+    mongo: str | None = None
+    """MongoDB URI of a replica set, ``mongodb://…``."""
+    redis: str | None = None
+    """Redis URL, ``redis://…``."""
+    kafka_port: int = 9092
+    mongo_port: int = 27017
+    redis_port: int = 6379
+    stack: str = "auto"
+    """How ``up`` provides servers without an address: ``auto``, ``docker`` or ``native``."""
+    partitions: int = 6
+    """Partitions of every topic; 6 keeps NIFTY, BANKNIFTY, FINNIFTY and SENSEX apart."""
+    replication: int = 1
+    market_retention_ms: int = 7 * 86_400_000
+    rejects_retention_ms: int = 30 * 86_400_000
+    allowed_lateness_ms: int = 2_000
+    """How far behind the highest event time a window stays open, in event time."""
+    future_limit_ms: int = 60_000
+    """Live: an event further ahead of its receipt than this is rejected."""
+    partial_every_ms: int = 0
+    """Least event time between two partial updates of one bar; 0 sends one a checkpoint."""
+    session_timeout_ms: int = 6_000
+    """Kafka group session timeout of the workers (the broker's minimum is 6,000)."""
+    mongo_flush_rows: int = 20_000
+    metrics_port: int = 0
+    """Port of a worker's metrics page; 0 takes a free one and logs it."""
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Settings:
+        """Read ``OPTIONSTREAM_*`` from ``env``; a bad value raises SettingsError naming it."""
+
+        def text(name: str) -> str | None:
+            return env.get(ENV_PREFIX + name) or None
+
+        def number(name: str, default: int, low: int = 0) -> int:
+            raw = text(name)
+            if raw is None:
+                return default
+            try:
+                value = int(raw)
+            except ValueError:
+                raise SettingsError(f"{ENV_PREFIX}{name}={raw!r} is not a whole number") from None
+            if value < low:
+                raise SettingsError(f"{ENV_PREFIX}{name}={value} is below the least value {low}")
+            return value
+
+        stack = text("STACK") or "auto"
+        if stack not in ("auto", "docker", "native"):
+            raise SettingsError(f"{ENV_PREFIX}STACK={stack!r}: use auto, docker or native")
+        return cls(
+            data_dir=_data_dir(env),
+            kafka=text("KAFKA"),
+            mongo=text("MONGO"),
+            redis=text("REDIS"),
+            kafka_port=number("KAFKA_PORT", 9092, 1),
+            mongo_port=number("MONGO_PORT", 27017, 1),
+            redis_port=number("REDIS_PORT", 6379, 1),
+            stack=stack,
+            partitions=number("PARTITIONS", 6, 1),
+            replication=number("REPLICATION", 1, 1),
+            market_retention_ms=number("MARKET_RETENTION_MS", 7 * 86_400_000, 1),
+            rejects_retention_ms=number("REJECTS_RETENTION_MS", 30 * 86_400_000, 1),
+            allowed_lateness_ms=number("ALLOWED_LATENESS_MS", 2_000),
+            future_limit_ms=number("FUTURE_LIMIT_MS", 60_000),
+            partial_every_ms=number("PARTIAL_EVERY_MS", 0),
+            session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 1_000),
+            mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
+            metrics_port=number("METRICS_PORT", 0),
+        )
+
+
+def _data_dir(env: Mapping[str, str]) -> Path:
+    explicit = env.get(ENV_PREFIX + "DATA_DIR")
+    if explicit:
+        return Path(explicit).expanduser().resolve()
+    base = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME", "."), ".local", "share")
+    return Path(base).expanduser().resolve() / "optionstream"

@@ -1,0 +1,31 @@
+"""Epoch milliseconds and India Standard Time (UTC+05:30, no daylight saving)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+IST = timezone(timedelta(hours=5, minutes=30), "IST")
+IST_OFFSET_MS = 19_800_000
+DAY_MS = 86_400_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def ist(ms: int) -> datetime:
+    """The instant as an aware datetime in IST."""
+    return (_EPOCH + timedelta(milliseconds=ms)).astimezone(IST)
+
+
+def to_ms(moment: datetime) -> int:
+    """Epoch milliseconds of an aware datetime, exact to the millisecond."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def rfc3339(ms: int) -> str:
+    """``2025-10-27T15:14:26+05:30``, with milliseconds only where there are some."""
+    spec = "milliseconds" if ms % 1000 else "seconds"
+    return ist(ms).isoformat(timespec=spec)
+
+
+def ist_date(ms: int) -> str:
+    """The IST calendar date of the instant, ISO form."""
+    return ist(ms).date().isoformat()

@@ -1,0 +1,121 @@
+"""Namespaces, topics, keys and partitions.
+
+A namespace is a world of its own: topics, consumer groups, a MongoDB database and Redis keys that
+share nothing with another. ``live`` has no prefix, ``sim`` is the live simulation, every other
+name is a replay.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from optionstream.schemas.errors import NamespaceError
+
+LIVE = "live"
+SIM = "sim"
+
+UNDERLYING = "market.underlying"
+OPTION_CHAIN = "market.option_chain"
+OHLC = "analytics.ohlc"
+CHAIN = "analytics.chain"
+REJECTS = "rejects"
+STATE_UNDERLYING = "state.market.underlying"
+STATE_OPTION_CHAIN = "state.market.option_chain"
+
+MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN)
+OUTPUT_TOPICS = (OHLC, CHAIN, REJECTS)
+STATE_TOPIC_OF = {UNDERLYING: STATE_UNDERLYING, OPTION_CHAIN: STATE_OPTION_CHAIN}
+ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, STATE_UNDERLYING, STATE_OPTION_CHAIN)
+
+GROUPS = ("analytics", "latest", "history")
+GROUP_TOPICS: dict[str, tuple[str, ...]] = {
+    "analytics": MARKET_TOPICS,
+    "latest": (UNDERLYING, OHLC, CHAIN),
+    "history": (UNDERLYING, OHLC, CHAIN, REJECTS),
+}
+"""Which topics each consumer group reads."""
+
+_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A world: see the module. ``Namespace.parse`` is the way to make one from user input."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, name: str) -> Namespace:
+        """Raises NamespaceError unless ``name`` is 1 to 40 of a–z, 0–9 and inner dashes."""
+        if not _NAME.match(name):
+            raise NamespaceError(
+                f"namespace {name!r}: use 1 to 40 lower-case letters, digits and inner dashes"
+            )
+        return cls(name)
+
+    @property
+    def is_live(self) -> bool:
+        """Live and sim follow the clock: retention, lifetimes and future_event apply."""
+        return self.name in (LIVE, SIM)
+
+    @property
+    def is_replay(self) -> bool:
+        return not self.is_live
+
+    def topic(self, name: str) -> str:
+        """The Kafka topic of this namespace that plays the part ``name``."""
+        if self.name == LIVE:
+            return name
+        return f"{SIM}.{name}" if self.name == SIM else f"replay.{self.name}.{name}"
+
+    def base_topic(self, topic: str) -> str:
+        """The inverse of ``topic``."""
+        return topic[len(self.topic("")) :]
+
+    def group(self, name: str) -> str:
+        """The consumer group of this namespace that plays the part ``name``."""
+        return f"optionstream.{self.topic(name)}"
+
+    @property
+    def mongo_db(self) -> str:
+        if self.name == LIVE:
+            return "optionstream"
+        return f"optionstream_{SIM}" if self.name == SIM else f"optionstream_replay_{self.name}"
+
+    def redis(self, key: str) -> str:
+        """The Redis key or channel of this namespace that plays the part ``key``."""
+        if self.name == LIVE:
+            return key
+        return f"{SIM}:{key}" if self.name == SIM else f"replay:{self.name}:{key}"
+
+
+def chain_key(product: str, expiry: str) -> str:
+    """Record key of the chain topics."""
+    return f"{product}:{expiry}"
+
+
+def murmur2(data: bytes) -> int:
+    """The 32-bit hash of Kafka's Java client (Appleby's MurmurHash2, seed 0x9747b28c)."""
+    mask, m = 0xFFFFFFFF, 0x5BD1E995
+    length = len(data)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for at in range(0, whole, 4):
+        k = int.from_bytes(data[at : at + 4], "little") * m & mask
+        h = (h * m & mask) ^ ((k ^ (k >> 24)) * m & mask)
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
+    h = (h ^ (h >> 13)) * m & mask
+    return h ^ (h >> 15)
+
+
+@cache
+def partition_for(product: str, partitions: int) -> int:
+    """The one partition that all records of ``product`` lie on, in every topic.
+
+    The Java default hash of the product alone, so that the ticks, chains and results of a
+    product stay together; every client passes it explicitly.
+    """
+    return (murmur2(product.encode()) & 0x7FFFFFFF) % partitions

@@ -1,0 +1,1 @@
+"""The stateful worker: bars and chain analytics, as a Faust agent on streams.engine."""

@@ -1,0 +1,158 @@
+"""Where the analytics worker's state comes from, and what it says: counts, generations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+
+from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka.admin import AdminClient
+
+from optionstream.schemas.errors import NamespaceError, ServerUnavailable
+from optionstream.schemas.topics import STATE_TOPIC_OF, UNDERLYING, Namespace
+from optionstream.streams.core import chain_partition, tick_partition
+from optionstream.streams.core.intake import Source
+from optionstream.streams.engine.state_topic import (
+    NOTHING_APPLIED,
+    SNAPSHOT_KEY,
+    Restored,
+    Snapshot,
+    StateReader,
+    encode_snapshot,
+)
+
+_TIMEOUT_S = 30.0
+
+
+class KafkaState:
+    """Reads the state topics of one namespace. Sources name topics without the prefix."""
+
+    def __init__(self, kafka: str, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._reader = StateReader(kafka)
+        self._admin = AdminClient({"bootstrap.servers": kafka})
+
+    def restore(self, source: Source) -> tuple[str, Restored]:
+        """The id of the source topic as it is now, and what is stored for its partition."""
+        topic = self._namespace.topic(source.topic)
+        state = self._namespace.topic(STATE_TOPIC_OF[source.topic])
+        return self.topic_id(topic), self._reader.restore(state, source.partition)
+
+    def next_offset(self, source: Source, offset: int) -> int | None:
+        """Offset of the first record at or after ``offset`` in the source."""
+        topic = self._namespace.topic(source.topic)
+        return self._reader.record_at_or_after(topic, source.partition, offset)
+
+    def topic_id(self, topic: str) -> str:
+        """The broker's id of a topic: another one when the topic was deleted and made anew."""
+        try:
+            future = self._admin.describe_topics(TopicCollection([topic]))[topic]
+            return str(future.result(timeout=_TIMEOUT_S).topic_id)
+        except KafkaException as error:
+            raise ServerUnavailable(f"Kafka: topic {topic}: {error.args[0].str()}") from None
+
+    def partitions(self) -> int:
+        """How many partitions the namespace's topics have."""
+        topic = self._namespace.topic(UNDERLYING)
+        try:
+            metadata = self._admin.list_topics(topic, timeout=_TIMEOUT_S).topics[topic]
+        except KafkaException as error:
+            raise ServerUnavailable(f"Kafka does not answer: {error.args[0].str()}") from None
+        if metadata.error is not None or not metadata.partitions:
+            raise NamespaceError(
+                f"namespace {self._namespace.name!r} has no topic {topic}; make it with "
+                "'optionstream up' (live) or 'optionstream replay'"
+            )
+        return len(metadata.partitions)
+
+    def snapshots(self) -> dict[tuple[str, int], Snapshot]:
+        """The newest snapshot of each partition that has one, by source topic and partition."""
+        found = {}
+        for topic, state in STATE_TOPIC_OF.items():
+            for partition in range(self.partitions()):
+                snapshot = self._reader.snapshot(self._namespace.topic(state), partition)
+                if snapshot is not None:
+                    found[topic, partition] = snapshot
+        return found
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+@dataclass(slots=True)
+class Totals:
+    """What became of the events of a namespace's market topics, as the analytics group counts.
+
+    ``read`` = accepted + outside_session + duplicates + held + all rejects; ticks and chain
+    snapshots alike.
+    """
+
+    accepted: int = 0
+    outside_session: int = 0
+    duplicates: int = 0
+    held: int = 0
+    heartbeats: int = 0
+    rejects: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def read(self) -> int:
+        kept = self.accepted + self.outside_session + self.duplicates + self.held
+        return kept + sum(self.rejects.values())
+
+
+def read_counts(kafka: str, namespace: Namespace) -> dict[str, Totals]:
+    """Totals by market topic (``market.underlying``, ``market.option_chain``)."""
+    state = KafkaState(kafka, namespace)
+    try:
+        totals = {topic: Totals() for topic in STATE_TOPIC_OF}
+        for (topic, _), snapshot in state.snapshots().items():
+            if snapshot.hot:
+                _add(totals[topic], topic, snapshot.hot)
+        return totals
+    finally:
+        state.close()
+
+
+def _add(total: Totals, topic: str, hot: bytes) -> None:
+    read = tick_partition.read_counts if topic == UNDERLYING else chain_partition.read_counts
+    for counts in read(hot):
+        total.accepted += counts.accepted
+        total.outside_session += counts.outside_session
+        total.duplicates += counts.duplicates
+        total.held += counts.held
+        total.heartbeats += counts.heartbeats
+        for reason, events in counts.rejects.items():
+            total.rejects[reason] = total.rejects.get(reason, 0) + events
+
+
+def begin_anew(kafka: str, namespace: Namespace) -> None:
+    """Start a new generation: an empty state for every partition, so that all is computed again
+    from the first record. The group must have no members."""
+    state = KafkaState(kafka, namespace)
+    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
+    try:
+        newest = state.snapshots()
+        for topic in STATE_TOPIC_OF:
+            for partition in range(state.partitions()):
+                before = newest.get((topic, partition))
+                generation = before.generation + 1 if before else 1
+                producer.produce(
+                    namespace.topic(STATE_TOPIC_OF[topic]),
+                    key=SNAPSHOT_KEY,
+                    value=encode_snapshot(Snapshot(generation, "", NOTHING_APPLIED, b"", {})),
+                    partition=partition,
+                )
+        if producer.flush(_TIMEOUT_S):
+            raise ServerUnavailable("Kafka did not take the new generation's state in time")
+    finally:
+        state.close()
+
+
+@cache
+def namespace_partitions(kafka: str, namespace: Namespace) -> int:
+    """How many partitions the namespace's topics have; asked once."""
+    state = KafkaState(kafka, namespace)
+    try:
+        return state.partitions()
+    finally:
+        state.close()

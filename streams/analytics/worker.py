@@ -1,0 +1,126 @@
+"""Composition root of the ``analytics`` worker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from faust.types import TP
+
+from optionstream.schemas.errors import NamespaceError
+from optionstream.schemas.topics import (
+    MARKET_TOPICS,
+    SIM,
+    STATE_TOPIC_OF,
+    UNDERLYING,
+    Namespace,
+)
+from optionstream.streams.analytics.state import KafkaState, begin_anew
+from optionstream.streams.config import WorkerConfig
+from optionstream.streams.core.calendar import Calendar, always_open_calendar, nse_calendar
+from optionstream.streams.core.chain_partition import ChainPartition
+from optionstream.streams.core.intake import Source
+from optionstream.streams.core.tick_partition import TickPartition
+from optionstream.streams.core.ticks import Rules
+from optionstream.streams.engine.app import EngineApp, engine_options
+from optionstream.streams.engine.checkpoint import Checkpoint, Processor
+from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.metrics import configure_logging, serve_metrics
+
+logger = logging.getLogger(__name__)
+
+_BEAT_S = 0.2
+
+
+def run(config: WorkerConfig, from_beginning: bool = False) -> NoReturn:
+    """Run until SIGTERM or SIGINT; raises SystemExit with the worker's exit code.
+
+    ``from_beginning`` first discards the group's state, so that everything is computed again.
+    """
+    configure_logging()
+    state = KafkaState(config.kafka, config.namespace)
+    partitions = state.partitions()
+    if from_beginning:
+        _refuse_while_members_run(config)
+        begin_anew(config.kafka, config.namespace)
+    serve_metrics(config.metrics_port)
+    app = build_app(config, state, partitions)
+    worker = app.Worker(
+        loglevel="INFO", logging_config=None, override_logging=False, redirect_stdouts=False, quiet=True
+    )
+    raise SystemExit(worker.execute_from_commandline())
+
+
+def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> EngineApp:
+    """The Faust app with its one agent; ``partitions`` is that of the namespace's topics."""
+    namespace, settings = config.namespace, config.settings
+    data_dir = settings.data_dir / "faust"
+    data_dir.mkdir(parents=True, exist_ok=True)
+    timeout_s = settings.session_timeout_ms / 1000
+    app = EngineApp(
+        namespace.group("analytics"),
+        config.kafka,
+        [namespace.topic(name) for name in MARKET_TOPICS],
+        **engine_options(data_dir, f"analytics-{config.instance}", timeout_s),
+    )
+    rules = rules_for(config)
+
+    def source(tp: TP) -> Source:
+        return Source(namespace.base_topic(tp.topic), tp.partition, partitions)
+
+    def processor(at: Source) -> Processor:
+        if at.topic == UNDERLYING:
+            return TickPartition(at, rules, settings.partial_every_ms)
+        return ChainPartition(at, rules)
+
+    app.checkpoint = Checkpoint(
+        send=app.producer.send,
+        topic=namespace.topic,
+        state_topics={base: namespace.topic(name) for base, name in STATE_TOPIC_OF.items()},
+        processor=processor,
+        sources=source,
+        state=state,
+        metrics=EngineMetrics(),
+        longest_sleep_s=timeout_s / 2,
+    )
+
+    @app.agent(app.fetches, name="analytics")
+    async def analytics(fetches):  # type: ignore[no-untyped-def]
+        async for fetch in fetches:
+            await app.checkpoint.run(fetch)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def beat() -> None:
+        while not app.should_stop:
+            app.checkpoint.beat()
+            await asyncio.sleep(_BEAT_S)
+
+    return app
+
+
+def rules_for(config: WorkerConfig) -> Rules:
+    """The rules in force in a namespace."""
+    namespace, settings = config.namespace, config.settings
+    return Rules(
+        calendar=calendar_for(namespace),
+        lateness_ms=settings.allowed_lateness_ms,
+        future_limit_ms=settings.future_limit_ms if namespace.is_live else None,
+    )
+
+
+def calendar_for(namespace: Namespace) -> Calendar:
+    """The live simulation trades around the clock, all else by the exchange's calendar."""
+    return always_open_calendar() if namespace.name == SIM else nse_calendar()
+
+
+def _refuse_while_members_run(config: WorkerConfig) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    group = config.namespace.group("analytics")
+    admin = AdminClient({"bootstrap.servers": config.kafka})
+    described = admin.describe_consumer_groups([group])[group].result(timeout=30)
+    if described.members:
+        raise NamespaceError(
+            f"group {group} has {len(described.members)} running members; stop them first"
+        )

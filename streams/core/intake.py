@@ -1,0 +1,128 @@
+"""From a Kafka record to an event, or to a reject (docs/semantics.md, "Whole records")."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from optionstream.schemas import rejects
+from optionstream.schemas.checks import check_chain, check_frame
+from optionstream.schemas.codec import Record, decode
+from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.errors import RecordError
+from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+from optionstream.schemas.topics import OPTION_CHAIN, UNDERLYING, chain_key, partition_for
+
+
+class Incoming(Protocol):
+    """A consumed record, as Kafka clients give it; ``timestamp`` is UTC epoch ms."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
+
+class Output(NamedTuple):
+    """A derived record for ``topic`` (before the namespace's prefix); goes to the partition it
+    came from."""
+
+    topic: str
+    key: bytes | None
+    record: Bar | ChainAnalytics | Reject
+    timestamp: int
+
+
+class Source(NamedTuple):
+    """The partition that records come from, and how many its topic has."""
+
+    topic: str
+    partition: int
+    partitions: int
+
+
+MarketRecord = TickFrame | Tick | Heartbeat | ChainSnapshot
+_BELONGS: dict[str, tuple[type, ...]] = {
+    UNDERLYING: (TickFrame, Tick, Heartbeat),
+    OPTION_CHAIN: (ChainSnapshot,),
+}
+
+
+class Refused(RecordError):
+    """A record refused as a whole; ``events`` says how many events it was."""
+
+    def __init__(self, error: RecordError, events: int) -> None:
+        super().__init__(error.reason, error.detail)
+        self.detail = error.detail
+        self.events = events
+
+
+def read(incoming: Incoming, source: Source) -> MarketRecord:
+    """The event of a record; raises Refused by the first rule it breaks."""
+    events = 1
+    try:
+        record = decode(incoming.value, incoming.headers)
+        if type(record) is TickFrame:
+            events = len(record.ts_ms)
+        if not isinstance(record, _BELONGS[source.topic]):
+            events = 1
+            raise RecordError(
+                rejects.WRONG_TOPIC, f"{type(record).__name__} does not belong on {source.topic}"
+            )
+        _check(record, incoming.key, source)
+    except RecordError as error:
+        raise Refused(error, events) from None
+    return record  # type: ignore[return-value]  # _BELONGS lets only market records through
+
+
+def _check(record: Record, key: bytes | None, source: Source) -> None:
+    if isinstance(record, TickFrame):
+        check_frame(record)
+    elif isinstance(record, ChainSnapshot):
+        check_chain(record)
+    product: str = record.product  # type: ignore[union-attr]
+    expected = chain_key(product, record.expiry) if isinstance(record, ChainSnapshot) else product
+    if key != expected.encode():
+        shown = None if key is None else key.decode("utf-8", "backslashreplace")
+        raise RecordError(rejects.KEY_MISMATCH, f"key {shown!r}, the content asks for {expected!r}")
+    home = partition_for(product, source.partitions)
+    if source.partition != home:
+        raise RecordError(
+            rejects.FOREIGN_PARTITION, f"{product} belongs on partition {home} of {source.topic}"
+        )
+
+
+def reject(
+    incoming: Incoming,
+    source: Source,
+    reason: str,
+    detail: str,
+    events: int = 1,
+    indices: list[int] | None = None,
+) -> Output:
+    """The reject of a record, or of some of its ticks."""
+    key, value = incoming.key, incoming.value
+    return Output(
+        "rejects",
+        key,
+        Reject(
+            reason=reason,
+            detail=detail,
+            topic=source.topic,
+            partition=source.partition,
+            offset=incoming.offset,
+            record_ts=incoming.timestamp,
+            events=events,
+            indices=indices or [],
+            raw_key=key,
+            raw=value,
+            headers=[(name, value or b"") for name, value in incoming.headers],
+        ),
+        max(0, incoming.timestamp),
+    )

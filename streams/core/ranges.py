@@ -1,0 +1,61 @@
+"""Sets of whole numbers kept as ranges: what has been seen of a numbered stream.
+
+A stream that arrives in order, however long, is one range; every hole costs one more.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable
+
+
+class RangeSet:
+    """Disjoint, never adjacent, inclusive ranges in rising order."""
+
+    __slots__ = ("_high", "_low")
+
+    def __init__(self, ranges: Iterable[tuple[int, int]] = ()) -> None:
+        self._low: list[int] = []
+        self._high: list[int] = []
+        for low, high in ranges:
+            self._low.append(low)
+            self._high.append(high)
+
+    def __contains__(self, number: int) -> bool:
+        at = bisect_right(self._low, number) - 1
+        return at >= 0 and number <= self._high[at]
+
+    def add(self, number: int) -> bool:
+        """Add one number; False when it was there."""
+        return self.add_range(number, number)
+
+    def add_range(self, low: int, high: int) -> bool:
+        """Add ``low..high`` if no number of it is there yet; else change nothing, return False."""
+        lows, highs = self._low, self._high
+        if not highs or low > highs[-1]:
+            if highs and low == highs[-1] + 1:
+                highs[-1] = high
+            else:
+                lows.append(low)
+                highs.append(high)
+            return True
+        at = bisect_right(lows, low)
+        if (at and low <= highs[at - 1]) or (at < len(lows) and high >= lows[at]):
+            return False
+        joins_left = at > 0 and highs[at - 1] + 1 == low
+        joins_right = at < len(lows) and high + 1 == lows[at]
+        if joins_left and joins_right:
+            highs[at - 1] = highs[at]
+            del lows[at], highs[at]
+        elif joins_left:
+            highs[at - 1] = high
+        elif joins_right:
+            lows[at] = low
+        else:
+            lows.insert(at, low)
+            highs.insert(at, high)
+        return True
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The ranges, rising."""
+        return list(zip(self._low, self._high, strict=True))

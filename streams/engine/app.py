@@ -1,0 +1,78 @@
+"""The Faust app: agents fed whole fetches, a checkpoint for each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import faust
+from faust.types.transports import TransportT
+
+from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.recovery import StateTableManager
+from optionstream.streams.engine.transport import Fetch, FetchTransport
+
+MAX_REQUEST_BYTES = 16 << 20
+FETCHES_WAITING = 2
+"""Fetches handed over and not yet applied; the consumer waits beyond that."""
+
+
+class EngineApp(faust.App):
+    """A Faust app whose agents read ``fetches``. ``checkpoint`` is set before it starts."""
+
+    checkpoint: Checkpoint
+
+    def __init__(self, group: str, kafka: str, topics: list[str], **options: Any) -> None:
+        self._source_topics = topics
+        super().__init__(group, broker=_broker_urls(kafka), **options)
+        self.fetches = self.channel(maxsize=FETCHES_WAITING)
+
+    async def on_start(self) -> None:
+        """Subscribe to the source topics: no agent reads them one record at a time."""
+        await super().on_start()
+        for name in self._source_topics:
+            self.topics.add(
+                self.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
+            )
+
+    async def hand_over(self, fetch: Fetch) -> None:
+        """Give a fetch to the agent; waits while it is behind."""
+        await self.fetches.send(value=fetch)
+
+    def _new_transport(self) -> TransportT:
+        return FetchTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> TransportT:
+        return FetchTransport(self.conf.broker_producer, self)
+
+
+def engine_options(data_dir: Path, instance: str, session_timeout_s: float) -> dict[str, Any]:
+    """The Faust settings that exactness and quick restarts depend on (docs/adr/0003)."""
+    return {
+        "autodiscover": False,
+        "datadir": data_dir,
+        "web_enabled": False,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "store": "memory://",
+        "TableManager": StateTableManager,
+        "table_standby_replicas": 0,
+        "consumer_group_instance_id": instance,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": 1 << 20,
+        "broker_session_timeout": session_timeout_s,
+        "broker_heartbeat_interval": 1.0,
+        "broker_rebalance_timeout": 10.0,
+        "broker_request_timeout": 40.0,
+        "broker_commit_interval": 1.0,
+        "broker_max_poll_records": 5_000,
+        "producer_acks": -1,
+        "producer_request_timeout": 30.0,
+        "producer_max_request_size": MAX_REQUEST_BYTES,
+        "producer_compression_type": "lz4",
+        "producer_linger": 0.0,
+    }
+
+
+def _broker_urls(kafka: str) -> list[str]:
+    return [f"kafka://{address.strip()}" for address in kafka.split(",")]

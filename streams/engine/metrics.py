@@ -1,0 +1,33 @@
+"""What a stateful worker tells about itself."""
+
+from __future__ import annotations
+
+from faust.types import TP
+from prometheus_client import Counter, Gauge, Histogram
+
+
+class EngineMetrics:
+    """Counters since the process began; names start with ``optionstream_analytics_``."""
+
+    def __init__(self) -> None:
+        prefix = "optionstream_analytics_"
+        self._records = Counter(prefix + "records", "Input records applied", ["topic", "partition"])
+        self._offset = Gauge(
+            prefix + "applied_offset", "Last input offset applied", ["topic", "partition"]
+        )
+        self.outputs = Counter(prefix + "outputs", "Output records sent")
+        self.stale_fetches = Counter(
+            prefix + "stale_fetches", "Fetches of an older group generation, thrown away"
+        )
+        self.snapshot_bytes = Counter(prefix + "snapshot_bytes", "State snapshots written")
+        self.checkpoint_seconds = Histogram(
+            prefix + "checkpoint_seconds",
+            "Time from a fetch to its durable snapshot",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+        )
+
+    def applied(self, tp: TP, records: int, offset: int) -> None:
+        """Note that records up to ``offset`` were applied."""
+        labels = (tp.topic, str(tp.partition))
+        self._records.labels(*labels).inc(records)
+        self._offset.labels(*labels).set(offset)

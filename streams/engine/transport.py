@@ -1,0 +1,103 @@
+"""Faust's Kafka transport, handing over whole fetches.
+
+Stock Faust passes each record through conductor and stream with two tasks apiece, seeks to
+committed offsets by itself and waits 1.5 s in each fetch. These subclasses put the records of a
+fetch on one channel as they are, leave positions to our state and make fetches short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiokafka import AIOKafkaConsumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.types import TP
+
+if TYPE_CHECKING:
+    from optionstream.streams.engine.app import EngineApp
+
+FETCH_WAIT_MS = 100
+_IDLE_WAIT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What one fetch brought: records by partition, and the group generation it belongs to."""
+
+    generation: int
+    records: Mapping[TP, list[Any]]
+
+
+class ShortWaitThread(AIOKafkaConsumerThread):
+    """Faust hard-codes a fetch wait of 1,500 ms, which delays every start and rebalance."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+
+class FetchConsumer(Consumer):
+    """Puts whole fetches on the app's channel; resumes from our state, never from commits."""
+
+    app: EngineApp
+
+    def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
+        return ShortWaitThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Nothing: recovery alone sets positions."""
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        app = self.app
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                if not self.flow_active:
+                    await self.wait_first(self.can_resume_flow.wait(), fetcher._stopped.wait())
+                    continue
+                generation = app.consumer_generation_id
+                active = self._get_active_partitions()
+                if not active:
+                    await asyncio.sleep(_IDLE_WAIT_S)
+                    continue
+                records = await self._getmany(active_partitions=active, timeout=1.0)
+                if records and self.flow_active and generation == app.consumer_generation_id:
+                    await app.hand_over(Fetch(generation, records))
+        except self.consumer_stopped_errors:
+            if not app.should_stop:
+                raise
+
+    async def wait_empty(self) -> None:
+        """Before partitions go: let the checkpoint that runs finish, then report positions."""
+        await self.app.checkpoint.idle()
+        await self.commit()
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit what the last checkpoints reached: for lag monitoring only."""
+        assignment = self.assignment()
+        offsets = {
+            tp: offset
+            for tp, offset in self.app.checkpoint.positions().items()
+            if tp in assignment and self._committed_offset[tp] != offset
+        }
+        if not offsets:
+            return False
+        committed: bool = await self._commit(offsets)
+        if committed:
+            self._committed_offset.update(offsets)
+        return committed
+
+
+class IdempotentProducer(Producer):
+    """Retries inside the client must neither repeat nor reorder."""
+
+    def _settings_extra(self) -> Mapping[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class FetchTransport(Transport):
+    Consumer = FetchConsumer
+    Producer = IdempotentProducer
