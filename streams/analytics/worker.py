@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import NoReturn
 
@@ -30,8 +29,6 @@ from optionstream.streams.metrics import configure_logging, serve_metrics
 
 logger = logging.getLogger(__name__)
 
-_BEAT_S = 0.2
-
 
 def run(config: WorkerConfig, from_beginning: bool = False) -> NoReturn:
     """Run until SIGTERM or SIGINT; raises SystemExit with the worker's exit code.
@@ -47,7 +44,11 @@ def run(config: WorkerConfig, from_beginning: bool = False) -> NoReturn:
     serve_metrics(config.metrics_port)
     app = build_app(config, state, partitions)
     worker = app.Worker(
-        loglevel="INFO", logging_config=None, override_logging=False, redirect_stdouts=False, quiet=True
+        loglevel="INFO",
+        logging_config=None,
+        override_logging=False,
+        redirect_stdouts=False,
+        quiet=True,
     )
     raise SystemExit(worker.execute_from_commandline())
 
@@ -90,12 +91,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
         async for fetch in fetches:
             await app.checkpoint.run(fetch)
 
-    @app.task  # type: ignore[untyped-decorator]
-    async def beat() -> None:
-        while not app.should_stop:
-            app.checkpoint.beat()
-            await asyncio.sleep(_BEAT_S)
-
+    app.task(app.watch)
     return app
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import faust
 from faust.types.transports import TransportT
 
-from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.checkpoint import Checkpoint, end_process
 from optionstream.streams.engine.recovery import StateTableManager
 from optionstream.streams.engine.transport import Fetch, FetchTransport
 
 MAX_REQUEST_BYTES = 16 << 20
+BEAT_S = 0.2
+LONGEST_REBALANCE_S = 60.0
+LONGEST_STOP_S = 12.0
 FETCHES_WAITING = 2
 """Fetches handed over and not yet applied; the consumer waits beyond that."""
 
@@ -34,6 +40,26 @@ class EngineApp(faust.App):
             self.topics.add(
                 self.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
             )
+
+    async def stop(self) -> None:
+        """Stop in order, but not for ever: a stop that hangs ends the process."""
+        deadline = threading.Timer(LONGEST_STOP_S, end_process, ["stopping took too long"])
+        deadline.daemon = True
+        deadline.start()
+        await super().stop()
+        deadline.cancel()
+
+    async def watch(self) -> None:
+        """Beat for the checkpoint, and end a process whose rebalance does not end."""
+        since = time.monotonic()
+        while not self.should_stop:
+            now = time.monotonic()
+            self.checkpoint.beat()
+            if not self.rebalancing:
+                since = now
+            elif now - since > LONGEST_REBALANCE_S:
+                end_process(f"a rebalance has not ended after {now - since:.0f} s")
+            await asyncio.sleep(BEAT_S)
 
     async def hand_over(self, fetch: Fetch) -> None:
         """Give a fetch to the agent; waits while it is behind."""

@@ -146,7 +146,7 @@ class Checkpoint:
     def begin(self, generation: int) -> None:
         """From now on fetches of this generation are applied, others thrown away."""
         self._generation = generation
-        self.beat()
+        self._beat = time.monotonic()
 
     def positions(self) -> dict[TP, int]:
         """The next offset of each partition, as of its last durable snapshot."""
@@ -164,7 +164,8 @@ class Checkpoint:
     # -- being awake ------------------------------------------------------------------------
 
     def beat(self) -> None:
-        """Called a few times a second by the event loop."""
+        """Called a few times a second by the event loop; ends the process if that was long ago."""
+        self._check_awake()
         self._beat = time.monotonic()
 
     def _check_awake(self) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FETCH_WAIT_MS = 100
 _IDLE_WAIT_S = 0.05
+_LAST_COMMIT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,26 @@ class FetchConsumer(Consumer):
                 raise
 
     async def wait_empty(self) -> None:
-        """Before partitions go: let the checkpoint that runs finish, then report positions."""
+        """Before partitions go: let the checkpoint that runs finish.
+
+        No commit here: while the group rebalances a commit waits for the rebalance, which waits
+        for us. Nothing resumes from commits, so none is missed.
+        """
         await self.app.checkpoint.idle()
-        await self.commit()
+
+    async def on_stop(self) -> None:
+        """The last positions, for lag monitoring; the broker may be gone already."""
+        await self.wait_empty()
+        try:
+            await asyncio.wait_for(self.commit(), timeout=_LAST_COMMIT_S)
+        except TimeoutError:
+            self.log.warning("the last positions were not committed in time")
+        await super().on_stop()
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit what the last checkpoints reached: for lag monitoring only."""
+        if self.app.rebalancing:
+            return False
         assignment = self.assignment()
         offsets = {
             tp: offset

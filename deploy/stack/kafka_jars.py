@@ -1,0 +1,112 @@
+"""The jars of the native Kafka broker: fetched once by Maven into the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from optionstream.deploy.stack.native import Announce, program
+from optionstream.schemas.errors import PrerequisiteError, ServerUnavailable
+
+KAFKA_VERSION = "4.3.1"
+LEAST_JAVA = 17
+
+_POM = Path(__file__).with_name("kafka-pom.xml")
+_FETCH_S = 900
+_INSTALL_JAVA = (
+    "install it (apt-get install openjdk-17-jre-headless maven) or start a Docker engine"
+)
+
+
+def find_java(env: Mapping[str, str]) -> Path:
+    """Java 17 or newer: of JAVA_HOME, else of the search path."""
+    home = env.get("JAVA_HOME")
+    inside = Path(home, "bin", "java") if home else None
+    java = inside if inside and inside.is_file() else program("java", env.get("PATH"))
+    if java is None:
+        raise PrerequisiteError(f"Java {LEAST_JAVA} or newer not found: {_INSTALL_JAVA}")
+    said = subprocess.run(
+        [str(java), "-version"], capture_output=True, text=True, check=False, timeout=30
+    ).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    if found is None or int(found[1]) < LEAST_JAVA:
+        version = found[1] if found else "of unknown version"
+        raise PrerequisiteError(
+            f"Java {LEAST_JAVA} or newer needed, {java} is {version}: {_INSTALL_JAVA}"
+        )
+    return java
+
+
+def kafka_jars(env: Mapping[str, str], tell: Announce) -> Path:
+    """The folder with the broker's jars, fetched now when the cache lacks them.
+
+    The folder appears whole or not at all, so that an interrupted fetch leaves no half cache.
+    """
+    folder = _cache(env) / f"kafka-{KAFKA_VERSION}-{_pom_mark()}"
+    if folder.is_dir():
+        return folder
+    maven = program("mvn", env.get("PATH"))
+    if maven is None:
+        raise PrerequisiteError(
+            "Maven not found, needed once to fetch Apache Kafka: install it "
+            "(apt-get install maven) or start a Docker engine"
+        )
+    tell(f"fetching Apache Kafka {KAFKA_VERSION} (once)")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="kafka-", suffix=".partial", dir=folder.parent))
+    try:
+        _fetch(maven, work, env)
+        try:
+            (work / "jars").rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else somebody else was faster, with the same jars
+                raise
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return folder
+
+
+def _fetch(maven: Path, work: Path, env: Mapping[str, str]) -> None:
+    shutil.copyfile(_POM, work / "pom.xml")
+    try:
+        ran = subprocess.run(
+            [
+                str(maven),
+                "--batch-mode",
+                "--quiet",
+                "--strict-checksums",
+                f"--file={work / 'pom.xml'}",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                f"-DoutputDirectory={work / 'jars'}",
+            ],
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_FETCH_S,
+        )
+    except subprocess.TimeoutExpired:
+        raise ServerUnavailable(
+            f"kafka: Maven did not fetch Apache Kafka {KAFKA_VERSION} within {_FETCH_S} s"
+        ) from None
+    if ran.returncode != 0:
+        lines = [line for line in ran.stdout.splitlines() if line.startswith("[ERROR]")]
+        why = lines[0].removeprefix("[ERROR]").strip() if lines else "Maven failed"
+        raise ServerUnavailable(f"kafka: cannot fetch Apache Kafka {KAFKA_VERSION}: {why}")
+
+
+def _cache(env: Mapping[str, str]) -> Path:
+    base = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME", "."), ".cache")
+    return Path(base).expanduser().resolve() / "optionstream"
+
+
+def _pom_mark() -> str:
+    return hashlib.sha256(_POM.read_bytes()).hexdigest()[:8]

@@ -1,0 +1,122 @@
+"""Apache Kafka as a native process: one node, broker and controller in one (KRaft)."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from optionstream.deploy.stack.kafka_jars import find_java, kafka_jars
+from optionstream.deploy.stack.native import Announce, Command
+from optionstream.deploy.stack.ports import LOOPBACK, free_port
+from optionstream.deploy.stack.probes import kafka_problem
+from optionstream.deploy.stack.types import Server
+from optionstream.schemas.errors import ServerUnavailable
+
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""An exchange's body reaches 800 kB; a snapshot of a partition's state may be larger."""
+
+_LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
+
+
+class NativeKafka:
+    """The broker and its data; formatted once, kept across restarts."""
+
+    server = Server.KAFKA
+    start_s = 90.0
+    stop_s = 30.0
+
+    def __init__(self, folder: Path, port: int, env: Mapping[str, str]) -> None:
+        self.port = port
+        self._folder = folder
+        self._env = env
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    def prepare(self, tell: Announce) -> Command:
+        java = find_java(self._env)
+        jars = kafka_jars(self._env, tell)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        properties = self._folder / "server.properties"
+        properties.write_text(self._properties(controller_port=free_port()), encoding="utf-8")
+        start = [
+            str(java),
+            f"-Dlog4j2.configurationFile={_LOGGING}",
+            "-Djava.awt.headless=true",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-Xms128m",
+            "-Xmx768m",
+            "-cp",
+            f"{jars}/*",
+        ]
+        if not (self._data / "meta.properties").exists():
+            tell("formatting its data folder")
+            self._format([*start, "kafka.tools.StorageTool"], properties)
+        return Command([*start, "kafka.Kafka", str(properties)], self._env)
+
+    def settle(self) -> None:
+        """Nothing to ask of it."""
+
+    def problem(self) -> str | None:
+        return kafka_problem(self.address, thorough=True)
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _format(self, tool: list[str], properties: Path) -> None:
+        # --ignore-formatted: an interrupted format is taken up where it stopped.
+        arguments = ["format", "--ignore-formatted", f"--cluster-id={_cluster_id()}"]
+        ran = subprocess.run(
+            [*tool, *arguments, f"--config={properties}"],
+            env=dict(self._env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        if ran.returncode != 0:
+            why = (ran.stderr or ran.stdout).strip().splitlines() or ["no reason given"]
+            raise ServerUnavailable(f"kafka: cannot format {self._data}: {why[-1]}")
+
+    def _properties(self, controller_port: int) -> str:
+        rows: dict[str, str | int] = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "listeners": (f"PLAINTEXT://{self.address},CONTROLLER://{LOOPBACK}:{controller_port}"),
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self._data),
+            "auto.create.topics.enable": "false",
+            "message.max.bytes": MAX_RECORD_BYTES,
+            "replica.fetch.max.bytes": MAX_RECORD_BYTES,
+            "group.initial.rebalance.delay.ms": 0,
+            "group.min.session.timeout.ms": 6_000,
+            "offsets.topic.num.partitions": 8,
+            "offsets.topic.replication.factor": 1,
+            "transaction.state.log.num.partitions": 8,
+            "transaction.state.log.replication.factor": 1,
+            "transaction.state.log.min.isr": 1,
+            "share.coordinator.state.topic.replication.factor": 1,
+            "share.coordinator.state.topic.min.isr": 1,
+            # The cleaner's buffer would take a sixth of the heap for topics this small.
+            "log.cleaner.dedupe.buffer.size": 32 * 1024 * 1024,
+        }
+        return "".join(f"{name}={value}\n" for name, value in rows.items())
+
+
+def _cluster_id() -> str:
+    """Kafka's form of a UUID; one that begins with a dash would read as an option."""
+    while True:
+        text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not text.startswith("-"):
+            return text

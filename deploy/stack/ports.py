@@ -1,0 +1,62 @@
+"""Ports: a free one, whether one is taken, and who holds it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A port on the loopback address that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_taken(port: int) -> bool:
+    """True when a server could not listen on the port of the loopback address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return True
+            raise
+        return False
+
+
+def port_holder(port: int) -> str:
+    """Who listens on the port, in words: ``pid 4711 (java)`` where the system tells."""
+    for pid in _listeners(port):
+        try:
+            return f"pid {pid} ({psutil.Process(pid).name()})"
+        except psutil.Error:
+            return f"pid {pid}"
+    return "another user's process"
+
+
+def connects(host: str, port: int, timeout_s: float = 1.0) -> bool:
+    """True when something accepts a connection there."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s):
+            return True
+    except OSError:
+        return False
+
+
+def _listeners(port: int) -> list[int]:
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        return []
+    return [
+        c.pid
+        for c in connections
+        if c.status == psutil.CONN_LISTEN and c.pid and c.laddr and c.laddr[1] == port
+    ]

@@ -1,0 +1,136 @@
+"""Is a server really ready? Each probe returns None for yes, or one line saying what is wrong.
+
+A port that accepts connections is not a server that works: Kafka still loads its coordinators,
+MongoDB still elects its primary. ``thorough`` probes write something harmless to find out; use
+them only on servers of our own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pymongo
+import redis as redis_client
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from pymongo.errors import PyMongoError
+
+from optionstream.deploy.stack.ports import connects
+
+PROBE_TOPIC = "__optionstream_ready"
+"""Holds one empty record an ``up``, for an hour; nothing reads it."""
+
+_TIMEOUT_S = 3.0
+
+
+def kafka_problem(bootstrap: str, thorough: bool = False) -> str | None:
+    """Reachable, with a controller; thorough: takes an idempotent record, serves groups."""
+    if not any(connects(*split_address(a, 9092)) for a in bootstrap.split(",")):
+        return f"nothing answers at {bootstrap}"
+    admin = AdminClient(_kafka_config(bootstrap))
+    try:
+        cluster = admin.describe_cluster(request_timeout=_TIMEOUT_S).result(timeout=_TIMEOUT_S + 1)
+        if cluster.controller is None or not cluster.nodes:
+            return "the cluster has no controller yet"
+        return _kafka_works(admin, bootstrap) if thorough else None
+    except (KafkaException, TimeoutError) as error:
+        return _first_line(error) or "no answer in time"
+
+
+def mongo_problem(uri: str) -> str | None:
+    """A primary that takes writes answers ``hello``."""
+    try:
+        with pymongo.MongoClient[dict[str, Any]](
+            uri,
+            serverSelectionTimeoutMS=int(_TIMEOUT_S * 1000),
+            connectTimeoutMS=int(_TIMEOUT_S * 1000),
+        ) as client:
+            hello = client.admin.command("hello")
+    except PyMongoError as error:
+        return _first_line(error)
+    if "setName" not in hello:
+        return "not a replica set: history needs majority reads; start mongod with --replSet"
+    return None if hello.get("isWritablePrimary") else "no primary elected yet"
+
+
+def redis_problem(url: str) -> str | None:
+    """PING is answered (and the data set is loaded)."""
+    try:
+        with redis_client.Redis.from_url(
+            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+        ) as client:
+            client.ping()
+    except (redis_client.RedisError, ValueError) as error:
+        return _first_line(error)
+    return None
+
+
+def split_address(address: str, default_port: int) -> tuple[str, int]:
+    """``host:port`` (or ``[::1]:port``) into its parts."""
+    host, colon, port = address.strip().rpartition(":")
+    if not colon or not port.isdigit():
+        return address.strip().strip("[]"), default_port
+    return host.strip("[]"), int(port)
+
+
+def _kafka_config(bootstrap: str) -> dict[str, Any]:
+    return {
+        "bootstrap.servers": bootstrap,
+        "socket.timeout.ms": int(_TIMEOUT_S * 1000),
+        # librdkafka prints every refused connection on standard error; a probe expects them.
+        "log_level": 0,
+    }
+
+
+def _kafka_works(admin: AdminClient, bootstrap: str) -> str | None:
+    _make_probe_topic(admin)
+    outcome: list[KafkaError | None] = []
+    producer = Producer(
+        _kafka_config(bootstrap)
+        | {"enable.idempotence": True, "acks": "all", "delivery.timeout.ms": 5_000}
+    )
+    producer.produce(PROBE_TOPIC, b"", on_delivery=lambda error, _: outcome.append(error))
+    producer.flush(_TIMEOUT_S + 3)
+    if outcome != [None]:
+        return f"takes no idempotent record: {outcome[0] if outcome else 'no answer in time'}"
+    return _groups_work(bootstrap)
+
+
+def _groups_work(bootstrap: str) -> str | None:
+    """Asking for a group's offsets makes the broker create and load its coordinator's topic.
+
+    By a consumer: AdminClient.list_consumer_group_offsets ends the whole process (librdkafka
+    2.16.0 reads a null pointer below rd_kafka_handle_OffsetFetch) while a new broker answers
+    NOT_COORDINATOR; a consumer gets that as an error.
+    """
+    consumer = Consumer(_kafka_config(bootstrap) | {"group.id": PROBE_TOPIC})
+    try:
+        consumer.committed([TopicPartition(PROBE_TOPIC, 0)], timeout=_TIMEOUT_S)
+    finally:
+        consumer.close()
+    return None
+
+
+def _make_probe_topic(admin: AdminClient) -> None:
+    topic = NewTopic(PROBE_TOPIC, 1, 1, config={"retention.ms": "3600000"})
+    for future in admin.create_topics([topic], operation_timeout=_TIMEOUT_S).values():
+        try:
+            future.result(timeout=_TIMEOUT_S + 1)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while PROBE_TOPIC not in admin.list_topics(timeout=_TIMEOUT_S).topics:
+        if time.monotonic() > deadline_s:
+            raise TimeoutError("a new topic does not appear")
+        time.sleep(0.05)
+
+
+def _first_line(error: BaseException) -> str:
+    """A driver's message without its topology dump."""
+    cause = error.args[0] if error.args else error
+    text = str(cause.str() if isinstance(cause, KafkaError) else error).strip().splitlines()
+    first = text[0] if text else type(error).__name__
+    return first.split(" (configured timeouts")[0].split(", Timeout:")[0]

@@ -1,0 +1,128 @@
+"""Processes that outlive their parent: start detached, remember in a file, stop by identity.
+
+A process is known by its id and its start time. An id that the system gave to another
+process since is therefore never taken for ours, and never signalled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+# The start time is computed from the boot time, which moves a little when the clock is set.
+_START_TOLERANCE_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process: its id, and when it started (seconds since the epoch, UTC)."""
+
+    pid: int
+    started_s: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessId:
+        """The identity of a running process; psutil.NoSuchProcess when it is gone already."""
+        return cls(pid, psutil.Process(pid).create_time())
+
+    def process(self) -> psutil.Process | None:
+        """The living process with this identity; None when it ended or the id was reused."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.started_s) > _START_TOLERANCE_S:
+                return None
+            if process.status() == psutil.STATUS_ZOMBIE:
+                _reap(self.pid)
+                return None
+        except psutil.NoSuchProcess:
+            return None
+        return process
+
+    @property
+    def alive(self) -> bool:
+        return self.process() is not None
+
+
+class PidFile:
+    """Remembers one process in a file. A stale or unreadable file reads as "nothing runs"."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> ProcessId | None:
+        """The remembered process, if it still lives."""
+        try:
+            data = json.loads(self.path.read_bytes())
+            identity = ProcessId(int(data["pid"]), float(data["started_s"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return identity if identity.pid > 0 and identity.alive else None
+
+    def write(self, identity: ProcessId) -> None:
+        write_atomically(
+            self.path, json.dumps({"pid": identity.pid, "started_s": identity.started_s})
+        )
+
+    def clear(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+def spawn_detached(argv: Sequence[str], env: Mapping[str, str], log: Path) -> ProcessId:
+    """Start ``argv`` in a session of its own, its output appended to ``log``.
+
+    ``argv[0]`` is a path. The process gets no terminal signals and outlives this one.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    pid = os.posix_spawn(
+        argv[0],
+        list(argv),
+        dict(env),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    return ProcessId.of(pid)
+
+
+def stop(identities: Sequence[ProcessId], grace_s: float) -> None:
+    """SIGTERM all, wait up to ``grace_s`` together, then SIGKILL whatever is left."""
+    living = [p for p in (identity.process() for identity in identities) if p is not None]
+    for process in living:
+        _signal(process, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(living, timeout=grace_s)
+    for process in stubborn:
+        _signal(process, signal.SIGKILL)
+    psutil.wait_procs(stubborn, timeout=10)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file in one step, so that a reader sees the old text or the new."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.{time.monotonic_ns()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _signal(process: psutil.Process, number: signal.Signals) -> None:
+    try:
+        process.send_signal(number)  # psutil compares the start time again
+    except psutil.NoSuchProcess:
+        return
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return  # somebody else's child: its parent collects it

@@ -1,0 +1,35 @@
+"""The end of a log file, and what is still written to it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+_LOOK_AGAIN_S = 0.2
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last ``count`` lines that hold anything; none when there is no such file."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as handle:
+            return list(deque((line.rstrip("\n") for line in handle if line.strip()), count))
+    except FileNotFoundError:
+        return []
+
+
+def tail(path: Path, count: int, follow: bool) -> Iterator[str]:
+    """The last ``count`` lines; with ``follow`` also those to come, until the caller stops."""
+    with path.open(encoding="utf-8", errors="replace") as handle:
+        yield from deque((line.rstrip("\n") for line in handle), count)
+        partial = ""
+        while follow:
+            text = handle.readline()
+            if not text:
+                time.sleep(_LOOK_AGAIN_S)
+                continue
+            partial += text
+            if partial.endswith("\n"):
+                yield partial.rstrip("\n")
+                partial = ""

@@ -1,0 +1,64 @@
+"""Settings come from the environment that is handed in, and bad ones are named."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+
+import pytest
+
+from optionstream.schemas.errors import SettingsError, UsageError
+from optionstream.schemas.settings import Settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = Settings.from_env({"HOME": "/home/someone"})
+    assert settings == Settings(data_dir=Path("/home/someone/.local/share/optionstream"))
+
+
+def test_the_real_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTIONSTREAM_KAFKA", "elsewhere:1")
+    assert Settings.from_env({"HOME": "/"}).kafka is None
+
+
+def test_addresses_and_numbers_are_taken() -> None:
+    settings = Settings.from_env(
+        {
+            "OPTIONSTREAM_DATA_DIR": "/data",
+            "OPTIONSTREAM_KAFKA": "a:1,b:2",
+            "OPTIONSTREAM_KAFKA_PORT": "19092",
+            "OPTIONSTREAM_STACK": "native",
+        }
+    )
+    assert settings.data_dir == Path("/data")
+    assert settings.kafka == "a:1,b:2"
+    assert settings.kafka_port == 19_092
+    assert settings.stack == "native"
+
+
+def test_an_empty_value_counts_as_unset() -> None:
+    env = {"HOME": "/", "OPTIONSTREAM_MONGO": "", "OPTIONSTREAM_PARTITIONS": ""}
+    assert Settings.from_env(env) == Settings.from_env({"HOME": "/"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OPTIONSTREAM_PARTITIONS", "four"),
+        ("OPTIONSTREAM_PARTITIONS", "0"),
+        ("OPTIONSTREAM_KAFKA_PORT", "0"),
+        ("OPTIONSTREAM_ALLOWED_LATENESS_MS", "-1"),
+        ("OPTIONSTREAM_SESSION_TIMEOUT_MS", "1.5"),
+        ("OPTIONSTREAM_STACK", "podman"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}='?{value}") as caught:
+        Settings.from_env({"HOME": "/", name: value})
+    assert isinstance(caught.value, UsageError)
+    assert caught.value.exit_code == 2
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Settings(data_dir=Path("/")).kafka = "x"  # type: ignore[misc]
