@@ -124,4 +124,3 @@ class Reject(Struct, frozen=True):
         """Where it came from and why; ticks of one record refused apart differ in the first index."""
         first = f"|{self.indices[0]}" if self.indices else ""
         return f"{self.topic}|{self.partition}|{self.offset}|{self.reason}{first}"
-

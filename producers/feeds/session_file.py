@@ -1,0 +1,136 @@
+"""The project's own session format: market events as JSON lines, packed with zstd.
+
+docs/session-format.md has the form and the reasons. Both directions work line by line, in
+constant memory; the file appears under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any, Final
+
+import msgspec
+import zstandard
+from msgspec import Raw, Struct
+
+from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.content import read_lines
+from optionstream.schemas import codec, rejects
+from optionstream.schemas.errors import InputError, RecordError
+from optionstream.schemas.events import ChainSnapshot, Heartbeat, MarketEvent, TickFrame
+
+FORMAT: Final = "optionstream.session"
+VERSION: Final = 1
+SUFFIX: Final = ".jsonl.zst"
+_LEVEL: Final = 3
+
+
+class SessionHeader(Struct, frozen=True, kw_only=True):
+    """The first line. ``created_from`` says what made the session (seed, settings, input names),
+    never when: the same session is the same bytes."""
+
+    format: str = FORMAT
+    version: int = VERSION
+    products: list[str]
+    created_from: dict[str, Any] = {}
+
+
+class _Line(Struct, frozen=True):
+    schema: str
+    value: Raw
+
+
+def is_session(head: bytes) -> bool:
+    """Whether the first line is (the beginning of) a session header."""
+    line = head.partition(b"\n")[0]
+    return line.startswith(b"{") and f'"{FORMAT}"'.encode() in line
+
+
+def read_header(path: Path) -> SessionHeader:
+    """The first line of the file. Raises InputError."""
+    return _header(path, next(read_lines(path), b""))
+
+
+def read_session(path: Path, problems: list[str]) -> Iterator[MarketEvent]:
+    """The events in the order in which they were written. A line that cannot be read is told in
+    ``problems`` with its number; a file that ends early is an InputError."""
+    lines = read_lines(path)
+    _header(path, next(lines, b""))
+    decode_line = msgspec.json.Decoder(_Line).decode
+    for number, line in enumerate(lines, 2):
+        try:
+            yield check_event(_event(decode_line(line)))
+        except (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problems.append(f"line {number}: {error}")
+
+
+def write_session(path: Path, header: SessionHeader, events: Iterable[MarketEvent]) -> int:
+    """Write a session file and return the number of events in it.
+
+    The content goes to a temporary file beside ``path``, which then takes its name; after an
+    error in ``events`` nothing is left behind. Raises InputError when the place cannot be
+    written.
+    """
+    try:
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - closed and renamed below
+            dir=path.parent, prefix=f".{path.name}.", delete=False
+        )
+    except OSError as error:
+        raise InputError(str(path), error.strerror or str(error)) from None
+    try:
+        with file:
+            count = _write(file.file, header, events)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except BaseException:
+        Path(file.name).unlink(missing_ok=True)
+        raise
+    return count
+
+
+def header_for(products: Iterable[str], created_from: Mapping[str, Any]) -> SessionHeader:
+    """A header with the products in order and ``created_from`` as JSON has it."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(created_from))
+    return SessionHeader(products=sorted(products), created_from=plain)
+
+
+def encode_line(event: MarketEvent) -> bytes:
+    """One line: the schema's name and the same bytes as on the wire."""
+    schema, value = codec.schema_of(event).encode(), codec.encode(event)
+    return b'{"schema":"' + schema + b'","value":' + value + b"}\n"
+
+
+def _write(file: IO[bytes], header: SessionHeader, events: Iterable[MarketEvent]) -> int:
+    count = 0
+    packer = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    with packer.stream_writer(file, closefd=False) as out:
+        out.write(msgspec.json.encode(header, order="deterministic") + b"\n")
+        for event in events:
+            out.write(encode_line(event))
+            count += 1
+    return count
+
+
+def _header(path: Path, line: bytes) -> SessionHeader:
+    try:
+        header = msgspec.json.decode(line, type=SessionHeader)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InputError(str(path), f"no session header in the first line: {error}") from None
+    if header.format != FORMAT or header.version != VERSION:
+        raise InputError(
+            str(path),
+            f"{header.format} version {header.version}; this release reads version {VERSION}",
+        )
+    return header
+
+
+def _event(line: _Line) -> MarketEvent:
+    record = codec.decode(bytes(line.value), [(codec.HEADER, line.schema.encode())])
+    if isinstance(record, TickFrame | Heartbeat | ChainSnapshot):
+        return record
+    raise RecordError(rejects.WRONG_TOPIC, f"{line.schema} is no market event")

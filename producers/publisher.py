@@ -1,0 +1,177 @@
+"""Publishing market events to Kafka: nothing is lost without an error that says so.
+
+Every record is acknowledged by all in-sync replicas, written once (idempotent producer) and lies
+on the partition of its product. A record that Kafka did not take raises DeliveryError at the next
+``publish``, ``flush`` or ``close``, and at each one after that.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from types import TracebackType
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from optionstream.producers.publisher_settings import PublisherSettings, PublishStats
+from optionstream.schemas import codec, topics
+from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
+from optionstream.schemas.events import ChainSnapshot, MarketEvent
+
+_FULL_QUEUE_WAIT_S: Final = 0.05
+_FLUSH_SLICE_S: Final = 0.5
+_FLUSH_GRACE_S: Final = 10.0
+_log: Final = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())  # what matters comes as an error
+
+
+class Publisher:
+    """Publishes into one namespace; a context manager that flushes when it ends.
+
+    ``bootstrap`` is ``host:port[,…]``. Files and replays may not go into ``live`` and ``sim``:
+    unless ``allow_live`` these raise NamespaceError. Raises ServerUnavailable when no broker
+    answers, NamespaceError when the namespace's topics do not exist.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        namespace: topics.Namespace,
+        *,
+        allow_live: bool,
+        settings: PublisherSettings | None = None,
+    ) -> None:
+        if namespace.is_live and not allow_live:
+            raise NamespaceError(
+                f"namespace {namespace.name!r} is for live feeds: replay files into one of their "
+                "own, e.g. --namespace monday"
+            )
+        self.stats = PublishStats()
+        self._bootstrap = bootstrap
+        self._settings = settings or PublisherSettings()
+        self._failures: list[str] = []
+        self._last_error = ""
+        self._closed = False
+        self._underlying = namespace.topic(topics.UNDERLYING)
+        self._chain = namespace.topic(topics.OPTION_CHAIN)
+        self._producer = Producer(
+            {
+                **self._settings.configuration(bootstrap),
+                "error_cb": self._remember,
+                "logger": _log,
+            }
+        )
+        self._partitions = self._read_partitions()
+
+    def publish(self, event: MarketEvent) -> None:
+        """Hand one event to the producer; waits while the local queue is full. Raises
+        DeliveryError when an earlier record failed or Kafka can never take this one."""
+        self._raise_failures()
+        topic, key = self._address(event)
+        value = codec.encode(event)
+        self._produce(topic, key, value, event)
+        self.stats.count(event, len(value))
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until every record is acknowledged. Raises DeliveryError."""
+        self._drain()
+        self._raise_failures()
+
+    def close(self) -> None:
+        """Flush and publish no more. Raises DeliveryError; calling it again does nothing more."""
+        if not self._closed:
+            self._closed = True
+            self._drain()
+        self._raise_failures()
+
+    def __enter__(self) -> Publisher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        except DeliveryError as failed:
+            if error is None:
+                raise
+            if failed.args != error.args:  # the block's own error goes first, this one with it
+                error.add_note(str(failed))
+
+    def _address(self, event: MarketEvent) -> tuple[str, str]:
+        if isinstance(event, ChainSnapshot):
+            return self._chain, topics.chain_key(event.product, event.expiry)
+        return self._underlying, event.product
+
+    def _produce(self, topic: str, key: str, value: bytes, event: MarketEvent) -> None:
+        headers: Any = codec.headers_for(event)
+        partition = topics.partition_for(event.product, self._partitions[topic])
+        while True:
+            try:
+                self._producer.produce(
+                    topic,
+                    value=value,
+                    key=key.encode(),
+                    partition=partition,
+                    headers=headers,
+                    timestamp=event.ts_recv,
+                    on_delivery=self._delivered,
+                )
+                return
+            except BufferError:
+                self.stats.retries_queue_full += 1
+                self._producer.poll(_FULL_QUEUE_WAIT_S)
+                self._raise_failures()
+            except KafkaException as error:
+                raise DeliveryError(_failure(topic, key, error.args[0])) from None
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            self.stats.delivered += 1
+            return
+        key = (message.key() or b"").decode("utf-8", "backslashreplace")
+        self._failures.append(_failure(message.topic() or "?", key, error))
+
+    def _raise_failures(self) -> None:
+        if self._failures:
+            more = len(self._failures) - 1
+            raise DeliveryError(self._failures[0] + (f" (and {more} more)" if more else ""))
+
+    def _drain(self) -> None:
+        limit = self._settings.delivery_timeout_ms / 1000.0 + _FLUSH_GRACE_S
+        deadline = time.monotonic() + limit
+        while left := self._producer.flush(_FLUSH_SLICE_S):
+            if time.monotonic() > deadline:
+                raise DeliveryError(
+                    f"{left} records for {self._underlying} and {self._chain} were not "
+                    f"acknowledged in {limit:.0f} s {self._last_error}".rstrip()
+                )
+
+    def _read_partitions(self) -> dict[str, int]:
+        # All topics: asking a broker for one that is missing may make it.
+        try:
+            known = self._producer.list_topics(timeout=self._settings.metadata_timeout_s).topics
+        except KafkaException as error:
+            detail = self._last_error or error.args[0].str()
+            raise ServerUnavailable(
+                f"Kafka at {self._bootstrap} does not answer ({detail}): run `optionstream up`"
+            ) from None
+        for topic in (self._underlying, self._chain):
+            if topic not in known or not known[topic].partitions:
+                raise NamespaceError(
+                    f"topic {topic} does not exist at {self._bootstrap}: `optionstream up` makes "
+                    "the topics of live and sim, `optionstream replay` those of a replay"
+                )
+        return {topic: len(known[topic].partitions) for topic in (self._underlying, self._chain)}
+
+    def _remember(self, error: KafkaError) -> None:
+        self._last_error = error.str()
+
+
+def _failure(topic: str, key: str, error: KafkaError) -> str:
+    return f"Kafka did not take a record for {topic}, key {key}: {error.name()}: {error.str()}"

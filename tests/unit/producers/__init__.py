@@ -1,0 +1,1 @@
+"""Feeds, the simulated market, pacing and publishing."""

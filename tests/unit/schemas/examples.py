@@ -1,0 +1,113 @@
+"""One record of each kind, as the golden payloads hold them."""
+
+from __future__ import annotations
+
+from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.events import ChainSnapshot, Heartbeat, Legs, Tick, TickFrame
+
+_CALLS = Legs(
+    oi=[120.0, None],
+    oi_change=[-4.0, None],
+    volume=[900.0, None],
+    iv=[12.5, None],
+    last=[101.5, None],
+    bid=[101.0, None],
+    ask=[102.0, None],
+)
+_PUTS = Legs(
+    oi=[60.0, 80.5],
+    oi_change=[1.0, None],
+    volume=[300.0, 0.0],
+    iv=[None, 13.25],
+    last=[99.0, 151.0],
+    bid=[None, 150.0],
+    ask=[99.5, None],
+)
+
+EXAMPLES = {
+    "tick_frame:1": TickFrame(
+        product="NIFTY",
+        source="sim",
+        session="2026-01-06",
+        ts_recv=1767671102000,
+        ts_ms=[1767671100000, 1767671101500],
+        price=[25000.05, 24999.95],
+        seq=[1, 2],
+        volume=[None, 75],
+        tick_id=[4503599627370496, 17],
+    ),
+    "tick:1": Tick(product="BANKNIFTY", ts_ms=1767671100000, price=55000.5, volume=30, seq=9),
+    "heartbeat:1": Heartbeat(
+        product="NIFTY", source="sim", ts_event=1767671100000, ts_recv=1767671100001
+    ),
+    "chain_snapshot:1": ChainSnapshot(
+        product="NIFTY",
+        expiry="2026-01-13",
+        source="nse",
+        ts_event=1767671100000,
+        ts_recv=1767671100250,
+        oi_unit="lots",
+        strikes=[25000.0, 25050.0],
+        calls=_CALLS,
+        puts=_PUTS,
+        underlying_price=25000.05,
+        capture_id="4f2a",
+        expiries_in_capture=18,
+    ),
+    "bar:1": Bar(
+        product="NIFTY",
+        interval="5m",
+        session="2026-01-06",
+        start=1767671100000,
+        end=1767671400000,
+        open=25000.05,
+        high=25010.0,
+        low=24990.0,
+        close=25001.0,
+        volume=None,
+        volume_reason="no_volume",
+        ticks=300,
+        revision=2,
+        final=True,
+        known_at=1767671402000,
+    ),
+    "chain_analytics:1": ChainAnalytics(
+        product="NIFTY",
+        expiry="2026-01-13",
+        source="nse",
+        snapshot_id="1767671100000-00112233445566aa",
+        ts_event=1767671100000,
+        ts_recv=1767671100250,
+        oi_unit="lots",
+        underlying_price=25000.05,
+        strikes=[25000.0, 25050.0],
+        calls=_CALLS,
+        puts=_PUTS,
+        call_oi=120.0,
+        put_oi=140.5,
+        call_volume=900.0,
+        put_volume=300.0,
+        pcr_oi=140.5 / 120.0,
+        pcr_volume=300.0 / 900.0,
+        max_pain=25000.0,
+        missing_legs=1,
+        null_reasons={},
+        flags=["fractional_oi", "missing_legs"],
+        capture_id="4f2a",
+        expiries_in_capture=18,
+        known_at=1767671100250,
+    ),
+    "reject:1": Reject(
+        reason="bad_price",
+        detail="a price is zero, negative or not finite",
+        topic="market.underlying",
+        partition=3,
+        offset=77,
+        record_ts=1767671100000,
+        events=1,
+        indices=[4],
+        raw_key=b"NIFTY",
+        raw=b"{}",
+        headers=[("schema", b"tick_frame:1")],
+    ),
+}
