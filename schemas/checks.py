@@ -1,4 +1,7 @@
-"""What a type cannot say: lengths and ranges inside frames and chains. Applied where data enters."""
+"""What a type cannot say: lengths and ranges inside frames and chains.
+
+Applied where data enters.
+"""
 
 from __future__ import annotations
 

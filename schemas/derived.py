@@ -121,6 +121,6 @@ class Reject(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """Where it came from and why; ticks of one record refused apart differ in the first index."""
+        """Where it came from and why; parts of one record differ in their first index."""
         first = f"|{self.indices[0]}" if self.indices else ""
         return f"{self.topic}|{self.partition}|{self.offset}|{self.reason}{first}"

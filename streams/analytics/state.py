@@ -1,16 +1,12 @@
-"""Where the analytics worker's state comes from, and what it says: counts, generations."""
+"""Where the analytics worker's state comes from, and what it is begun anew."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
-from functools import cache
 
 from confluent_kafka import KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
 from optionstream.schemas.topics import STATE_TOPIC_OF, UNDERLYING, Namespace
-from optionstream.streams.core import chain_partition, tick_partition
 from optionstream.streams.core.intake import Source
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
@@ -79,52 +75,6 @@ class KafkaState:
         self._reader.close()
 
 
-@dataclass(slots=True)
-class Totals:
-    """What became of the events of a namespace's market topics, as the analytics group counts.
-
-    ``read`` = accepted + outside_session + duplicates + held + all rejects; ticks and chain
-    snapshots alike.
-    """
-
-    accepted: int = 0
-    outside_session: int = 0
-    duplicates: int = 0
-    held: int = 0
-    heartbeats: int = 0
-    rejects: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def read(self) -> int:
-        kept = self.accepted + self.outside_session + self.duplicates + self.held
-        return kept + sum(self.rejects.values())
-
-
-def read_counts(kafka: str, namespace: Namespace) -> dict[str, Totals]:
-    """Totals by market topic (``market.underlying``, ``market.option_chain``)."""
-    state = KafkaState(kafka, namespace)
-    try:
-        totals = {topic: Totals() for topic in STATE_TOPIC_OF}
-        for (topic, _), snapshot in state.snapshots().items():
-            if snapshot.hot:
-                _add(totals[topic], topic, snapshot.hot)
-        return totals
-    finally:
-        state.close()
-
-
-def _add(total: Totals, topic: str, hot: bytes) -> None:
-    read = tick_partition.read_counts if topic == UNDERLYING else chain_partition.read_counts
-    for counts in read(hot):
-        total.accepted += counts.accepted
-        total.outside_session += counts.outside_session
-        total.duplicates += counts.duplicates
-        total.held += counts.held
-        total.heartbeats += counts.heartbeats
-        for reason, events in counts.rejects.items():
-            total.rejects[reason] = total.rejects.get(reason, 0) + events
-
-
 def begin_anew(kafka: str, namespace: Namespace) -> None:
     """Start a new generation: an empty state for every partition, so that all is computed again
     from the first record. The group must have no members."""
@@ -144,15 +94,5 @@ def begin_anew(kafka: str, namespace: Namespace) -> None:
                 )
         if producer.flush(_TIMEOUT_S):
             raise ServerUnavailable("Kafka did not take the new generation's state in time")
-    finally:
-        state.close()
-
-
-@cache
-def namespace_partitions(kafka: str, namespace: Namespace) -> int:
-    """How many partitions the namespace's topics have; asked once."""
-    state = KafkaState(kafka, namespace)
-    try:
-        return state.partitions()
     finally:
         state.close()

@@ -100,7 +100,7 @@ class TickPartition:
                 self._gather_frame(record, incoming)
             else:
                 self._flush(record.product)
-                run = _Run(_columns(record), [incoming])
+                run = _Run(columns_of(record), [incoming])
                 self._apply(run)
         elif isinstance(record, Heartbeat):
             self._flush(record.product)
@@ -308,7 +308,8 @@ def read_counts(hot: bytes) -> list[Counts]:
     return [state.unread, *(part.counts for part in state.products)]
 
 
-def _columns(frame: TickFrame) -> Columns:
+def columns_of(frame: TickFrame) -> Columns:
+    """The ticks of a frame as columns."""
     return Columns(
         product=frame.product,
         feed=(frame.source, frame.session),
