@@ -5,6 +5,7 @@ Applied where data enters.
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import pairwise
 from math import isfinite
 
@@ -25,9 +26,13 @@ def check_frame(frame: TickFrame) -> None:
 
 
 def check_chain(chain: ChainSnapshot) -> None:
-    """Strikes rise strictly, columns are as long as the strikes, numbers are finite and open
-    interest and volume are not negative; else RecordError ``invalid``. A chain without any leg
-    is ``empty_chain``."""
+    """The expiry is a date, strikes rise strictly, columns are as long as the strikes, numbers
+    are finite, open interest and volume not negative; else RecordError ``invalid``. A chain
+    without any leg is ``empty_chain``."""
+    try:
+        date.fromisoformat(chain.expiry)
+    except ValueError:
+        raise RecordError(rejects.INVALID, f"expiry {chain.expiry!r} is no date") from None
     strikes = chain.strikes
     if not strikes:
         raise RecordError(rejects.EMPTY_CHAIN, "no strikes")

@@ -6,7 +6,9 @@ foreign producers send. Every version ever shipped stays decodable (tests/golden
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -14,7 +16,13 @@ import msgspec
 from optionstream.schemas import rejects
 from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import (
+    PRODUCT_PATTERN,
+    ChainSnapshot,
+    Heartbeat,
+    Tick,
+    TickFrame,
+)
 
 HEADER = "schema"
 
@@ -44,6 +52,7 @@ FOREIGN_SCHEMA = "tick:1"
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_product = re.compile(PRODUCT_PATTERN)
 _encoder = msgspec.json.Encoder()
 _decoders = {name.encode(): msgspec.json.Decoder(type_) for name, type_ in SCHEMAS.items()}
 _foreign_decoder = _decoders[FOREIGN_SCHEMA.encode()]
@@ -78,8 +87,8 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
     """Read one record.
 
     Raises RecordError with reason ``unknown_schema``, ``undecodable`` (not JSON at all) or
-    ``invalid`` (JSON that breaks the schema). Lengths and ranges inside a frame or a chain are
-    the business of schemas.checks.
+    ``invalid`` (JSON that breaks the schema, or a product that is no symbol). Lengths and ranges
+    inside a frame or a chain are the business of schemas.checks.
     """
     name = header_schema(headers)
     decoder = _foreign_decoder if name is None else _decoders.get(name)
@@ -98,4 +107,11 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
         raise RecordError(rejects.UNDECODABLE, str(error)) from None
     except RecursionError:
         raise RecordError(rejects.UNDECODABLE, "the JSON is nested too deeply") from None
+    if not isinstance(record, Reject) and not _is_product(record.product):
+        raise RecordError(rejects.INVALID, f"{record.product!r} does not match {PRODUCT_PATTERN}")
     return record
+
+
+@lru_cache(maxsize=4_096)
+def _is_product(text: str) -> bool:
+    return _product.match(text) is not None

@@ -104,7 +104,9 @@ class Reject(Struct, frozen=True):
 
     ``indices`` are the positions of the refused ticks in the frame, empty for a whole record.
     ``events`` counts what was refused: ticks, or 1 for a record that could not be read.
-    ``raw_key`` and ``raw`` are the record's bytes (base64 in JSON), ``headers`` its headers.
+    ``raw_key`` and ``raw`` are the record's bytes (base64 in JSON), ``headers`` its headers. For
+    a tick that waited for its session in vain, refused after its record was done with, ``raw`` is
+    a frame of that tick alone.
     """
 
     reason: str

@@ -107,6 +107,10 @@ class ChainPartition:
                 outputs.append(output)
         return outputs
 
+    def partials(self) -> list[Output]:
+        """None: every snapshot is final."""
+        return []
+
     def _check_time(self, chain: ChainSnapshot) -> None:
         limit = self.rules.future_limit_ms
         ts = chain.ts_event

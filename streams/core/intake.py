@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from optionstream.schemas import rejects
 from optionstream.schemas.checks import check_chain, check_frame
-from optionstream.schemas.codec import Record, decode
+from optionstream.schemas.codec import decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
@@ -68,29 +68,32 @@ def read(incoming: Incoming, source: Source) -> MarketRecord:
     events = 1
     try:
         record = decode(incoming.value, incoming.headers)
-        if type(record) is TickFrame:
-            events = len(record.ts_ms)
         if not isinstance(record, _BELONGS[source.topic]):
-            events = 1
             raise RecordError(
                 rejects.WRONG_TOPIC, f"{type(record).__name__} does not belong on {source.topic}"
             )
-        _check(record, incoming.key, source)
+        if type(record) is TickFrame:
+            events = len(record.ts_ms)
+            check_frame(record)
+        elif type(record) is ChainSnapshot:
+            check_chain(record)
+        _check_place(record, incoming.key, source)  # type: ignore[arg-type]
     except RecordError as error:
         raise Refused(error, events) from None
     return record  # type: ignore[return-value]  # _BELONGS lets only market records through
 
 
-def _check(record: Record, key: bytes | None, source: Source) -> None:
-    if isinstance(record, TickFrame):
-        check_frame(record)
-    elif isinstance(record, ChainSnapshot):
-        check_chain(record)
-    product: str = record.product  # type: ignore[union-attr]
-    expected = chain_key(product, record.expiry) if isinstance(record, ChainSnapshot) else product
-    if key != expected.encode():
+def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
+    """The record's key and partition are those of its content."""
+    product = record.product
+    if isinstance(record, ChainSnapshot):
+        expected = chain_key(product, record.expiry).encode()
+    else:
+        expected = product.encode()
+    if key != expected:
         shown = None if key is None else key.decode("utf-8", "backslashreplace")
-        raise RecordError(rejects.KEY_MISMATCH, f"key {shown!r}, the content asks for {expected!r}")
+        wanted = expected.decode()
+        raise RecordError(rejects.KEY_MISMATCH, f"key {shown!r}, the content asks for {wanted!r}")
     home = partition_for(product, source.partitions)
     if source.partition != home:
         raise RecordError(

@@ -45,7 +45,12 @@ class _Run:
     columns: Columns
     records: list[Incoming] = field(default_factory=list)
     origin: list[tuple[int, int]] = field(default_factory=list)
-    """(index in ``records``, position in that record) of each tick."""
+    """(index in ``records``, position in that record) of each tick; empty: one record."""
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Offset of the record that holds the tick at ``at``, and the tick's position there."""
+        index, position = self.origin[at] if self.origin else (0, at)
+        return self.records[index].offset, position
 
 
 class TickPartition:
@@ -69,7 +74,7 @@ class TickPartition:
     # -- records ----------------------------------------------------------------------------
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
-        """Apply records in log order; returns what goes out, partial bars last."""
+        """Apply records in log order; returns what goes out."""
         for incoming in records:
             try:
                 record = read(incoming, self.source)
@@ -79,9 +84,18 @@ class TickPartition:
                 self._take(record, incoming)
         for product in list(self._runs):
             self._flush(product)
-        self._add_partials()
         outputs, self._outputs = self._outputs, []
         return outputs
+
+    def partials(self) -> list[Output]:
+        """The bars of open windows that changed since the last call: a view of the moment."""
+        return [
+            _bar_output(bar)
+            for ticks in self.products.values()
+            if ticks.bars is not None and ticks.bars.changed
+            for bar in ticks.bars.take_partials(ticks.known_at)
+            if self._is_due(bar, ticks.bars.watermark)
+        ]
 
     def _refuse_record(self, incoming: Incoming, error: Refused) -> None:
         counts = self.unread.rejects
@@ -179,14 +193,7 @@ class TickPartition:
 
     def _apply(self, run: _Run) -> None:
         ticks = self._ticks(run.columns.product)
-        origin = (
-            [(run.records[index].offset, position) for index, position in run.origin]
-            if run.origin
-            else None
-        )
-        first_offset = run.records[0].offset
-        outcome = ticks.apply(run.columns, origin, first_offset)
-        self._emit(ticks, outcome, run)
+        self._emit(ticks, ticks.apply(run.columns, run.place), run)
 
     def _emit(self, ticks: ProductTicks, outcome: Outcome, run: _Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]
@@ -237,17 +244,6 @@ class TickPartition:
             headers=codec.headers_for(frame),
         )
         return Output(REJECTS, key, record, max(0, tick.ts_recv))
-
-    def _add_partials(self) -> None:
-        for ticks in self.products.values():
-            bars = ticks.bars
-            if bars is None or not bars.changed:
-                continue
-            self._outputs += [
-                _bar_output(bar)
-                for bar in bars.take_partials(ticks.known_at)
-                if self._is_due(bar, bars.watermark)
-            ]
 
     def _is_due(self, bar: Bar, reached: int) -> bool:
         every = self.partial_every_ms

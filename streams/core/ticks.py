@@ -8,7 +8,7 @@ rules, same result, a fraction of the time.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final
@@ -31,6 +31,10 @@ _SHORT_RUN: Final = 4
 
 Feed = tuple[str, str]
 """(source, session label) of a frame."""
+
+
+Place = Callable[[int], tuple[int, int]]
+"""From a position in columns to (offset of the record, position in it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,10 @@ class Outcome:
     late_waiting: list[Waiting] = field(default_factory=list)
 
 
+def _same_place(at: int) -> tuple[int, int]:
+    return 0, at
+
+
 class ProductTicks:
     """The state of one product."""
 
@@ -127,17 +135,8 @@ class ProductTicks:
 
     # -- events -----------------------------------------------------------------------------
 
-    def apply(
-        self,
-        columns: Columns,
-        origin: Sequence[tuple[int, int]] | None = None,
-        offset: int = 0,
-    ) -> Outcome:
-        """Apply ticks in order.
-
-        ``origin`` gives the record's offset and the position in it of each tick; without it all
-        come from one record at ``offset``.
-        """
+    def apply(self, columns: Columns, place: Place = _same_place) -> Outcome:
+        """Apply ticks in order; ``place`` tells where the tick at a position came from."""
         outcome = Outcome()
         self.known_at = max(self.known_at, columns.last_recv)
         count = len(columns.ts)
@@ -146,9 +145,7 @@ class ProductTicks:
         while at < count:
             after = self._apply_run(columns, at, outcome) if runs else at
             if after == at:
-                self._apply_tick(
-                    columns, at, (offset, at) if origin is None else origin[at], outcome
-                )
+                self._apply_tick(columns, at, place, outcome)
                 after = at + 1
             at = after
         return outcome
@@ -240,7 +237,7 @@ class ProductTicks:
         self,
         columns: Columns,
         at: int,
-        origin: tuple[int, int],
+        place: Place,
         outcome: Outcome,
     ) -> None:
         ts, price = columns.ts[at], columns.price[at]
@@ -269,7 +266,7 @@ class ProductTicks:
             None if columns.volume is None else columns.volume[at],
             None if columns.ids is None else columns.ids[at],
             recv,
-            *origin,
+            *place(at),
         )
         if bars is None or session.open_ms != bars.session.open_ms:
             if bars is not None and session.open_ms < bars.session.open_ms:

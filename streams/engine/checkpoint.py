@@ -43,6 +43,7 @@ class Processor(Protocol):
     """The pure logic of one source partition."""
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]: ...
+    def partials(self) -> list[Output]: ...
     def hot(self) -> bytes: ...
     def take_segments(self) -> dict[str, bytes | None]: ...
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None: ...
@@ -198,6 +199,8 @@ class Checkpoint:
             await self._check_position(tp, partition, records)
             for at in range(0, len(records), _RECORDS_A_SLICE):
                 outputs = partition.processor.apply(records[at : at + _RECORDS_A_SLICE])
+                if at + _RECORDS_A_SLICE >= len(records):
+                    outputs += partition.processor.partials()
                 self._check_awake()
                 waiting += [await self._send_output(tp, output) for output in outputs]
                 self._metrics.outputs.inc(len(outputs))

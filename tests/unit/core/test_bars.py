@@ -278,8 +278,9 @@ def test_a_late_tick_that_moves_the_volume_of_the_next_bar_revises_that_too() ->
 
 
 def test_partial_bars_have_revision_0_and_show_what_is_there() -> None:
-    _, out = play(tick(OPEN, 1.0, 1), tick(OPEN + 1, 3.0, 2))
-    partial = [one.record for one in out if isinstance(one.record, Bar)]
+    part, _ = play(tick(OPEN, 1.0, 1), tick(OPEN + 1, 3.0, 2))
+    partial = [one.record for one in part.partials() if isinstance(one.record, Bar)]
+    assert part.partials() == []
     assert [(bar.interval, bar.revision, bar.close, bar.ticks) for bar in partial] == [
         ("15m", 0, 3.0, 2),
         ("1m", 0, 3.0, 2),

@@ -1,0 +1,64 @@
+"""The composition root of the interface."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+import optionstream
+from optionstream.api import health, problems, routes
+from optionstream.api.stores import Stores
+from optionstream.schemas.topics import Namespace
+
+_DESCRIPTION = """\
+Indian index options, live or replayed: the newest state and its history.
+
+Times are RFC 3339 in IST (+05:30), prices rupees, open interest in the unit that `oi_unit` names.
+What cannot be computed is null with a reason, never 0. Errors are RFC 9457 problem documents with
+a stable `code`.
+"""
+
+
+def create_app(
+    stores: Stores, namespace: Namespace, *, now_s: Callable[[], float] = time.time
+) -> FastAPI:
+    """The application over one namespace's stores, which it closes when it ends.
+
+    ``now_s`` is the clock behind the ``Age`` header, seconds since the epoch.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await stores.close()
+
+    app = FastAPI(
+        title=f"optionstream ({namespace.name})",
+        version=optionstream.__version__,
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.include_router(routes.data_router(stores, namespace, now_s))
+    app.include_router(health.health_router(stores))
+    _describe_problems(app)
+    return app
+
+
+def _describe_problems(app: FastAPI) -> None:
+    """Put the problem document into OpenAPI, in the place of FastAPI's own error shapes."""
+    original = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = original()
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        schemas["Problem"] = problems.Problem.model_json_schema()
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,165 @@
+"""Errors as RFC 9457 problem documents with stable codes; never a stack trace."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+UNKNOWN_PRODUCT = "unknown_product"
+UNKNOWN_EXPIRY = "unknown_expiry"
+NO_DATA = "no_data"
+INVALID_PARAMETER = "invalid_parameter"
+INVALID_CURSOR = "invalid_cursor"
+STORE_UNAVAILABLE = "store_unavailable"
+NOT_READY = "not_ready"
+NOT_FOUND = "not_found"
+METHOD_NOT_ALLOWED = "method_not_allowed"
+INTERNAL = "internal"
+
+TITLES: dict[str, str] = {
+    UNKNOWN_PRODUCT: "No data for this product",
+    UNKNOWN_EXPIRY: "No chain of this expiry",
+    NO_DATA: "No data of this kind yet",
+    INVALID_PARAMETER: "A parameter is not usable",
+    INVALID_CURSOR: "The cursor does not belong to this request",
+    STORE_UNAVAILABLE: "A store that this answer needs is down",
+    NOT_READY: "A dependency is down",
+    NOT_FOUND: "No such route",
+    METHOD_NOT_ALLOWED: "The route does not take this method",
+    INTERNAL: "The server failed",
+}
+"""Every code, with its title."""
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details. ``code`` is stable; ``detail`` is for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="urn:optionstream:problem:<code>")
+    title: str
+    status: int
+    detail: str
+    code: str = Field(description="Stable; one of " + ", ".join(TITLES))
+    instance: str = Field(description="The path that was asked for")
+
+
+class ProblemError(Exception):
+    """Raised by routes. ``extra`` are further members of the document."""
+
+    def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.extra = extra
+
+
+def unknown_product(product: str, known: Sequence[str]) -> ProblemError:
+    there = ", ".join(known) or "none yet"
+    detail = f"There is no data of product {product}. Products: {there}."
+    return ProblemError(404, UNKNOWN_PRODUCT, detail, available=list(known))
+
+
+def unknown_expiry(product: str, expiry: str, known: Sequence[str]) -> ProblemError:
+    there = ", ".join(known) or "none yet"
+    detail = f"There is no chain of {product} for expiry {expiry}. Expiries: {there}."
+    return ProblemError(404, UNKNOWN_EXPIRY, detail, available=list(known))
+
+
+def no_data(product: str, what: str) -> ProblemError:
+    return ProblemError(404, NO_DATA, f"There is no {what} of {product} yet.")
+
+
+def invalid(parameter: str, detail: str, where: str = "query") -> ProblemError:
+    """422 that points at one parameter."""
+    errors = [{"parameter": parameter, "in": where, "detail": detail}]
+    return ProblemError(422, INVALID_PARAMETER, f"{parameter}: {detail}", errors=errors)
+
+
+def invalid_cursor(detail: str) -> ProblemError:
+    errors = [{"parameter": "cursor", "in": "query", "detail": detail}]
+    return ProblemError(422, INVALID_CURSOR, f"cursor: {detail}", errors=errors)
+
+
+def unavailable(down: Mapping[str, str]) -> ProblemError:
+    """503; ``down`` says for each store why."""
+    names = " and ".join(down)
+    detail = f"{names} cannot be reached. Try again shortly."
+    return ProblemError(503, STORE_UNAVAILABLE, detail, down=dict(down))
+
+
+def document(status: int, code: str, detail: str, instance: str, **extra: Any) -> dict[str, Any]:
+    """The problem document."""
+    return {
+        "type": f"urn:optionstream:problem:{code}",
+        "title": TITLES[code],
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "instance": instance,
+        **extra,
+    }
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer besides 200, for OpenAPI."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of ``app`` with a problem document."""
+
+    @app.exception_handler(ProblemError)
+    async def on_problem(request: Request, error: ProblemError) -> JSONResponse:
+        return _response(request, error.status, error.code, error.detail, **error.extra)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [_parameter(one) for one in error.errors()]
+        detail = "; ".join(f"{one['parameter']}: {one['detail']}" for one in errors)
+        return _response(request, 422, INVALID_PARAMETER, detail, errors=errors)
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, error: HTTPException) -> JSONResponse:
+        code = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}.get(error.status_code, INTERNAL)
+        detail = f"{request.method} {request.url.path}: {error.detail}. The routes are at /docs."
+        response = _response(request, error.status_code, code, detail)
+        response.headers.update(error.headers or {})
+        return response
+
+    @app.exception_handler(Exception)
+    async def on_failure(request: Request, error: Exception) -> JSONResponse:
+        logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+        return _response(request, 500, INTERNAL, "The server failed; its log says why.")
+
+
+def _response(request: Request, status: int, code: str, detail: str, **extra: Any) -> JSONResponse:
+    body = document(status, code, detail, request.url.path, **extra)
+    headers = {"X-Cache": "MISS"}
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = "1"
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def _parameter(error: Mapping[str, Any]) -> dict[str, Any]:
+    where, *path = error["loc"]
+    return {"parameter": ".".join(map(str, path)), "in": where, "detail": error["msg"]}

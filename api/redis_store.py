@@ -1,0 +1,94 @@
+"""Level 2: the newest values, as the ``latest`` sink wrote them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from optionstream.schemas import redis_keys
+from optionstream.schemas.topics import Namespace
+
+_REST_S = 1.0
+"""After a failure Redis is left alone this long, so that its timeouts slow no other request."""
+
+
+class RedisDown(Exception):
+    """Redis did not answer; the text says why."""
+
+
+class RedisStore:
+    """One namespace's keys. Every method raises RedisDown when Redis fails."""
+
+    def __init__(
+        self,
+        client: aioredis.Redis,
+        namespace: Namespace,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._clock = clock
+        self._down_until_s = 0.0
+        self._why = ""
+
+    @classmethod
+    def connect(cls, url: str, namespace: Namespace) -> RedisStore:
+        """Connects at first use."""
+        client = aioredis.Redis.from_url(
+            url,
+            socket_timeout=1.0,
+            socket_connect_timeout=0.5,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=200,
+        )
+        return cls(client, namespace)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def ping(self) -> None:
+        """Raises RedisDown when it does not answer now; ends a rest when it does."""
+        try:
+            await self._client.ping()
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from None
+        self._down_until_s = 0.0
+
+    async def value(self, key: str) -> bytes | None:
+        """The JSON under a key of schemas.redis_keys, None when it is not there."""
+        found: bytes | None = await self._ask(lambda: self._client.get(self._namespace.redis(key)))
+        return found
+
+    async def products(self) -> dict[str, int]:
+        """Every product with its newest event time, epoch ms."""
+        return await self._scores(redis_keys.PRODUCTS)
+
+    async def expiries(self, product: str) -> dict[str, int]:
+        """The expiries of a product, each with its newest snapshot's time, epoch ms."""
+        return await self._scores(redis_keys.expiries(product))
+
+    async def _scores(self, key: str) -> dict[str, int]:
+        name = self._namespace.redis(key)
+        pairs: list[tuple[bytes, float]] = await self._ask(
+            lambda: self._client.zrange(name, 0, -1, withscores=True)
+        )
+        return {member.decode(): int(score) for member, score in sorted(pairs)}
+
+    async def _ask(self, action: Callable[[], Awaitable[Any]]) -> Any:
+        if self._clock() < self._down_until_s:
+            raise RedisDown(self._why)
+        try:
+            return await action()
+        except (RedisError, OSError) as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> RedisDown:
+        self._down_until_s = self._clock() + _REST_S
+        self._why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        return RedisDown(self._why)

@@ -1,0 +1,226 @@
+"""Reading through the levels: Redis first, MongoDB when Redis lacks the answer or is down."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from optionstream.api import problems
+from optionstream.api.mongo_store import MongoDown, MongoStore
+from optionstream.api.redis_store import RedisDown, RedisStore
+from optionstream.schemas import redis_keys
+from optionstream.schemas.documents import Document
+from optionstream.schemas.times import ist_date, to_ms
+from optionstream.schemas.topics import Namespace
+
+T = TypeVar("T")
+
+REDIS = "redis"
+MONGODB = "mongodb"
+L2, L3, MISS = "L2", "L3", "MISS"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+class _Stamped(msgspec.Struct):
+    timestamp: datetime
+
+
+_stamp = msgspec.json.Decoder(_Stamped).decode
+
+
+@dataclass(frozen=True)
+class Found(Generic[T]):
+    """An answer, the level it came from, and the stores that were down on the way."""
+
+    value: T
+    level: str
+    down: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A JSON body and the event time it is of, epoch ms."""
+
+    json: bytes
+    ts_ms: int
+
+
+class Stores:
+    """The stores of one namespace.
+
+    Every method raises ProblemError 503 when the answer needs a store that is down, and returns
+    None when neither store has it.
+    """
+
+    def __init__(self, redis: RedisStore, mongo: MongoStore) -> None:
+        self._redis = redis
+        self._mongo = mongo
+
+    @classmethod
+    def connect(cls, *, mongo: str, redis: str, namespace: Namespace) -> Stores:
+        """From a MongoDB URI and a Redis URL; connects at first use."""
+        return cls(RedisStore.connect(redis, namespace), MongoStore.connect(mongo, namespace))
+
+    async def close(self) -> None:
+        await self._redis.close()
+        await self._mongo.close()
+
+    async def health(self) -> dict[str, str]:
+        """``ok`` or ``down: <why>`` for each store."""
+        return {
+            REDIS: await _condition(self._redis.ping),
+            MONGODB: await _condition(self._mongo.ping),
+        }
+
+    async def products(self) -> Found[dict[str, int]]:
+        """Every product with its newest event time, epoch ms; empty when there is none."""
+        found = await _through(self._redis.products, self._mongo.products)
+        return found or Found({}, MISS)
+
+    async def expiries(self, product: str) -> Found[dict[str, int]]:
+        """The expiries of a product with their newest snapshot's time; empty when none."""
+        found = await _through(
+            lambda: self._redis.expiries(product), lambda: self._mongo.expiries(product)
+        )
+        return found or Found({}, MISS)
+
+    async def underlying(self, product: str) -> Found[Body] | None:
+        return await _through(
+            lambda: self._cached(redis_keys.underlying(product)),
+            lambda: self._stored(self._mongo.newest_tick(product), dict),
+        )
+
+    async def chain(self, product: str, expiry: str) -> Found[Body] | None:
+        return await _through(
+            lambda: self._cached(redis_keys.chain(product, expiry)),
+            lambda: self._stored(self._mongo.chain(product, expiry), dict),
+        )
+
+    async def pcr(self, product: str, expiry: str) -> Found[Body] | None:
+        return await _through(
+            lambda: self._cached(redis_keys.pcr(product, expiry)),
+            lambda: self._stored(self._mongo.chain(product, expiry), pcr_of_chain),
+        )
+
+    async def bars(
+        self, product: str, interval: str, start: int | None, end: int | None, limit: int
+    ) -> Found[list[Document]]:
+        """The newest revision of each window, at most ``limit``, in the order of time.
+
+        As MongoStore.bars, with the window that Redis holds where it is newer; that one's dates
+        are texts.
+        """
+        down: dict[str, str] = {}
+        try:
+            rows = await self._mongo.bars(product, interval, start, end, limit)
+        except MongoDown as error:
+            raise problems.unavailable({MONGODB: str(error)}) from None
+        level = L3 if rows else MISS
+        try:
+            newest = await self._redis.value(redis_keys.ohlc(product, interval))
+        except RedisDown as error:
+            down[REDIS] = str(error)
+            newest = None
+        if newest is not None:
+            rows = with_newest(rows, _decode(newest), start, end, limit)
+            level = level if level == L3 or not rows else L2
+        return Found(rows, level, down)
+
+    async def _cached(self, key: str) -> Body | None:
+        body = await self._redis.value(key)
+        return None if body is None else Body(body, to_ms(_stamp(body).timestamp))
+
+    async def _stored(
+        self, reading: Awaitable[Document | None], shape: Callable[[Document], Document]
+    ) -> Body | None:
+        document = await reading
+        if document is None:
+            return None
+        return Body(_encode(shape(document)), to_ms(document["timestamp"]))
+
+
+def nearest_expiry(expiries: dict[str, int]) -> str:
+    """The nearest that is not before the date of the newest data; the last one if all are past."""
+    newest_date = ist_date(max(expiries.values()))
+    return min((one for one in expiries if one >= newest_date), default=max(expiries))
+
+
+def pcr_of_chain(chain: Document) -> Document:
+    """The put-call ratio document that belongs to a chain document."""
+    metadata = chain["metadata"]
+    return {
+        "product": chain["product"],
+        "expiry": chain["expiry"],
+        "timestamp": chain["timestamp"],
+        "pcr_oi": metadata["pcr"],
+        "pcr_volume": metadata["pcr_volume"],
+        "call_oi": metadata["call_oi"],
+        "put_oi": metadata["put_oi"],
+        "call_volume": metadata["call_volume"],
+        "put_volume": metadata["put_volume"],
+        "oi_unit": chain["oi_unit"],
+        "null_reasons": metadata["null_reasons"],
+        "snapshot_id": chain["snapshot_id"],
+        "known_at": chain["known_at"],
+    }
+
+
+def with_newest(
+    rows: list[Document], newest: Document, start: int | None, end: int | None, limit: int
+) -> list[Document]:
+    """``rows`` with the newest started window put in where it belongs to the page and is newer."""
+    at = start_ms(newest)
+    if (start is not None and at < start) or (end is not None and at >= end):
+        return rows
+    if start is not None and len(rows) == limit and at > start_ms(rows[-1]):
+        return rows  # it belongs to a later page
+    by_start = {start_ms(row): row for row in rows}
+    held = by_start.get(at)
+    if held is None or _progress(newest) > _progress(held):
+        by_start[at] = newest
+    ordered = [by_start[key] for key in sorted(by_start)]
+    return ordered[:limit] if start is not None else ordered[-limit:]
+
+
+def start_ms(bar: Document) -> int:
+    """The window's start, whether it came as a date or as text."""
+    return moment_ms(bar["start"])
+
+
+def moment_ms(moment: datetime | str) -> int:
+    return to_ms(datetime.fromisoformat(moment) if isinstance(moment, str) else moment)
+
+
+def _progress(bar: Document) -> tuple[int, int]:
+    return bar["revision"], bar["ticks"]
+
+
+async def _through(
+    cached: Callable[[], Awaitable[T | None]], stored: Callable[[], Awaitable[T | None]]
+) -> Found[T] | None:
+    down: dict[str, str] = {}
+    try:
+        value = await cached()
+        if value:
+            return Found(value, L2)
+    except RedisDown as error:
+        down[REDIS] = str(error)
+    try:
+        value = await stored()
+    except MongoDown as error:
+        raise problems.unavailable({**down, MONGODB: str(error)}) from None
+    return Found(value, L3, down) if value else None
+
+
+async def _condition(ping: Callable[[], Awaitable[None]]) -> str:
+    try:
+        await ping()
+    except (RedisDown, MongoDown) as error:
+        return f"down: {error}"
+    return "ok"

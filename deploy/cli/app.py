@@ -1,0 +1,86 @@
+"""The commands, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import optionstream
+from optionstream.deploy.cli import (
+    bars,
+    demo,
+    feed,
+    inspecting,
+    namespaces,
+    replay,
+    serve,
+    stack,
+    verify,
+    worker,
+)
+
+
+def new_typer(**options: str) -> typer.Typer:
+    """A group of commands with plain help, which stays fast."""
+    return typer.Typer(
+        **options,  # type: ignore[arg-type]
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        no_args_is_help=True,
+    )
+
+
+app = new_typer()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"optionstream {optionstream.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Market data of Indian index options: feeds, Kafka, analytics, stores and API.
+
+    \b
+    The first minute:
+      optionstream demo --once           everything once, on a simulated day
+      optionstream inspect chain.json    put-call ratio and max pain of a file
+      optionstream up --workers          servers and workers on this machine
+
+    Settings are OPTIONSTREAM_* variables; see docs/cli.md.
+    """
+
+
+app.command("up")(stack.up)
+app.command("status")(stack.status)
+app.command("down")(stack.down)
+app.command("logs")(stack.logs)
+
+_feed = new_typer(help="Publish a feed into the live stream, or simulate one.")
+_feed.command("simulated")(feed.simulated)
+_feed.command("file")(feed.file)
+app.add_typer(_feed, name="feed")
+
+app.command("replay")(replay.replay)
+app.command("worker")(worker.worker)
+app.command("supervise", hidden=True)(worker.supervise)
+app.command("serve")(serve.serve)
+app.command("demo")(demo.demo)
+app.command("inspect")(inspecting.inspect)
+app.command("bars")(bars.bars)
+app.command("verify")(verify.verify)
+
+_namespaces = new_typer(help="List the namespaces, or drop one.")
+_namespaces.command("list")(namespaces.list_)
+_namespaces.command("drop")(namespaces.drop)
+app.add_typer(_namespaces, name="namespaces")

@@ -1,0 +1,108 @@
+"""``demo``: everything once, on a simulated day."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optionstream.deploy.cli import context, output, verify
+from optionstream.deploy.cli.feed import session_file
+from optionstream.deploy.cli.options import SIMULATED_DATE, JsonOption
+from optionstream.deploy.cli.replay import tell
+from optionstream.schemas.settings import Settings
+
+if TYPE_CHECKING:
+    from optionstream.deploy.demo import ApiProcess
+    from optionstream.deploy.replay import ReplayResult
+    from optionstream.deploy.stack import Addresses
+
+_BAR_COLUMNS = ("product", "interval", "start", "open", "high", "low", "close", "volume", "ticks")
+_RATIO_COLUMNS = ("product", "expiry", "timestamp", "pcr_oi", "pcr_volume", "max_pain", "oi_unit")
+
+
+def demo(
+    once: Annotated[
+        bool, typer.Option("--once", help="End by itself and remove everything it made.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Everything once, on a simulated day.
+
+    Brings up the servers, replays a full day of NIFTY and BANKNIFTY into namespace demo,
+    verifies the result, and shows the last bars and put-call ratios as the API serves them.
+    Then it serves until Ctrl-C.
+
+    \b
+    Examples:
+      optionstream demo
+      optionstream demo --once
+    """
+    from optionstream.deploy import demo as demos
+
+    settings = context.settings()
+    with ExitStack() as stack:
+        servers = stack.enter_context(demos.servers(settings, False, output.note))
+        stack.enter_context(demos.fresh_namespace(servers, settings, not once, output.note))
+        good = _day(servers, settings, as_json)
+        api = stack.enter_context(demos.ApiProcess(servers, settings, demos.NAMESPACE))
+        _show(api, as_json)
+        if not once:
+            _serve(api)
+    if not good:
+        raise typer.Exit(1)
+
+
+def _day(servers: Addresses, settings: Settings, as_json: bool) -> bool:
+    """Replay the day and verify it; whether there was no difference."""
+    from optionstream.deploy import demo as demos
+
+    with TemporaryDirectory(prefix="optionstream-demo-") as folder:
+        path = Path(folder) / f"simulated-{SIMULATED_DATE}.jsonl.zst"
+        output.note(f"simulating {', '.join(demos.PRODUCTS)} on {SIMULATED_DATE}")
+        session_file(path, demos.simulation(SIMULATED_DATE))
+        result = _replay(path, servers, settings, as_json)
+    tell(result, as_json)
+    output.note("verifying: everything computed again from the raw input, another way")
+    report = verify.check(demos.NAMESPACE, servers, settings, as_json)
+    if as_json:
+        output.json_line(report.to_dict())
+    else:
+        verify.show(report)
+    return report.ok
+
+
+def _replay(path: Path, servers: Addresses, settings: Settings, as_json: bool) -> ReplayResult:
+    from optionstream.deploy import demo as demos
+    from optionstream.deploy import replay as replays
+    from optionstream.deploy.cli.drawing import watching
+
+    output.note(f"replaying it into namespace {demos.NAMESPACE.name}")
+    plan = replays.ReplayPlan([path], demos.NAMESPACE)
+    with watching(output.Failures(), as_json) as observer:
+        return replays.replay(plan, servers, settings, observer)
+
+
+def _show(api: ApiProcess, as_json: bool) -> None:
+    from optionstream.deploy import demo as demos
+
+    bars = "the last bars, from GET /api/data/ohlc/{product}?interval=15m"
+    output.show(bars, _BAR_COLUMNS, demos.last_bars(api), as_json)
+    ratios = "put-call ratios, from GET /api/data/pcr/{product}"
+    output.show(ratios, _RATIO_COLUMNS, demos.last_ratios(api), as_json)
+    (output.note if as_json else output.say)(f"API documentation: {api.url}/docs")
+
+
+def _serve(api: ApiProcess) -> None:
+    """Until Ctrl-C, which is how this is meant to end."""
+    output.note(f"serving at {api.url} until Ctrl-C")
+    try:
+        while True:
+            api.check()
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        output.note("stopping")

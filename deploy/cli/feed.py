@@ -1,0 +1,228 @@
+"""``feed``: the simulated market, and files as if they came in live."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optionstream.deploy.cli import context, files, output
+from optionstream.deploy.cli.options import (
+    SIMULATED_DATE,
+    ExpiryDateOption,
+    JsonOption,
+    PathsArgument,
+    ProductOption,
+    ProductsOption,
+    SpeedOption,
+    TimestampOption,
+    parse_date,
+    parse_products,
+    parse_speed,
+)
+from optionstream.schemas.errors import NamespaceError, UsageError
+from optionstream.schemas.times import IST, to_ms
+from optionstream.schemas.topics import LIVE, SIM, Namespace
+
+if TYPE_CHECKING:
+    from optionstream.producers.publisher_settings import PublishStats
+    from optionstream.producers.simulated import SimulationConfig
+    from optionstream.schemas.events import MarketEvent
+
+_LIVE_FRAME_MS = 500
+_LIVE_HEARTBEAT_S = 5
+_DEFAULT_MINUTES = 375
+
+
+def simulated(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write a session file instead.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds make equal bytes.")] = 1,
+    date: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help=f"Trading date; default: {SIMULATED_DATE}, live: today."),
+    ] = None,
+    products: ProductsOption = "NIFTY,BANKNIFTY",
+    speed: SpeedOption = "1",
+    minutes: Annotated[
+        int, typer.Option(min=1, max=1440, help="Live: how much market time to simulate.")
+    ] = _DEFAULT_MINUTES,
+    as_json: JsonOption = False,
+) -> None:
+    """A seeded simulated market.
+
+    Live into namespace sim, or one day into a session file. Live it starts now, whatever the
+    time of day, and runs at the pace of its own time.
+
+    \b
+    Examples:
+      optionstream feed simulated --out day.jsonl.zst --seed 7 --products NIFTY
+      optionstream feed simulated
+      optionstream feed simulated --speed 60 --minutes 30
+    """
+    day = parse_date("--date", date).isoformat() if date is not None else None
+    chosen = _ordered(products)
+    if out is not None:
+        _write(out, seed, day or SIMULATED_DATE, chosen, as_json)
+        return
+    stats = _simulate_live(seed, day, chosen, minutes, parse_speed(speed))
+    _tell(SIM, stats, as_json)
+
+
+def file(
+    paths: PathsArgument,
+    namespace: Annotated[str, typer.Option(help="live or sim.")] = LIVE,
+    speed: SpeedOption = "max",
+    products: ProductsOption = None,
+    product: ProductOption = None,
+    expiry_date: ExpiryDateOption = None,
+    timestamp: TimestampOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish files into the live stream.
+
+    As received now; for history, use `optionstream replay`.
+
+    \b
+    Examples:
+      optionstream feed file captured/ --namespace sim
+      optionstream feed file today.csv --product NIFTY --speed 1
+    """
+    from optionstream.producers.driver import only_products
+
+    name = Namespace.parse(namespace)
+    if name.is_replay:
+        raise NamespaceError(
+            f"namespace {namespace} is a replay's: use `optionstream replay --namespace "
+            f"{namespace}`"
+        )
+    failures = output.Failures()
+    pace, chosen = parse_speed(speed), parse_products(products)
+    given = files.hints(product, expiry_date, timestamp)
+    found = files.expand(paths, failures)
+    if found:
+        events: Iterable[MarketEvent] = (
+            event for path in found for event in files.read_events(path, given, failures)
+        )
+        if chosen is not None:
+            events = only_products(events, chosen)
+        _tell(name.name, _publish(name, events, pace), as_json)
+    failures.finish()
+
+
+def session_file(path: Path, config: SimulationConfig) -> int:
+    """Write the simulated session; returns the number of its events."""
+    from optionstream.producers.feeds.session_file import header_for, write_session
+    from optionstream.producers.simulated import SimulatedMarket
+
+    header = header_for(config.products, config.described())
+    with output.progress() as bars:
+        task = bars.add_task("simulating", total=None, detail="")
+
+        def counted() -> Iterator[MarketEvent]:
+            for number, event in enumerate(SimulatedMarket(config).events()):
+                if number % 256 == 0:
+                    bars.update(task, completed=number)
+                yield event
+
+        return write_session(path, header, counted())
+
+
+def _write(out: Path, seed: int, day: str, products: tuple[str, ...], as_json: bool) -> None:
+    from optionstream.producers.simulated import SimulationConfig
+
+    events = session_file(out, SimulationConfig(seed=seed, date=day, products=products))
+    row = {"path": str(out), "events": events, "bytes": out.stat().st_size}
+    output.show("", tuple(row), [row], as_json)
+
+
+def _simulate_live(
+    seed: int, day: str | None, products: tuple[str, ...], minutes: int, speed: float | None
+) -> PublishStats:
+    from optionstream.producers.simulated import SimulatedMarket
+
+    config = _live_config(datetime.now(IST), seed, day, products, minutes)
+    return _publish(Namespace.parse(SIM), SimulatedMarket(config).events(), speed)
+
+
+def _live_config(
+    now: datetime, seed: int, day: str | None, products: tuple[str, ...], minutes: int
+) -> SimulationConfig:
+    """A session that opens now, or at this time of day on another date.
+
+    Its label is its own, so that a second simulation is no repetition of the first.
+    """
+    from optionstream.producers.simulated import SimulationConfig
+
+    date = day or now.date().isoformat()
+    opens = datetime.combine(datetime.fromisoformat(date).date(), now.time(), tzinfo=IST)
+    open_ms = to_ms(opens)
+    return SimulationConfig(
+        seed=seed,
+        date=date,
+        products=products,
+        open_ms=open_ms,
+        close_ms=open_ms + minutes * 60_000,
+        frame_ms=_LIVE_FRAME_MS,
+        heartbeat_every_s=_LIVE_HEARTBEAT_S,
+        session_label=f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+    )
+
+
+def _publish(
+    namespace: Namespace, events: Iterable[MarketEvent], speed: float | None
+) -> PublishStats:
+    """Paced and stamped with the time of sending; Ctrl-C sends what is on its way, then ends."""
+    from optionstream.deploy.topics_admin import ensure_topics
+    from optionstream.producers.driver import publish
+    from optionstream.producers.pacing import paced, stamped
+    from optionstream.producers.publisher import Publisher
+
+    settings = context.settings()
+    servers = context.addresses(settings, *context.kafka_only())
+    ensure_topics(servers.kafka, namespace, settings)
+    if speed is not None:
+        events = paced(events, speed, time.monotonic, time.sleep)
+    events = stamped(events, lambda: time.time_ns() // 1_000_000)
+    with output.progress() as bars:
+        task = bars.add_task(f"publishing into {namespace.name}", total=None, detail="")
+
+        def on_progress(stats: PublishStats) -> None:
+            text = f"{stats.ticks:,} ticks, {stats.chains:,} chains"
+            bars.update(task, completed=stats.records, detail=text)
+
+        publisher = Publisher(servers.kafka, namespace, allow_live=True)
+        try:
+            with publisher:
+                return publish(events, publisher, on_progress)
+        except KeyboardInterrupt:
+            sent = publisher.stats
+            output.note(f"{sent.delivered:,} of {sent.records:,} records were delivered")
+            raise
+
+
+def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
+    row = {
+        "namespace": namespace,
+        "records": stats.records,
+        "ticks": stats.ticks,
+        "chains": stats.chains,
+        "heartbeats": stats.heartbeats,
+        "delivered": stats.delivered,
+    }
+    output.show("", tuple(row), [row], as_json)
+
+
+def _ordered(products: str | None) -> tuple[str, ...]:
+    """The products in the order in which they were named."""
+    chosen = parse_products(products)
+    if chosen is None:
+        raise UsageError("--products: name at least one")
+    named = [name.strip().upper() for name in (products or "").split(",")]
+    return tuple(dict.fromkeys(name for name in named if name in chosen))

@@ -1,0 +1,89 @@
+"""``namespaces``: list them, drop one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optionstream.deploy.cli import context, output
+from optionstream.deploy.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from optionstream.deploy.namespaces import NamespaceInfo
+
+_COLUMNS = ("name", "created_at", "state", "topics", "read", "accepted", "rejects", "sources")
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """All namespaces, and what went into them.
+
+    live and sim first, then the replays by the time of their making.
+
+    \b
+    Examples:
+      optionstream namespaces list
+      optionstream namespaces list --json | jq .name
+    """
+    from optionstream.deploy.namespaces import list_namespaces
+
+    found = list_namespaces(context.addresses(context.settings()))
+    if as_json:
+        for info in found:
+            output.json_line(_full(info))
+    else:
+        output.table("", _COLUMNS, [_short(info) for info in found])
+
+
+def drop(
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Replays to drop.")],
+) -> None:
+    """Drop replays without a trace.
+
+    Topics, groups, MongoDB database, Redis keys, worker logs, registry entry.
+
+    live and sim are refused, and so is a replay whose workers run.
+
+    \b
+    Example:
+      optionstream namespaces drop r20260106-101500
+    """
+    from optionstream.deploy.cli.workers import stop_detached
+    from optionstream.deploy.namespaces import drop_namespace, droppable
+
+    settings = context.settings()
+    spaces = [droppable(name) for name in names]
+    servers = context.addresses(settings)
+    for space in spaces:
+        stop_detached(settings, space)
+        drop_namespace(servers, space.name, settings, output.note)
+        output.note(f"namespace {space.name} is gone")
+
+
+def _full(info: NamespaceInfo) -> dict[str, Any]:
+    from optionstream.schemas.times import IST
+
+    at = info.created_at
+    return {
+        "name": info.name,
+        "created_at": at.astimezone(IST).isoformat(timespec="seconds") if at else None,
+        "state": info.options.get("state"),
+        "topics": info.topics,
+        "sources": info.sources,
+        "options": {k: v for k, v in info.options.items() if k != "state"},
+        "counts": info.counts,
+        "code": info.code,
+    }
+
+
+def _short(info: NamespaceInfo) -> dict[str, Any]:
+    row = _full(info)
+    counts = row["counts"]
+    sources = row["sources"]
+    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
+    return row | {
+        "read": counts.get("read"),
+        "accepted": counts.get("accepted"),
+        "rejects": sum(counts["rejects"].values()) if "rejects" in counts else None,
+        "sources": f"{sources[0]}{more}" if sources else None,
+    }

@@ -1,0 +1,106 @@
+"""Options and arguments that several commands share, and the reading of their values."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from optionstream.schemas.errors import UsageError
+from optionstream.schemas.times import IST, to_ms
+
+PathsArgument = Annotated[
+    list[str], typer.Argument(metavar="PATH", help="Files, folders or globs.")
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="JSON objects, one a line, instead of tables.")
+]
+ProductOption = Annotated[
+    str | None, typer.Option("--product", help="The product, where a file does not say it.")
+]
+ExpiryDateOption = Annotated[
+    str | None,
+    typer.Option("--expiry-date", metavar="DATE", help="The expiry, where a file does not say it."),
+]
+TimestampOption = Annotated[
+    str | None,
+    typer.Option(
+        "--timestamp",
+        metavar="TIME",
+        help="The time of a chain whose file does not say it: 2025-10-27T15:14:26 (IST), "
+        "with another offset, or epoch milliseconds.",
+    ),
+]
+ProductsOption = Annotated[
+    str | None,
+    typer.Option("--products", metavar="A,B", help="Only these products, separated by commas."),
+]
+SpeedOption = Annotated[
+    str,
+    typer.Option(
+        "--speed",
+        metavar="max|N",
+        help="max: as fast as it goes; N: N times as fast as it happened.",
+    ),
+]
+
+SIMULATED_DATE = "2026-01-06"
+"""A Tuesday on which the exchange trades: expiry day of NIFTY's weekly options."""
+
+_PRODUCT = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,31}$")
+
+
+class BarInterval(StrEnum):
+    """Lengths of a bar."""
+
+    ONE = "1m"
+    FIVE = "5m"
+    FIFTEEN = "15m"
+
+
+def parse_speed(text: str) -> float | None:
+    """``max`` → None, else a factor above 0."""
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise UsageError(f"--speed {text}: use max, or a number above 0")
+    return factor
+
+
+def parse_products(text: str | None) -> frozenset[str] | None:
+    """``NIFTY,BANKNIFTY`` → the two; None for all products."""
+    if text is None:
+        return None
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    bad = [name for name in names if not _PRODUCT.match(name)]
+    if bad or not names:
+        raise UsageError(f"--products {text}: use names such as NIFTY,BANKNIFTY")
+    return frozenset(names)
+
+
+def parse_date(option: str, text: str) -> date:
+    """An ISO date."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text}: use a date such as 2026-01-06") from None
+
+
+def parse_timestamp(text: str | None) -> int | None:
+    """UTC epoch milliseconds of an RFC 3339 time (without offset: IST) or of epoch ms."""
+    if text is None:
+        return None
+    if text.isdigit():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"--timestamp {text}: use a time such as 2025-10-27T15:14:26") from None
+    return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=IST))

@@ -1,0 +1,93 @@
+"""``replay``: files into a namespace of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optionstream.deploy.cli import context, files, output
+from optionstream.deploy.cli.options import (
+    ExpiryDateOption,
+    JsonOption,
+    PathsArgument,
+    ProductOption,
+    ProductsOption,
+    SpeedOption,
+    TimestampOption,
+    parse_products,
+    parse_speed,
+)
+from optionstream.schemas.errors import UsageError
+
+if TYPE_CHECKING:
+    from optionstream.deploy.replay import ReplayResult
+
+
+def replay(
+    paths: PathsArgument,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where to; default: a new name.")
+    ] = None,
+    speed: SpeedOption = "max",
+    products: ProductsOption = None,
+    product: ProductOption = None,
+    expiry_date: ExpiryDateOption = None,
+    timestamp: TimestampOption = None,
+    keep_workers: Annotated[
+        bool,
+        typer.Option("--keep-workers", help="Leave the workers running (`down` stops them)."),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Replay files into a namespace of their own.
+
+    Through Kafka and every worker: starts the workers that nobody runs, waits until every group
+    has read everything, and tells rates, counts, duplicates and rejects by reason. Into a
+    namespace that exists already the files are added; what is there already is counted as
+    duplicates.
+
+    \b
+    Examples:
+      optionstream replay session.jsonl.zst
+      optionstream replay captures/ --namespace october
+      optionstream replay ticks/ --product NIFTY --speed 60
+    """
+    from optionstream.deploy import replay as replays
+    from optionstream.deploy.cli.drawing import watching
+
+    failures = output.Failures()
+    pace = parse_speed(speed)
+    chosen = parse_products(products)
+    given = files.hints(product, expiry_date, timestamp)
+    name = context.replay_namespace(replays.new_name() if namespace is None else namespace)
+    found = files.expand(paths, failures)
+    if not found:
+        failures.finish()
+        raise UsageError("no files to replay")
+    settings = context.settings()
+    plan = replays.ReplayPlan(found, name, given, pace, chosen, keep_workers)
+    with watching(failures, as_json) as observer:
+        result = replays.replay(plan, context.addresses(settings), settings, observer)
+    tell(result, as_json)
+    failures.finish()
+
+
+def tell(result: ReplayResult, as_json: bool) -> None:
+    """The outcome: one JSON object, or two small tables."""
+    row = result.row()
+    if as_json:
+        output.json_line(row)
+        return
+    rejects: dict[str, int] = row.pop("rejects")
+    went_in = ("files", "records", "ticks", "chains", "heartbeats", "publish_s", "total_s")
+    output.table(
+        f"replay into namespace {result.namespace}",
+        (*went_in, "published_per_s", "processed_per_s"),
+        [row],
+    )
+    fates = ("read", "accepted", "outside_session", "duplicates", "held")
+    output.table("events", (*fates, "rejected"), [row | {"rejected": sum(rejects.values())}])
+    if rejects:
+        rows = [{"reason": reason, "events": count} for reason, count in rejects.items()]
+        output.table("rejects by reason", ("reason", "events"), rows)

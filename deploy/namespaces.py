@@ -1,0 +1,241 @@
+"""The namespaces there are, what went into each, and how to drop one without a trace.
+
+The registry is the collection ``namespaces`` of the MongoDB database ``optionstream``: one document
+a namespace, ``_id`` its name. A namespace also shows by its topics and its database, so that what a
+crash left half-made or half-dropped is still listed and can be dropped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pymongo
+import redis as redis_client
+from confluent_kafka import KafkaError
+from confluent_kafka.admin import AdminClient
+from pymongo.errors import PyMongoError
+
+import optionstream
+from optionstream.deploy import topics_admin
+from optionstream.deploy.groups import GroupOffsets
+from optionstream.deploy.stack import Addresses
+from optionstream.schemas import topics
+from optionstream.schemas.errors import NamespaceError, ServerUnavailable
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import Namespace
+
+REGISTRY_DATABASE = "optionstream"
+REGISTRY = "namespaces"
+
+_SERVER_WAIT_MS = 5_000
+_SCAN_BATCH = 1_000
+_STATIC_MEMBERS_GRACE_S = 4.0
+
+Row = dict[str, Any]
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceInfo:
+    """One line of ``namespaces list``. What the registry does not know is None or empty."""
+
+    name: str
+    topics: int
+    created_at: datetime | None = None
+    sources: list[str] = field(default_factory=list)
+    options: Row = field(default_factory=dict)
+    counts: Row = field(default_factory=dict)
+    code: str | None = None
+
+
+class Registry:
+    """What was put into which namespace, when, by which version of the code."""
+
+    def __init__(self, client: pymongo.MongoClient[Row]) -> None:
+        self._rows = client[REGISTRY_DATABASE][REGISTRY]
+
+    def began(self, name: str, sources: list[str], options: Row) -> None:
+        """A replay starts; a second one into the same namespace adds its sources."""
+        self._rows.update_one(
+            {"_id": name},
+            {
+                "$setOnInsert": {"created_at": datetime.now(UTC)},
+                "$push": {"sources": {"$each": sources}},
+                "$set": {"options": options, "code": code_version(), "state": "running"},
+            },
+            upsert=True,
+        )
+
+    def ended(self, name: str, state: str, counts: Row | None = None) -> None:
+        """``state``: complete, interrupted or failed; ``counts`` of the whole namespace."""
+        self._rows.update_one(
+            {"_id": name}, {"$set": {"state": state, "counts": counts or {}}}, upsert=False
+        )
+
+    def rows(self) -> dict[str, Row]:
+        return {str(row["_id"]): row for row in self._rows.find()}
+
+    def remove(self, name: str) -> None:
+        self._rows.delete_one({"_id": name})
+
+
+@contextmanager
+def mongo_client(uri: str) -> Iterator[pymongo.MongoClient[Row]]:
+    """A client whose failures come out as one line of ServerUnavailable."""
+    try:
+        with pymongo.MongoClient[Row](
+            uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS, tz_aware=True
+        ) as client:
+            yield client
+    except PyMongoError as error:
+        first = str(error).split(" (configured timeouts")[0].split(", Timeout:")[0]
+        raise ServerUnavailable(f"mongo: {first}") from None
+
+
+def list_namespaces(addresses: Addresses) -> list[NamespaceInfo]:
+    """Live and sim first, then the replays by the time of their making."""
+    with mongo_client(addresses.mongo) as client:
+        rows = Registry(client).rows()
+        databases = client.list_database_names()
+    existing = topics_admin.partition_counts(topics_admin.admin_client(addresses.kafka))
+    by_topic = topics_admin.namespaces_in(existing)
+    names = set(rows) | set(by_topic) | _names_of_databases(databases)
+    found = [_info(name, rows.get(name, {}), len(by_topic.get(name, ()))) for name in names]
+    return sorted(found, key=_order)
+
+
+def drop_namespace(
+    addresses: Addresses, name: str, settings: Settings, tell: Tell = lambda text: None
+) -> None:
+    """Remove topics, groups, database, Redis keys, worker logs and the registry's entry.
+
+    Raises NamespaceError for live and sim, for a namespace that does not exist, and for one whose
+    workers still run. What failed half-way can be dropped again.
+    """
+    namespace = droppable(name)
+    known = [info.name for info in list_namespaces(addresses)]
+    if name not in known:
+        raise NamespaceError(unknown_namespace(name, known))
+    admin = topics_admin.admin_client(addresses.kafka)
+    _await_no_members(admin, namespace, settings, tell)
+    existing = topics_admin.topics_of(namespace, topics_admin.partition_counts(admin))
+    tell(f"deleting {len(existing)} topics")
+    topics_admin.delete_topics(admin, existing)
+    _delete_groups(admin, namespace)
+    with mongo_client(addresses.mongo) as client:
+        tell(f"dropping the database {namespace.mongo_db}")
+        client.drop_database(namespace.mongo_db)
+        keys = _delete_keys(addresses.redis, namespace)
+        tell(f"deleted {keys} Redis keys")
+        shutil.rmtree(worker_folder(settings, namespace), ignore_errors=True)
+        Registry(client).remove(name)
+
+
+def droppable(name: str) -> Namespace:
+    """The replay of that name; live and sim are refused."""
+    namespace = Namespace.parse(name)
+    if namespace.is_live:
+        raise NamespaceError(f"namespace {name} is not a replay: it is never dropped")
+    return namespace
+
+
+def unknown_namespace(name: str, known: list[str]) -> str:
+    """The complaint about a name nobody made, with the names there are."""
+    there = ", ".join(known) if known else "none yet"
+    return f"there is no namespace {name}; there are: {there}"
+
+
+def worker_folder(settings: Settings, namespace: Namespace) -> Path:
+    """Where the namespace's workers write their logs, and their supervisor its state."""
+    return settings.data_dir / "workers" / namespace.name
+
+
+def code_version() -> str:
+    """``0.1.0``, with the commit when this runs from a repository."""
+    folder = Path(__file__).resolve().parent
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return optionstream.__version__
+    commit = asked.stdout.strip() if asked.returncode == 0 else ""
+    in_repository = commit and (folder.parent / ".git").exists()
+    return f"{optionstream.__version__}+{commit}" if in_repository else optionstream.__version__
+
+
+def _names_of_databases(databases: list[str]) -> set[str]:
+    prefix = Namespace("x").mongo_db[:-1]
+    return {name.removeprefix(prefix) for name in databases if name.startswith(prefix)}
+
+
+def _info(name: str, row: Row, topic_count: int) -> NamespaceInfo:
+    return NamespaceInfo(
+        name=name,
+        topics=topic_count,
+        created_at=row.get("created_at"),
+        sources=list(row.get("sources", ())),
+        options=dict(row.get("options", {})) | {"state": row.get("state")} if row else {},
+        counts=dict(row.get("counts", {})),
+        code=row.get("code"),
+    )
+
+
+def _order(info: NamespaceInfo) -> tuple[int, float, str]:
+    first = {topics.LIVE: 0, topics.SIM: 1}.get(info.name, 2)
+    return first, info.created_at.timestamp() if info.created_at else 0.0, info.name
+
+
+def _await_no_members(
+    admin: AdminClient, namespace: Namespace, settings: Settings, tell: Tell
+) -> None:
+    """A stopped worker stays a (static) member until its session times out: give it that long."""
+    groups = GroupOffsets(admin, namespace)
+    patience_s = settings.session_timeout_ms / 1000 + _STATIC_MEMBERS_GRACE_S
+    deadline_s = time.monotonic() + patience_s
+    told = False
+    while occupied := [group for group in topics.GROUPS if groups.members(group)]:
+        if time.monotonic() > deadline_s:
+            raise NamespaceError(
+                f"workers of namespace {namespace.name} still run ({', '.join(occupied)}): "
+                f"stop them first"
+            )
+        if not told:
+            tell("waiting for the workers' sessions to end")
+            told = True
+        time.sleep(0.3)
+
+
+def _delete_groups(admin: AdminClient, namespace: Namespace) -> None:
+    names = [namespace.group(group) for group in topics.GROUPS]
+    for future in admin.delete_consumer_groups(names).values():
+        topics_admin.settle(future, fine=KafkaError.GROUP_ID_NOT_FOUND)
+
+
+def _delete_keys(url: str, namespace: Namespace) -> int:
+    deleted = 0
+    try:
+        with redis_client.Redis.from_url(url) as client:
+            batch: list[Any] = []
+            for key in client.scan_iter(match=namespace.redis("*"), count=_SCAN_BATCH):
+                batch.append(key)
+                if len(batch) == _SCAN_BATCH:
+                    deleted += int(client.unlink(*batch))
+                    batch = []
+            if batch:
+                deleted += int(client.unlink(*batch))
+    except redis_client.RedisError as error:
+        raise ServerUnavailable(f"redis: {error}") from None
+    return deleted

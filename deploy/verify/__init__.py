@@ -1,0 +1,13 @@
+"""An independent batch recomputation of a namespace, and its comparison with what is stored.
+
+verify(kafka, mongo, redis, namespace, settings, calendar, counts, progress) -> Report
+
+It shares no code with streams.core but the market calendar.
+"""
+
+from optionstream.deploy.verify.differences import Difference
+from optionstream.deploy.verify.ledger import Counts
+from optionstream.deploy.verify.report import Report
+from optionstream.deploy.verify.run import Progress, verify
+
+__all__ = ["Counts", "Difference", "Progress", "Report", "verify"]

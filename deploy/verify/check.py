@@ -1,0 +1,169 @@
+"""One verification: what goes in, what came out, and every comparison between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optionstream.deploy.verify.compare_bars import (
+    BarExpectation,
+    compare_bars,
+    compare_newest_bars,
+    expect_bars,
+    finals_told,
+)
+from optionstream.deploy.verify.compare_chains import (
+    compare_chains,
+    compare_newest_chains,
+    newest_chains,
+    storable,
+)
+from optionstream.deploy.verify.compare_ticks import (
+    compare_latest_ticks,
+    compare_rejects,
+    compare_stored_ticks,
+)
+from optionstream.deploy.verify.differences import DIFFERENT, Differences
+from optionstream.deploy.verify.expect import Expectation
+from optionstream.deploy.verify.ledger import Counts
+from optionstream.deploy.verify.outputs import Outputs
+from optionstream.deploy.verify.records import RawRecord
+from optionstream.deploy.verify.reject_parts import expected_facts, told_facts
+from optionstream.deploy.verify.report import Report
+from optionstream.deploy.verify.rules import Rules
+from optionstream.deploy.verify.stores import (
+    Mongo,
+    stored_bars,
+    stored_chains,
+    stored_rejects,
+    stored_ticks,
+)
+from optionstream.schemas.documents import BARS, CHAINS, REJECTS
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import CHAIN, Namespace
+from optionstream.schemas.topics import OHLC as OHLC_TOPIC
+from optionstream.schemas.topics import REJECTS as REJECTS_TOPIC
+from optionstream.streams.core.calendar import Calendar
+
+
+class Check:
+    """Feed the input (``take_inputs``), the output (``take_outputs``), compare, then ``report``.
+
+    ``partitions`` is the number of partitions by topic, input and output.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        settings: Settings,
+        calendar: Calendar,
+        partitions: dict[str, int],
+    ) -> None:
+        rules = Rules(
+            calendar=calendar,
+            partitions=partitions,
+            live=namespace.is_live,
+            lateness_ms=settings.allowed_lateness_ms,
+            future_limit_ms=settings.future_limit_ms,
+        )
+        self._namespace = namespace
+        self._settings = settings
+        self._differences = Differences()
+        self._expected = Expectation(rules)
+        self._told = Outputs(partitions, self._differences)
+        self._bars: BarExpectation | None = None
+        self._report = Report(namespace.name)
+
+    def take_inputs(self, records: Iterable[RawRecord]) -> None:
+        """Records of the input topics; each partition's in the order of its offsets."""
+        self._expected.take_all(records)
+
+    def take_outputs(self, records: Iterable[RawRecord]) -> None:
+        """Records of the output topics, in any order."""
+        self._told.take_all(records)
+
+    def compare_kafka(self) -> None:
+        """What came out in Kafka. Comes first: the other comparisons need its bars."""
+        differences = self._differences
+        told = self._told.bars()
+        self._bars = expect_bars(self._expected.timelines(), told, differences)
+        compare_bars(self._bars.finals, finals_told(told), f"kafka {OHLC_TOPIC}", differences)
+        chains, where = self._expected.chains, f"kafka {CHAIN}"
+        compare_chains(chains, self._told.chains, where, differences, every=True)
+        rejects = expected_facts(self._expected.rejects())
+        told_rejects = told_facts(self._told.rejects)
+        compare_rejects(rejects, told_rejects, f"kafka {REJECTS_TOPIC}", differences)
+        self._note(
+            bars=self._bars.finals.height,
+            partial_bars=told.height - finals_told(told).height,
+            chains=len(chains),
+            rejects=len(rejects),
+            output_records=self._told.records,
+        )
+
+    def compare_mongo(self, db: Mongo) -> None:
+        """Bars, chains, rejects and raw ticks of MongoDB."""
+        differences = self._differences
+        bars = stored_bars(db, differences)
+        compare_bars(self._expected_bars.finals, bars, f"mongo {BARS}", differences)
+        chains = stored_chains(db, differences)
+        expected = storable(self._expected.chains)
+        compare_chains(expected, chains, f"mongo {CHAINS}", differences, every=False)
+        rejects = expected_facts(self._expected.rejects())
+        told = told_facts(stored_rejects(db, differences))
+        compare_rejects(rejects, told, f"mongo {REJECTS}", differences)
+        ticks, self._report.surplus_raw_ticks = stored_ticks(db)
+        compare_stored_ticks(self._expected.stored.frame(), ticks, differences)
+        self._note(
+            mongo_bars=bars.height,
+            mongo_chains=len(chains),
+            mongo_rejects=len(told),
+            mongo_ticks=ticks.height,
+        )
+
+    def compare_redis(self, values: Mapping[str, dict[str, Any] | None]) -> None:
+        """The newest of everything, by Redis key without the namespace's prefix."""
+        live = self._namespace.is_live
+        compare_latest_ticks(self._expected.stored.latest(), values, self._differences)
+        compare_newest_bars(
+            self._expected_bars.newest,
+            values,
+            may_expire=live,
+            every_partial=self._settings.partial_every_ms == 0,
+            differences=self._differences,
+        )
+        newest = newest_chains(storable(self._expected.chains))
+        compare_newest_chains(newest, values, may_expire=live, differences=self._differences)
+        self._note(redis_keys=len(values))
+
+    def compare_counts(self, counts: Mapping[str, Any]) -> None:
+        """The workers' own counts; those that are not given are not compared."""
+        wanted = self._total().to_dict()
+        for name, value in counts.items():
+            told = {k: v for k, v in value.items() if v} if name == "rejects" else value
+            if name in wanted and told != wanted[name]:
+                self._differences.add(DIFFERENT, "counts", name, wanted[name], told)
+
+    def report(self) -> Report:
+        total = self._total()
+        if not total.balanced:
+            self._differences.add(DIFFERENT, "counts", "source", "the sum of fates", total.source)
+        self._report.counts = total
+        self._report.counts_by_topic = self._expected.counts()
+        self._report.differences = self._differences.listed
+        self._report.difference_totals = {
+            f"{where}: {kind}": count for (where, kind), count in self._differences.totals.items()
+        }
+        return self._report
+
+    @property
+    def _expected_bars(self) -> BarExpectation:
+        if self._bars is None:
+            raise RuntimeError("compare_kafka comes first")
+        return self._bars
+
+    def _total(self) -> Counts:
+        return sum(self._expected.counts().values(), Counts())
+
+    def _note(self, **checked: int) -> None:
+        self._report.checked.update(checked)

@@ -1,0 +1,51 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from optionstream.deploy.verify.differences import Difference
+from optionstream.deploy.verify.ledger import Counts
+
+
+@dataclass
+class Report:
+    """What was compared and what differs.
+
+    ``differences`` lists at most 1,000 of each kind and place; ``difference_totals`` counts all,
+    by ``"<where>: <kind>"``. ``counts`` are the fates of the input events, also by topic.
+    ``surplus_raw_ticks`` are stored rows that no reader ever sees: no difference.
+    """
+
+    namespace: str
+    differences: list[Difference] = field(default_factory=list)
+    difference_totals: dict[str, int] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    counts_by_topic: dict[str, Counts] = field(default_factory=dict)
+    surplus_raw_ticks: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not any(self.difference_totals.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "namespace": self.namespace,
+            "ok": self.ok,
+            "checked": self.checked,
+            "counts": self.counts.to_dict(),
+            "counts_by_topic": {
+                topic: counts.to_dict() for topic, counts in self.counts_by_topic.items()
+            },
+            "surplus_raw_ticks": self.surplus_raw_ticks,
+            "difference_totals": self.difference_totals,
+            "differences": [difference.to_dict() for difference in self.differences],
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return msgspec.json.encode(self.to_dict(), enc_hook=str).decode()

@@ -1,0 +1,86 @@
+"""What the consumer loop and a sink promise each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from confluent_kafka import Message
+
+from optionstream.schemas.errors import OptionstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as the broker knows it now. A recreated topic has the same name and another id."""
+
+    name: str
+    id: str
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A partition this worker was given. ``base`` is the topic's name without namespace."""
+
+    base: str
+    topic: Topic
+    partition: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.topic.name, self.partition
+
+
+class StartAgain(OptionstreamError):
+    """What was read does not follow on what is stored: drop it and begin again from the stores.
+
+    Another worker wrote the same range, or a topic was recreated.
+    """
+
+
+class Sink(Protocol):
+    """Rows in memory until ``flush``; the loop commits offsets only after ``flush`` returned."""
+
+    unavailable: tuple[type[Exception], ...]
+    """What ``prepare``, ``start`` and ``flush`` raise when the server fails: tried again."""
+
+    @property
+    def server(self) -> str:
+        """The server's name, for the log."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """Rows waiting for ``flush``."""
+        ...
+
+    @property
+    def appetite(self) -> int:
+        """How many records the next ``add`` should have at most; 0 asks for a flush first."""
+        ...
+
+    def prepare(self) -> None:
+        """Make the server ready: collections, indexes. May be called again."""
+        ...
+
+    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+        """Forget all rows; these partitions follow. Returns where to begin, by ``Assigned.key``,
+        for the partitions whose position the store keeps (-2: the beginning)."""
+        ...
+
+    def add(self, records: Iterable[Message]) -> None:
+        """Decode records and keep their rows. Raises nothing for a bad record: it is counted."""
+        ...
+
+    def flush(self) -> None:
+        """Write all rows and forget them. Writing the same rows again must change nothing.
+
+        Raises one of ``unavailable`` with the rows kept, or `StartAgain`.
+        """
+        ...
+
+    def drop(self) -> None:
+        """Forget all rows."""
+        ...

@@ -1,0 +1,151 @@
+"""The ``latest`` sink: the newest of everything, in Redis."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+import redis
+from confluent_kafka import Message
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from optionstream.schemas import topics
+from optionstream.schemas.derived import Bar, ChainAnalytics
+from optionstream.schemas.errors import RecordError
+from optionstream.schemas.events import TickFrame
+from optionstream.schemas.rejects import WRONG_TOPIC
+from optionstream.streams.config import WorkerConfig
+from optionstream.streams.metrics import configure_logging, serve_metrics
+from optionstream.streams.sinks import measures, reading
+from optionstream.streams.sinks.contract import Assigned
+from optionstream.streams.sinks.newer_wins import write_newer
+from optionstream.streams.sinks.newest import Batch
+from optionstream.streams.sinks.plausible import Plausibility
+from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
+
+logger = logging.getLogger(__name__)
+
+GROUP = "latest"
+_RECORDS_A_BATCH = 1_000
+_COMMIT_EVERY_S = 0.2
+_CHECK_TOPICS_EVERY_S = 1.0
+
+
+def run(config: WorkerConfig) -> int:
+    """Run one worker of the group until SIGTERM or SIGINT; returns the exit code."""
+    configure_logging()
+    stop = threading.Event()
+    stop_on_signals(stop)
+    serve_metrics(config.metrics_port)
+    sink = LatestSink(config)
+    worker = SinkWorker(
+        config,
+        GROUP,
+        sink,
+        commit_every_s=_COMMIT_EVERY_S,
+        check_topics_every_s=_CHECK_TOPICS_EVERY_S,
+        stop=stop,
+    )
+    return worker.run()
+
+
+class LatestSink:
+    """Conflates a batch to the newest of each key, then writes it in one round trip."""
+
+    server = "redis"
+    unavailable: tuple[type[Exception], ...] = (redis.RedisError, OSError)
+    appetite = _RECORDS_A_BATCH
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._namespace = config.namespace
+        self._plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
+        self._client = redis.Redis.from_url(
+            config.redis,
+            socket_timeout=10,
+            socket_connect_timeout=3,
+            retry=Retry(NoBackoff(), 0),  # the worker's loop retries, and says so
+        )
+        self._bases: dict[str, str] = {}
+        self._partitions: dict[str, int] = {}
+        self._batch = Batch(self._namespace)
+        self._records = 0
+
+    @property
+    def pending(self) -> int:
+        return self._records
+
+    def prepare(self) -> None:
+        self._client.ping()
+
+    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+        """Reads from the committed offsets: writing anything again changes nothing."""
+        self.drop()
+        self._bases = {one.topic.name: one.base for one in assigned}
+        self._partitions = {one.topic.name: one.topic.partitions for one in assigned}
+        return {}
+
+    def add(self, records: Iterable[Message]) -> None:
+        for message in records:
+            self._records += 1
+            topic = message.topic() or ""
+            try:
+                self._add(self._bases[topic], message)
+            except RecordError as error:
+                measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
+
+    def flush(self) -> None:
+        entries = self._batch.entries()
+        written = write_newer(self._client, entries, self._batch.index_sets())
+        measures.ROWS.labels(GROUP, "key").inc(written)
+        measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
+        self.drop()
+
+    def drop(self) -> None:
+        self._batch = Batch(self._namespace)
+        self._records = 0
+
+    def _add(self, base: str, message: Message) -> None:
+        if base == topics.UNDERLYING:
+            self._add_ticks(message)
+            return
+        record = reading.read(message)
+        if base == topics.OHLC and isinstance(record, Bar):
+            reading.check_bar(record)
+            self._batch.add_bar(record)
+        elif base == topics.CHAIN and isinstance(record, ChainAnalytics):
+            reading.check_chain(record)
+            self._batch.add_chain(record)
+        else:
+            raise RecordError(WRONG_TOPIC, type(record).__name__)
+
+    def _add_ticks(self, message: Message) -> None:
+        frame = reading.read_ticks(message)
+        if frame is None:
+            return
+        topic = message.topic() or ""
+        reading.check_place(message, frame.product, self._partitions[topic])
+        if not self._plausible.all_plausible(frame):
+            frame = self._only_plausible(frame, topic)
+        if frame.ts_ms:
+            self._batch.add_frame(frame)
+
+    def _only_plausible(self, frame: TickFrame, topic: str) -> TickFrame:
+        """The frame without its refused ticks, which are counted."""
+        kept = []
+        for at, (ts_ms, price) in enumerate(zip(frame.ts_ms, frame.price, strict=True)):
+            reason = self._plausible.reason(ts_ms, price, frame.ts_recv)
+            if reason is None:
+                kept.append(at)
+            else:
+                measures.SKIPPED.labels(GROUP, topic, reason).inc()
+        return msgspec.structs.replace(
+            frame,
+            ts_ms=[frame.ts_ms[at] for at in kept],
+            price=[frame.price[at] for at in kept],
+            seq=[frame.seq[at] for at in kept],
+            volume=None if frame.volume is None else [frame.volume[at] for at in kept],
+            tick_id=None,
+        )

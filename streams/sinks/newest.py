@@ -1,0 +1,177 @@
+"""The newest of everything in a batch, and the Redis entries it makes. Pure: no server here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from optionstream.schemas import redis_keys
+from optionstream.schemas.derived import Bar, ChainAnalytics
+from optionstream.schemas.documents import (
+    Document,
+    bar_document,
+    chain_document,
+    pcr_document,
+    tick_document,
+)
+from optionstream.schemas.events import LEG_COLUMNS, Legs, TickFrame
+from optionstream.schemas.times import ist
+from optionstream.schemas.topics import Namespace
+from optionstream.streams.sinks.newer_wins import Entry
+from optionstream.streams.sinks.versions import bar_version, tick_version
+
+_encode = msgspec.json.Encoder().encode
+KINDS = ("CE", "PE")
+
+
+@dataclass
+class Batch:
+    """What a batch of records leaves when only the newest of each key counts.
+
+    ``chains`` keeps every chain of a batch that may still own an option: a leg missing from the
+    newest snapshot keeps the value of the last snapshot that had it.
+    """
+
+    namespace: Namespace
+    ticks: dict[str, tuple[str, Document]] = field(default_factory=dict)
+    bars: dict[tuple[str, str], tuple[str, Bar]] = field(default_factory=dict)
+    chains: dict[tuple[str, str], dict[str, ChainAnalytics]] = field(default_factory=dict)
+    newest: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Scores of the index sets: key → member → newest event time, epoch ms."""
+    offered: int = 0
+    """How many values were offered, before the older of each key were left out."""
+
+    def add_frame(self, frame: TickFrame) -> None:
+        """Offer the newest tick of a frame whose ticks are all plausible."""
+        at = newest_index(frame.ts_ms, frame.seq)
+        version = tick_version(frame.ts_ms[at], frame.seq[at])
+        self.offered += 1
+        held = self.ticks.get(frame.product)
+        if held is None or version > held[0]:
+            self.ticks[frame.product] = (version, frame_tick(frame, at))
+            self._index(redis_keys.PRODUCTS, frame.product, frame.ts_ms[at])
+
+    def add_bar(self, bar: Bar) -> None:
+        version = bar_version(bar)
+        key = bar.product, bar.interval
+        self.offered += 1
+        held = self.bars.get(key)
+        if held is None or version > held[0]:
+            self.bars[key] = (version, bar)
+            self._index(redis_keys.PRODUCTS, bar.product, bar.start)
+
+    def add_chain(self, chain: ChainAnalytics) -> None:
+        self.offered += 1
+        self.chains.setdefault((chain.product, chain.expiry), {})[chain.version] = chain
+        self._index(redis_keys.PRODUCTS, chain.product, chain.ts_event)
+        self._index(redis_keys.expiries(chain.product), chain.expiry, chain.ts_event)
+
+    def entries(self) -> list[Entry]:
+        """Everything to write, one entry a key."""
+        return [*self._tick_entries(), *self._bar_entries(), *self._chain_entries()]
+
+    def index_sets(self) -> dict[str, dict[str, int]]:
+        """``newest`` under the namespace's full key names."""
+        return {self.namespace.redis(key): members for key, members in self.newest.items()}
+
+    def _index(self, key: str, member: str, ts_ms: int) -> None:
+        members = self.newest.setdefault(key, {})
+        members[member] = max(ts_ms, members.get(member, ts_ms))
+
+    def _tick_entries(self) -> Iterator[Entry]:
+        channel = self.namespace.redis(redis_keys.CHANNEL_UNDERLYING)
+        for product, (version, document) in self.ticks.items():
+            yield self._entry(redis_keys.underlying(product), version, document, 0, channel)
+
+    def _bar_entries(self) -> Iterator[Entry]:
+        for (product, interval), (version, bar) in self.bars.items():
+            key = redis_keys.ohlc(product, interval)
+            lifetime_s = redis_keys.ohlc_lifetime_s(interval)
+            yield self._entry(key, version, bar_document(bar), lifetime_s)
+
+    def _chain_entries(self) -> Iterator[Entry]:
+        channel = self.namespace.redis(redis_keys.CHANNEL_ENRICHED)
+        for (product, expiry), by_version in self.chains.items():
+            newest_first = [by_version[version] for version in sorted(by_version, reverse=True)]
+            chain = newest_first[0]
+            document = chain_document(chain)
+            yield self._entry(
+                redis_keys.chain(product, expiry), chain.version, document, 0, channel
+            )
+            yield self._entry(
+                redis_keys.pcr(product, expiry),
+                chain.version,
+                pcr_document(chain),
+                redis_keys.PCR_LIFETIME_S,
+            )
+            yield from self._option_entries(newest_first)
+
+    def _option_entries(self, newest_first: list[ChainAnalytics]) -> Iterator[Entry]:
+        done: set[tuple[float, str]] = set()
+        for chain in newest_first:
+            for strike, kind, columns in present_legs(chain):
+                if (strike, kind) in done:
+                    continue
+                done.add((strike, kind))
+                document = option_document(chain, strike, kind, columns)
+                key = redis_keys.option(document["symbol"])
+                yield self._entry(key, chain.version, document)
+
+    def _entry(
+        self, key: str, version: str, document: Document, lifetime_s: int = 0, channel: str = ""
+    ) -> Entry:
+        lives_s = lifetime_s if self.namespace.is_live else 0
+        return Entry(self.namespace.redis(key), version, _encode(document), lives_s, channel)
+
+
+def newest_index(ts_ms: list[int], seq: list[int]) -> int:
+    """Where the greatest (time, order number) stands; the first of equals."""
+    latest = max(ts_ms)
+    if ts_ms.count(latest) == 1:
+        return ts_ms.index(latest)
+    return max((at for at, ts in enumerate(ts_ms) if ts == latest), key=seq.__getitem__)
+
+
+def frame_tick(frame: TickFrame, at: int) -> Document:
+    """One tick of a frame as its document."""
+    return tick_document(
+        frame.product,
+        frame.ts_ms[at],
+        frame.price[at],
+        None if frame.volume is None else frame.volume[at],
+        frame.seq[at],
+        frame.source,
+        frame.session,
+    )
+
+
+def present_legs(chain: ChainAnalytics) -> Iterator[tuple[float, str, tuple[Any, ...]]]:
+    """Strike, ``CE`` or ``PE``, and the values in the order of LEG_COLUMNS, of each leg there."""
+    for kind, legs in zip(KINDS, (chain.calls, chain.puts), strict=True):
+        for strike, columns in zip(chain.strikes, _rows(legs), strict=True):
+            if any(value is not None for value in columns):
+                yield strike, kind, columns
+
+
+def option_document(
+    chain: ChainAnalytics, strike: float, kind: str, columns: tuple[Any, ...]
+) -> Document:
+    """One leg: its contract, its seven figures, and the moment they are of."""
+    return {
+        "symbol": redis_keys.trading_symbol(chain.product, chain.expiry, strike, kind),
+        "product": chain.product,
+        "expiry": chain.expiry,
+        "strike": strike,
+        "kind": kind,
+        **dict(zip(LEG_COLUMNS, columns, strict=True)),
+        "oi_unit": chain.oi_unit,
+        "underlying_price": chain.underlying_price,
+        "timestamp": ist(chain.ts_event),
+    }
+
+
+def _rows(legs: Legs) -> Iterator[tuple[Any, ...]]:
+    return zip(*(getattr(legs, name) for name in LEG_COLUMNS), strict=True)

@@ -1,0 +1,379 @@
+"""A namespace of a test's own with real workers, as processes of the command line.
+
+Workers can be killed, frozen, thawed and replaced. What the three groups are to reach is known from
+the topics themselves, so that waiting needs no help from the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pymongo
+import redis as redis_client
+from confluent_kafka import KafkaException, Producer
+
+from optionstream.deploy import topics_admin
+from optionstream.deploy.groups import GroupOffsets, Offsets, group_lag
+from optionstream.deploy.replay import counts_row
+from optionstream.deploy.stack import Addresses
+from optionstream.deploy.verify import Report
+from optionstream.deploy.verify import verify as recompute
+from optionstream.schemas import topics
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import Namespace, partition_for
+from optionstream.streams.analytics.counts import read_counts
+from optionstream.streams.analytics.state import KafkaState
+from optionstream.streams.core.calendar import nse_calendar
+from tests.server.seeded import Sent
+
+SEED_VARIABLE = "OPTIONSTREAM_TEST_SEED"
+SINKS = tuple(group for group in topics.GROUPS if group != "analytics")
+_SHOWN_DIFFERENCES = 12
+_LOG_LINES = 25
+
+
+def new_seed() -> int:
+    """The seed of this run, printed; OPTIONSTREAM_TEST_SEED repeats an earlier one."""
+    seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(1_000_000))
+    print(f"seed {seed} (again with {SEED_VARIABLE}={seed})")
+    return seed
+
+
+@dataclass
+class Worker:
+    """One worker process; ``ended`` are the exit codes of those before it in its place."""
+
+    group: str
+    instance: str
+    argv: list[str]
+    log: Path
+    process: subprocess.Popen[bytes]
+    started_s: float = field(default_factory=time.monotonic)
+    ended: list[int] = field(default_factory=list)
+    awaited: bool = False
+    """It ended because it was told to."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}-{self.instance}"
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, timeout_s: float = 40.0) -> int:
+        """The exit code, kept in ``ended``."""
+        code = self.process.wait(timeout_s)
+        self.awaited = True
+        self.ended.append(code)
+        return code
+
+    def said(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        return "\n".join([f"--- {self.name}, ended {self.ended}", *lines[-_LOG_LINES:]])
+
+
+class Running:
+    """Topics, groups, a database and keys that nobody else uses, and the workers on them."""
+
+    def __init__(self, addresses: Addresses, settings: Settings, folder: Path) -> None:
+        self.addresses = addresses
+        self.settings = settings
+        self.folder = folder
+        self.namespace = Namespace.parse(f"t-{uuid4().hex[:10]}")
+        self.admin = topics_admin.admin_client(addresses.kafka)
+        self.offsets = GroupOffsets(self.admin, self.namespace)
+        self.mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
+            addresses.mongo, tz_aware=True
+        )
+        self.db = self.mongo[self.namespace.mongo_db]
+        self.redis = redis_client.Redis.from_url(addresses.redis)
+        self.workers: dict[str, Worker] = {}
+        self.env = dict(os.environ) | {
+            "OPTIONSTREAM_DATA_DIR": str(folder / "data"),
+            "OPTIONSTREAM_KAFKA": addresses.kafka,
+            "OPTIONSTREAM_MONGO": addresses.mongo,
+            "OPTIONSTREAM_REDIS": addresses.redis,
+            "OPTIONSTREAM_PARTITIONS": str(settings.partitions),
+        }
+        self._producer = Producer(
+            {
+                "bootstrap.servers": addresses.kafka,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
+        )
+        topics_admin.ensure_topics(addresses.kafka, self.namespace, settings)
+
+    # -- input ------------------------------------------------------------------------------
+
+    def publish(
+        self, records: Iterable[Sent], on_delivery: Callable[[Any, Any], None] | None = None
+    ) -> None:
+        """Hand records over; ``flush`` waits until they are there."""
+        for record in records:
+            partition = record.partition
+            if partition is None:
+                partition = partition_for(record.product, self.settings.partitions)
+            while True:
+                try:
+                    self._producer.produce(
+                        self.namespace.topic(record.base),
+                        value=record.value,
+                        key=record.key,
+                        partition=partition,
+                        headers=list(record.headers),
+                        timestamp=record.timestamp,
+                        on_delivery=on_delivery or _delivered,
+                    )
+                    break
+                except BufferError:
+                    self._producer.poll(0.05)
+            self._producer.poll(0)
+
+    def flush(self) -> None:
+        assert self._producer.flush(60) == 0, "Kafka did not take all records"
+
+    # -- workers ----------------------------------------------------------------------------
+
+    def start(self, group: str, instance: str = "1", *more: str) -> Worker:
+        """Start a worker; one that ended in the same place is followed by it."""
+        argv = [sys.executable, "-m", "optionstream", "worker", group]
+        argv += ["--namespace", self.namespace.name, "--instance", instance, *more]
+        log = self.folder / f"{group}-{instance}.log"
+        before = self.workers.get(f"{group}-{instance}")
+        assert before is None or before.process.poll() is not None, f"{before} still runs"
+        with log.open("ab") as out:
+            process = subprocess.Popen(argv, env=self.env, stdout=out, stderr=subprocess.STDOUT)
+        worker = Worker(group, instance, argv, log, process)
+        if before is not None:
+            worker.ended = before.ended
+        self.workers[worker.name] = worker
+        return worker
+
+    def start_all(self) -> None:
+        for group in topics.GROUPS:
+            self.start(group)
+
+    def kill(self, worker: Worker, number: signal.Signals) -> int:
+        """Send a signal that ends the worker and wait for its end."""
+        worker.send(number)
+        return worker.wait()
+
+    def stop(self, *groups: str) -> None:
+        """SIGTERM; every worker must end well."""
+        stopped = [
+            worker
+            for worker in self.workers.values()
+            if worker.group in (groups or topics.GROUPS) and worker.process.poll() is None
+        ]
+        for worker in stopped:
+            worker.send(signal.SIGTERM)
+        codes = {worker.name: worker.wait() for worker in stopped}
+        assert not any(codes.values()), f"exit codes {codes}\n{self.logs()}"
+
+    def wait_until_left(self, *groups: str, timeout_s: float = 30) -> None:
+        """Until nobody is a member any more: a worker that stopped stays one for a while."""
+        self.wait_for(
+            lambda: not any(self.offsets.members(group) for group in groups or topics.GROUPS),
+            "members to leave",
+            timeout_s,
+            running=False,
+        )
+
+    def revive(self) -> list[str]:
+        """Start again whoever ended without being asked, as the supervisor would; their names."""
+        gone = []
+        for worker in list(self.workers.values()):
+            code = worker.process.poll()
+            if code is not None and not worker.awaited:
+                gone.append(worker.name)
+                worker.ended.append(code)
+                self.start(worker.group, worker.instance)
+        return gone
+
+    def logs(self) -> str:
+        return "\n".join(worker.said() for worker in self.workers.values())
+
+    # -- waiting ----------------------------------------------------------------------------
+
+    def wait_for(
+        self,
+        done: Callable[[], bool],
+        what: str,
+        timeout_s: float = 90,
+        *,
+        running: bool = True,
+    ) -> None:
+        """Fails with the workers' last words; at once when one of them ended, unless told not to
+        look."""
+        until_s = time.monotonic() + timeout_s
+        while not done():
+            dead = [w.name for w in self.workers.values() if w.process.poll() is not None]
+            waited = time.monotonic() > until_s
+            if waited or (running and dead):
+                why = f"not within {timeout_s:.0f} s" if waited else f"{dead} ended"
+                raise AssertionError(f"{what}: {why}\n{self.logs()}")
+            time.sleep(0.1)
+
+    def progress(self, group: str) -> int:
+        """Records that the group has committed."""
+        return sum(self.offsets.committed(group).values())
+
+    def applied(self) -> Offsets:
+        """The next input offset of each partition, as of its durable state."""
+        state = KafkaState(self.addresses.kafka, self.namespace)
+        try:
+            return {
+                (self.namespace.topic(topic), partition): snapshot.offset + 1
+                for (topic, partition), snapshot in state.snapshots().items()
+            }
+        finally:
+            state.close()
+
+    def analysed(self, ends: Offsets) -> bool:
+        applied = self.applied()
+        return all(applied.get(place, 0) >= end for place, end in ends.items())
+
+    def input_ends(self) -> Offsets:
+        return self.offsets.ends(topics.MARKET_TOPICS)
+
+    def wait_until_analysed(self, timeout_s: float = 90) -> None:
+        """Until the durable state covers all input that is there now."""
+        ends = self.input_ends()
+        self.wait_for(lambda: self.analysed(ends), f"analytics to reach {ends}", timeout_s)
+
+    def wait_until_sunk(self, timeout_s: float = 90) -> None:
+        """Until the sinks have committed everything there is now."""
+        for group in SINKS:
+            ends = self.offsets.ends(topics.GROUP_TOPICS[group])
+
+            def read(group: str = group, ends: Offsets = ends) -> bool:
+                return not any(row.lag for row in group_lag(self.offsets, group, ends))
+
+            self.wait_for(read, f"{group} to read everything", timeout_s)
+
+    def wait_until_done(self, timeout_s: float = 90) -> None:
+        self.wait_until_analysed(timeout_s)
+        self.wait_until_sunk(timeout_s)
+
+    # -- results ----------------------------------------------------------------------------
+
+    def report(self) -> Report:
+        """What ``optionstream verify`` finds."""
+        where = self.addresses
+        counts = counts_row(read_counts(where.kafka, self.namespace))
+        return recompute(
+            where.kafka,
+            where.mongo,
+            where.redis,
+            self.namespace,
+            self.settings,
+            nse_calendar(),
+            counts,
+        )
+
+    def verify(self) -> Report:
+        """The report, which must be without a difference."""
+        report = self.report()
+        shown = "\n".join(map(str, report.differences[:_SHOWN_DIFFERENCES]))
+        assert report.ok, f"{report.difference_totals}\n{shown}\n{self.logs()}"
+        return report
+
+    def drop_stores(self) -> None:
+        """Forget what the sinks have: their groups, the database and the keys."""
+        for group in SINKS:
+            name = self.namespace.group(group)
+            self.admin.delete_consumer_groups([name])[name].result(timeout=30)
+        self.mongo.drop_database(self.namespace.mongo_db)
+        self._delete_keys()
+
+    def _delete_keys(self) -> None:
+        for key in self.redis.scan_iter(self.namespace.redis("*"), count=1000):
+            self.redis.delete(key)
+
+    def close(self) -> None:
+        for worker in self.workers.values():
+            if worker.process.poll() is None:
+                worker.process.kill()
+            worker.process.wait(30)
+        self._producer.flush(10)
+        self.mongo.drop_database(self.namespace.mongo_db)
+        self.mongo.close()
+        self._delete_keys()
+        self.redis.close()
+        there = topics_admin.topics_of(self.namespace, topics_admin.partition_counts(self.admin))
+        topics_admin.delete_topics(self.admin, there)
+
+
+@contextmanager
+def running(addresses: Addresses, settings: Settings, folder: Path) -> Iterator[Running]:
+    made = Running(addresses, settings, folder)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+class Stream:
+    """Publishes in the background: evenly over ``over_s``, but never more than ``allow`` says.
+
+    A context manager; what is left at its end goes out at once.
+    """
+
+    def __init__(self, world: Running, records: Sequence[Sent], over_s: float) -> None:
+        self._world = world
+        self._records = records
+        self._a_second = len(records) / over_s
+        self._allowed = 0
+        self._sent = 0
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def allow(self, fraction: float) -> None:
+        """So much of the input may be sent by now."""
+        self._allowed = int(len(self._records) * fraction)
+
+    def __enter__(self) -> Stream:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+        self._world.publish(self._records[self._sent :])
+        self._world.flush()
+
+    def _run(self) -> None:
+        due = 0.0
+        last_s = time.monotonic()
+        while not self._ending.wait(0.02):
+            now_s = time.monotonic()
+            due = min(due + (now_s - last_s) * self._a_second, self._allowed)
+            last_s = now_s
+            if int(due) > self._sent:
+                self._world.publish(self._records[self._sent : int(due)])
+                self._sent = int(due)
+
+
+def pause(rng: random.Random, low_s: float, high_s: float) -> None:
+    time.sleep(rng.uniform(low_s, high_s))
+
+
+def _delivered(error: Any, message: Any) -> None:
+    if error is not None:
+        raise KafkaException(error)

@@ -1,0 +1,272 @@
+"""The command line against real servers."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import pymongo
+import pytest
+import redis as redis_client
+
+from optionstream.deploy import topics_admin
+from optionstream.deploy.groups import GroupOffsets
+from optionstream.deploy.stack import Addresses
+from optionstream.producers.feeds.session_file import header_for, write_session
+from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.times import to_ms
+from optionstream.schemas.topics import GROUPS, Namespace
+from tests.unit.cli.running import Ran, run
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+
+DAY = "2026-01-06"
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs commands inside the test, or as a process where signals matter."""
+
+    addresses: Addresses
+    data_dir: Path
+
+    def __call__(self, *args: object) -> Ran:
+        return run(*args)
+
+    def good(self, *args: object) -> list[dict[str, Any]]:
+        """The JSON lines of a command that must succeed."""
+        ran = run(*args, "--json")
+        assert ran.code == 0, ran.err
+        return ran.rows
+
+    def start(self, *args: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "optionstream", *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def cli(
+    addresses: Addresses,
+    stack_settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Cli:
+    data_dir = tmp_path / "data"
+    monkeypatch.setenv("OPTIONSTREAM_DATA_DIR", str(data_dir))
+    monkeypatch.setenv("OPTIONSTREAM_KAFKA", addresses.kafka)
+    monkeypatch.setenv("OPTIONSTREAM_MONGO", addresses.mongo)
+    monkeypatch.setenv("OPTIONSTREAM_REDIS", addresses.redis)
+    monkeypatch.setenv("OPTIONSTREAM_PARTITIONS", str(stack_settings.partitions))
+    return Cli(addresses, data_dir)
+
+
+@pytest.fixture
+def name(cli: Cli) -> Iterator[str]:
+    """A namespace of the test's own, gone afterwards."""
+    chosen = f"t-{uuid4().hex[:8]}"
+    yield chosen
+    cli("namespaces", "drop", chosen)
+
+
+def session_of(path: Path, seed: int = 1, minutes: int = 10) -> Path:
+    """A few simulated minutes of NIFTY from the open on."""
+    open_ms = to_ms(datetime.fromisoformat(f"{DAY}T09:15:00+05:30"))
+    config = SimulationConfig(
+        seed=seed,
+        date=DAY,
+        products=("NIFTY",),
+        open_ms=open_ms,
+        close_ms=open_ms + minutes * 60_000,
+        session_label=f"{DAY}-{seed}",
+    )
+    header = header_for(config.products, config.described())
+    write_session(path, header, SimulatedMarket(config).events())
+    return path
+
+
+def workers_of(name: str) -> list[int]:
+    """Process ids of the workers of a namespace."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "worker" in words and name in words:
+            found.append(process.pid)
+    return found
+
+
+def test_up_again_changes_nothing_and_status_is_good(cli: Cli) -> None:
+    first, again = cli.good("up"), cli.good("up")
+    assert first == again
+    assert {row["server"]: row["address"] for row in again} == {
+        "kafka": cli.addresses.kafka,
+        "mongo": cli.addresses.mongo,
+        "redis": cli.addresses.redis,
+    }
+    rows = cli.good("status")
+    assert [row["health"] for row in rows if "health" in row] == ["ready"] * 3
+    assert {row["group"] for row in rows if "group" in row} == set(GROUPS)
+
+
+def test_another_number_of_partitions_is_a_clear_error(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.good("up")
+    monkeypatch.setenv("OPTIONSTREAM_PARTITIONS", "2")
+    ran = cli("up")
+    assert ran.code == 2
+    assert "OPTIONSTREAM_PARTITIONS=6" in ran.err.splitlines()[-1]
+
+
+def test_a_replay_from_its_first_record_to_its_last_trace(
+    cli: Cli, name: str, tmp_path: Path
+) -> None:
+    """Replayed, verified, replayed again as duplicates, verified, dropped: nothing is left."""
+    path = session_of(tmp_path / "day.jsonl.zst")
+    (row,) = cli.good("replay", path, "--namespace", name)
+    assert row["namespace"] == name
+    assert row["ticks"] > 500
+    assert row["chains"] > 50
+    assert row["read"] == row["accepted"] == row["ticks"] + row["chains"]
+    assert row["rejects"] == {}
+    assert not workers_of(name)
+    (report,) = cli.good("verify", name)
+    assert report["ok"]
+    info = listed(cli, name)
+    assert info["sources"] == [str(path)]
+    assert info["state"] == "complete"
+    assert info["counts"]["accepted"] == row["accepted"]
+
+    (again,) = cli.good("replay", path, "--namespace", name)
+    assert again["accepted"] == again["duplicates"] == row["accepted"]
+    assert cli("verify", name).code == 0
+
+    ran = cli("namespaces", "drop", name)
+    assert ran.code == 0, ran.err
+    assert leftovers(cli, Namespace(name)) == {}
+    for gone in (cli("namespaces", "drop", name), cli("verify", name)):
+        assert gone.code == 2
+        assert f"no namespace {name}" in gone.complaint
+
+
+def test_a_bad_file_among_good_ones_is_told_and_the_others_replayed(
+    cli: Cli, name: str, tmp_path: Path
+) -> None:
+    good = session_of(tmp_path / "a.jsonl.zst", minutes=3)
+    page = tmp_path / "b.csv"
+    page.write_text("<html>busy</html>")
+    cut = tmp_path / "c.jsonl.zst"
+    cut.write_bytes(session_of(tmp_path / "d.jsonl.zst", seed=2, minutes=3).read_bytes()[:-9])
+    ran = cli("replay", good, page, cut, tmp_path / "none", "--namespace", name, "--json")
+    assert ran.code == 2
+    told = [line for line in ran.err.splitlines() if line.startswith("error: ")]
+    assert len(told) == 3
+    for path in (page, cut, tmp_path / "none"):
+        assert any(str(path) in line for line in told)
+    (row,) = ran.rows
+    assert row["accepted"] > 0
+    assert cli("verify", name).code == 0
+
+
+def test_nothing_readable_makes_no_namespace(cli: Cli, name: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.touch()
+    ran = cli("replay", empty, "--namespace", name)
+    assert ran.code == 2
+    assert name not in [found["name"] for found in cli.good("namespaces", "list")]
+
+
+def listed(cli: Cli, name: str) -> dict[str, Any]:
+    """The namespace's line in the list."""
+    (info,) = [found for found in cli.good("namespaces", "list") if found["name"] == name]
+    return info
+
+
+def leftovers(cli: Cli, namespace: Namespace) -> dict[str, Any]:
+    """What a namespace has anywhere."""
+    admin = topics_admin.admin_client(cli.addresses.kafka)
+    mine = topics_admin.topics_of(namespace, topics_admin.partition_counts(admin))
+    groups = [
+        group.group_id
+        for group in admin.list_consumer_groups().result().valid
+        if group.group_id in [namespace.group(part) for part in GROUPS]
+    ]
+    with (
+        pymongo.MongoClient[dict[str, Any]](cli.addresses.mongo) as mongo,
+        redis_client.Redis.from_url(cli.addresses.redis) as redis,
+    ):
+        found = {
+            "topics": mine,
+            "groups": groups,
+            "databases": [d for d in mongo.list_database_names() if d == namespace.mongo_db],
+            "keys": list(redis.scan_iter(match=namespace.redis("*"))),
+            "registry": list(mongo["optionstream"]["namespaces"].find({"_id": namespace.name})),
+            "logs": list(cli.data_dir.glob(f"workers/{namespace.name}")),
+        }
+    return {where: what for where, what in found.items() if what}
+
+
+def test_a_worker_of_an_unknown_namespace_says_what_there_is(cli: Cli) -> None:
+    ran = cli("worker", "latest", "--namespace", "nobodys")
+    assert ran.code == 2
+    assert "nobodys" in ran.err
+
+
+def test_ctrl_c_in_a_replay_stops_its_workers_and_a_second_run_completes_it(
+    cli: Cli, name: str, tmp_path: Path
+) -> None:
+    path = session_of(tmp_path / "day.jsonl.zst", minutes=10)
+    with cli.start("replay", path, "--namespace", name, "--speed", "30") as process:
+        wait_for(lambda: records_in(cli, name) > 5, "records")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted" in err
+    assert not workers_of(name)
+    assert listed(cli, name)["state"] == "interrupted"
+    (row,) = cli.good("replay", path, "--namespace", name)
+    assert row["accepted"] == row["ticks"] + row["chains"]
+    assert cli("verify", name).code == 0
+
+
+def test_kept_workers_go_on_until_down(cli: Cli, name: str, tmp_path: Path) -> None:
+    path = session_of(tmp_path / "day.jsonl.zst", minutes=3)
+    cli.good("replay", path, "--namespace", name, "--keep-workers")
+    try:
+        assert len(workers_of(name)) == 3
+        states = {row["worker"]: row["state"] for row in cli.good("status") if "worker" in row}
+        assert states == dict.fromkeys(GROUPS, "running")
+        second = session_of(tmp_path / "more.jsonl.zst", seed=2, minutes=3)
+        (row,) = cli.good("replay", second, "--namespace", name)
+        assert row["accepted"] > 0
+    finally:
+        down = cli("down")
+    assert f"workers of namespace {name}: stopped" in down.err
+    wait_for(lambda: not workers_of(name), "the workers' end")
+    assert cli("verify", name).code == 0
+
+
+def records_in(cli: Cli, name: str) -> int:
+    admin = topics_admin.admin_client(cli.addresses.kafka)
+    ends = GroupOffsets(admin, Namespace(name)).ends(("market.underlying", "market.option_chain"))
+    return sum(ends.values())
+
+
+def wait_for(done: Any, what: str, patience_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while not done():
+        assert time.monotonic() < deadline_s, f"no {what} within {patience_s} s"
+        time.sleep(0.2)

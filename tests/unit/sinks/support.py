@@ -1,0 +1,117 @@
+"""Records for sink tests, unit and server."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Interval
+from optionstream.schemas.events import Legs, TickFrame
+from optionstream.schemas.times import ist_date
+
+OPEN_MS = 1_761_536_700_000
+"""2025-10-27 09:15 IST."""
+
+
+def frame(
+    start: int = 0, count: int = 3, product: str = "NIFTY", session: str = "s", **changes: object
+) -> TickFrame:
+    """``count`` ticks, one a second, numbered from ``start``."""
+    numbers = range(start, start + count)
+    fields: dict[str, object] = {
+        "product": product,
+        "source": "test",
+        "session": session,
+        "ts_recv": OPEN_MS + (start + count) * 1000,
+        "ts_ms": [OPEN_MS + number * 1000 for number in numbers],
+        "price": [24_000.0 + number / 100 for number in numbers],
+        "seq": list(numbers),
+        "volume": [number * 75 for number in numbers],
+    }
+    return TickFrame(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def bar(
+    window: int = 0,
+    revision: int = 1,
+    ticks: int = 10,
+    interval: Interval = "1m",
+    product: str = "NIFTY",
+    close: float = 24_010.0,
+) -> Bar:
+    start = OPEN_MS + window * INTERVAL_MS[interval]
+    return Bar(
+        product=product,
+        interval=interval,
+        session=ist_date(OPEN_MS),
+        start=start,
+        end=start + INTERVAL_MS[interval],
+        open=24_000.0,
+        high=max(24_020.0, close),
+        low=min(23_990.0, close),
+        close=close,
+        volume=750,
+        volume_reason=None,
+        ticks=ticks,
+        revision=revision,
+        final=revision > 0,
+        known_at=start + INTERVAL_MS[interval] + 2_000,
+    )
+
+
+def legs(oi: Sequence[float | None], seed: int = 0) -> Legs:
+    """One side: open interest as given, the rest made up; None is a missing leg."""
+    some = random.Random(seed)
+
+    def column(scale: float) -> list[float | None]:
+        return [None if value is None else round(some.random() * scale, 2) for value in oi]
+
+    return Legs(
+        oi=list(oi),
+        oi_change=column(100),
+        volume=column(10_000),
+        iv=column(20),
+        last=column(300),
+        bid=column(300),
+        ask=column(300),
+    )
+
+
+def chain(
+    at: int = 0,
+    expiry: str = "2025-10-28",
+    product: str = "NIFTY",
+    call_oi: Sequence[float | None] = (100.0, 200.0, 300.0),
+    put_oi: Sequence[float | None] = (300.0, 200.0, None),
+) -> ChainAnalytics:
+    """The chain of second ``at`` after the open."""
+    strikes = [24_000.0 + 50 * number for number in range(len(call_oi))]
+    calls = sum(value or 0.0 for value in call_oi)
+    puts = sum(value or 0.0 for value in put_oi)
+    moment = OPEN_MS + at * 1000
+    return ChainAnalytics(
+        product=product,
+        expiry=expiry,
+        source="test",
+        snapshot_id=f"{moment}-{at:016x}",
+        ts_event=moment,
+        ts_recv=moment + 5,
+        oi_unit="lots",
+        underlying_price=24_010.5,
+        strikes=strikes,
+        calls=legs(call_oi, at),
+        puts=legs(put_oi, at + 1),
+        call_oi=calls,
+        put_oi=puts,
+        call_volume=1_000.0,
+        put_volume=1_200.0,
+        pcr_oi=puts / calls,
+        pcr_volume=1.2,
+        max_pain=24_050.0,
+        missing_legs=1,
+        null_reasons={},
+        flags=["missing_legs"],
+        capture_id="capture",
+        expiries_in_capture=1,
+        known_at=moment + 5,
+    )

@@ -1,0 +1,65 @@
+"""Which ticks may become the latest."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optionstream.schemas import rejects
+from optionstream.schemas.topics import LIVE, SIM, Namespace
+from optionstream.streams.sinks.plausible import Plausibility
+from tests.unit.sinks.support import OPEN_MS, frame
+
+YEAR_2099 = 4_070_908_800_000
+
+
+def _limits(name: str) -> Plausibility:
+    return Plausibility.of(Namespace(name), 60_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "ts_ms", "price", "expected"),
+    [
+        (LIVE, OPEN_MS, 1.0, None),
+        (LIVE, OPEN_MS + 60_000, 1.0, None),
+        (LIVE, OPEN_MS + 60_001, 1.0, rejects.FUTURE_EVENT),
+        (SIM, OPEN_MS + 60_001, 1.0, rejects.FUTURE_EVENT),
+        ("replayed", OPEN_MS + 86_400_000, 1.0, None),
+        ("replayed", YEAR_2099, 1.0, rejects.NO_CALENDAR),
+        (LIVE, 946_684_799_999, 1.0, rejects.BAD_TIME),
+        (LIVE, 10**17, 1.0, rejects.BAD_TIME),
+        (LIVE, OPEN_MS, 0.0, rejects.BAD_PRICE),
+        (LIVE, OPEN_MS, -1.0, rejects.BAD_PRICE),
+        (LIVE, OPEN_MS, float("inf"), rejects.BAD_PRICE),
+        (LIVE, OPEN_MS, float("nan"), rejects.BAD_PRICE),
+    ],
+)
+def test_a_tick_is_refused_for_its_content(
+    name: str, ts_ms: int, price: float, expected: str | None
+) -> None:
+    assert _limits(name).reason(ts_ms, price, OPEN_MS) == expected
+
+
+def test_the_simulation_knows_every_year() -> None:
+    assert _limits(SIM).reason(YEAR_2099, 1.0, YEAR_2099) is None
+
+
+_TIMES = st.sampled_from([OPEN_MS, OPEN_MS + 60_001, YEAR_2099, 0, 10**17])
+_PRICES = st.sampled_from([1.0, 24_000.0, 0.0, -3.0, float("inf"), float("nan")])
+
+
+@given(st.lists(st.tuples(_TIMES, _PRICES), min_size=1, max_size=6), st.sampled_from([LIVE, "r"]))
+def test_the_quick_look_at_a_frame_agrees_with_the_look_at_each_tick(
+    ticks: list[tuple[int, float]], name: str
+) -> None:
+    limits = _limits(name)
+    one = frame(
+        0,
+        len(ticks),
+        ts_recv=OPEN_MS,
+        ts_ms=[ts for ts, _ in ticks],
+        price=[price for _, price in ticks],
+    )
+    each = all(limits.reason(ts, price, OPEN_MS) is None for ts, price in ticks)
+    assert limits.all_plausible(one) == each
