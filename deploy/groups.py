@@ -7,10 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
 
-from optionstream.deploy.topics_admin import error_code, kafka_call, partition_counts, results
+from optionstream.deploy.topics_admin import (
+    admin_client,
+    error_code,
+    kafka_call,
+    partition_counts,
+    results,
+)
 from optionstream.schemas import topics
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.topics import Namespace
@@ -19,6 +25,7 @@ STALL_S = 60.0
 """A group whose offsets do not move for this long while it lags has stopped."""
 
 _LOOK_AGAIN_S = 0.2
+_TIMEOUT_S = 30.0
 
 Place = tuple[str, int]
 """A topic's full name and a partition."""
@@ -59,9 +66,11 @@ class OffsetSource(Protocol):
 class GroupOffsets:
     """Offsets and members of one namespace's groups, asked from the broker each time."""
 
-    def __init__(self, admin: AdminClient, namespace: Namespace) -> None:
-        self._admin = admin
+    def __init__(self, kafka: str, namespace: Namespace) -> None:
+        self._admin = admin_client(kafka)
         self._namespace = namespace
+        self._kafka = kafka
+        self._consumers: dict[str, Consumer] = {}
 
     def ends(self, names: Sequence[str]) -> Offsets:
         return self._offsets(names, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -70,14 +79,28 @@ class GroupOffsets:
         return self._offsets(names, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
     def committed(self, group: str) -> Offsets:
-        asked = ConsumerGroupTopicPartitions(self._namespace.group(group))
-        answers = _known(lambda: results(self._admin.list_consumer_group_offsets([asked])))
-        return {
-            (place.topic, place.partition): place.offset
-            for answer in answers.values()
-            for place in answer.topic_partitions or ()
-            if place.offset >= 0
-        }
+        counts = partition_counts(self._admin)
+        asked = [
+            TopicPartition(topic, partition)
+            for topic in map(self._namespace.topic, topics.GROUP_TOPICS[group])
+            for partition in range(counts.get(topic, 0))
+        ]
+        found = kafka_call(lambda: self._consumer(group).committed(asked, timeout=_TIMEOUT_S))
+        return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
+
+    def _consumer(self, group: str) -> Consumer:
+        """A consumer that never joins: the admin client's ``list_consumer_group_offsets`` ends the
+        process when the group's coordinator has just moved (librdkafka 2.16)."""
+        if group not in self._consumers:
+            self._consumers[group] = Consumer(
+                {
+                    "bootstrap.servers": self._kafka,
+                    "group.id": self._namespace.group(group),
+                    "enable.auto.commit": False,
+                    "log_level": 0,
+                }
+            )
+        return self._consumers[group]
 
     def members(self, group: str) -> list[str]:
         """Who is in the group: client id and host of each member; empty for no group."""

@@ -125,7 +125,7 @@ def drop_namespace(
     if name not in known:
         raise NamespaceError(unknown_namespace(name, known))
     admin = topics_admin.admin_client(addresses.kafka)
-    _await_no_members(admin, namespace, settings, tell)
+    _await_no_members(addresses.kafka, namespace, settings, tell)
     existing = topics_admin.topics_of(namespace, topics_admin.partition_counts(admin))
     tell(f"deleting {len(existing)} topics")
     topics_admin.delete_topics(admin, existing)
@@ -198,11 +198,9 @@ def _order(info: NamespaceInfo) -> tuple[int, float, str]:
     return first, info.created_at.timestamp() if info.created_at else 0.0, info.name
 
 
-def _await_no_members(
-    admin: AdminClient, namespace: Namespace, settings: Settings, tell: Tell
-) -> None:
+def _await_no_members(kafka: str, namespace: Namespace, settings: Settings, tell: Tell) -> None:
     """A stopped worker stays a (static) member until its session times out: give it that long."""
-    groups = GroupOffsets(admin, namespace)
+    groups = GroupOffsets(kafka, namespace)
     patience_s = settings.session_timeout_ms / 1000 + _STATIC_MEMBERS_GRACE_S
     deadline_s = time.monotonic() + patience_s
     told = False

@@ -199,7 +199,7 @@ def _run(
 ) -> ReplayResult:
     from optionstream.streams.analytics.counts import read_counts
 
-    offsets = GroupOffsets(topics_admin.admin_client(addresses.kafka), plan.namespace)
+    offsets = GroupOffsets(addresses.kafka, plan.namespace)
     missing = groups_without_worker(offsets, plan.namespace, settings)
     if plan.keep_workers:
         start_detached(plan.namespace, addresses, settings, missing)

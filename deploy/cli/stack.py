@@ -149,11 +149,10 @@ def _existing_kind(namespace: str) -> Namespace:
 
 
 def _start_workers(name: Namespace, servers: Addresses, settings: Settings) -> None:
-    from optionstream.deploy import topics_admin
     from optionstream.deploy.cli import workers
     from optionstream.deploy.groups import GroupOffsets
 
-    offsets = GroupOffsets(topics_admin.admin_client(servers.kafka), name)
+    offsets = GroupOffsets(servers.kafka, name)
     missing = workers.groups_without_worker(offsets, name, settings)
     workers.start_detached(name, servers, settings, missing)
     workers.await_members(offsets, name, settings, GROUPS)
@@ -174,10 +173,9 @@ def _server_row(row: Any) -> dict[str, Any]:
 
 def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
     """Records to read by group and topic, of a namespace that has topics."""
-    from optionstream.deploy import topics_admin
     from optionstream.deploy.groups import GroupOffsets, group_lag
 
-    offsets = GroupOffsets(topics_admin.admin_client(where.kafka), name)
+    offsets = GroupOffsets(where.kafka, name)
     for group in GROUPS:
         rows = group_lag(offsets, group)
         members = len(offsets.members(group)) if rows else 0

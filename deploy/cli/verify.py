@@ -13,8 +13,6 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import GROUPS, SIM, Namespace
 
 if TYPE_CHECKING:
-    from confluent_kafka.admin import AdminClient
-
     from optionstream.deploy.stack import Addresses
     from optionstream.deploy.verify import Report
 
@@ -62,7 +60,7 @@ def check(
     known = topics_admin.namespaces_in(topics_admin.partition_counts(admin))
     if namespace.name not in known:
         raise NamespaceError(unknown_namespace(namespace.name, list(known)))
-    _warn_of_lag(admin, namespace)
+    _warn_of_lag(addresses.kafka, namespace)
     with output.progress(as_json) as bars:
         task = bars.add_task("verifying", total=None, detail="")
         return recompute(
@@ -79,11 +77,11 @@ def check(
         )
 
 
-def _warn_of_lag(admin: AdminClient, namespace: Namespace) -> None:
+def _warn_of_lag(kafka: str, namespace: Namespace) -> None:
     """What a group has not read yet shows as missing."""
     from optionstream.deploy.groups import GroupOffsets, group_lag
 
-    offsets = GroupOffsets(admin, namespace)
+    offsets = GroupOffsets(kafka, namespace)
     for group in GROUPS:
         left = sum(row.lag for row in group_lag(offsets, group))
         if left:

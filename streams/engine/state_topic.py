@@ -11,6 +11,7 @@ The highest (generation, offset) counts, not the last record.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ import msgspec
 from confluent_kafka import (
     OFFSET_INVALID,
     Consumer,
+    KafkaError,
     KafkaException,
     Message,
     TopicPartition,
@@ -30,6 +32,8 @@ SNAPSHOT_KEY = b"snapshot"
 NOTHING_APPLIED = -1
 _SNAPSHOTS_TO_COMPARE = 8
 _TIMEOUT_S = 30.0
+_LOOK_AGAIN_S = 0.1
+_NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class Snapshot(Struct, array_like=True, frozen=True):
@@ -112,15 +116,20 @@ class StateReader:
         return Restored(snapshot, segments)
 
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
-        try:
-            bounds = self._consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=_TIMEOUT_S
-            )
-        except KafkaException as error:
-            raise ServerUnavailable(f"Kafka: state of {topic}: {error}") from None
-        if bounds is None:
-            raise ServerUnavailable(f"Kafka: no offsets of {topic} within {_TIMEOUT_S:g} s")
-        return bounds
+        """First offset and end; waits while a topic just made has no leader yet."""
+        at = TopicPartition(topic, partition)
+        until_s = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                bounds = self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S)
+            except KafkaException as error:
+                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > until_s:
+                    raise ServerUnavailable(f"Kafka: state of {topic}: {error}") from None
+                time.sleep(_LOOK_AGAIN_S)
+                continue
+            if bounds is None:
+                raise ServerUnavailable(f"Kafka: no offsets of {topic} within {_TIMEOUT_S:g} s")
+            return bounds
 
     def _snapshots(self, topic: str, partition: int, start: int, end: int) -> list[Snapshot]:
         self._consumer.assign([TopicPartition(topic, partition, start)])

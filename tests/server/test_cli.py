@@ -260,8 +260,9 @@ def test_kept_workers_go_on_until_down(cli: Cli, name: str, tmp_path: Path) -> N
 
 
 def records_in(cli: Cli, name: str) -> int:
-    admin = topics_admin.admin_client(cli.addresses.kafka)
-    ends = GroupOffsets(admin, Namespace(name)).ends(("market.underlying", "market.option_chain"))
+    ends = GroupOffsets(cli.addresses.kafka, Namespace(name)).ends(
+        ("market.underlying", "market.option_chain")
+    )
     return sum(ends.values())
 
 

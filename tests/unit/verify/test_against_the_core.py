@@ -1,0 +1,219 @@
+"""Two implementations of docs/semantics.md, the stream's and verify's, agree on wild logs.
+
+They share no code, so a rule that one of them got wrong shows here without a server.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from optionstream.deploy.verify.check import Check
+from optionstream.deploy.verify.report import Report
+from optionstream.schemas import topics
+from optionstream.schemas.codec import encode, headers_for
+from optionstream.schemas.events import ChainSnapshot, Heartbeat, TickFrame
+from optionstream.streams.core.calendar import always_open_calendar, nse_calendar
+from optionstream.streams.core.chain_partition import ChainPartition
+from optionstream.streams.core.intake import Output, Source
+from optionstream.streams.core.tick_partition import TickPartition
+from optionstream.streams.core.ticks import Rules
+from tests.unit.verify.world import (
+    DAY,
+    HOME,
+    LATENESS,
+    MINUTE,
+    OPEN,
+    PARTITIONS,
+    PRODUCT,
+    Log,
+    RawRecord,
+    Stores,
+    legs,
+    snapshot,
+)
+
+SPLIT_DAY = 1_709_351_100_000
+"""2024-03-02 09:15 IST: two sessions."""
+DAYS = [OPEN + days * DAY for days in (0, 1, 2, 3, 4, 7, 8, 9, 10, 11)]
+STRAY_TIMES = [0, 946_684_800_000, 4_102_444_800_000, 4_070_908_800_000, OPEN - DAY, OPEN - 1]
+
+
+class Arrived(NamedTuple):
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+class WildFeed:
+    """Ticks with everything wrong that real feeds have, from one seed."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.seq = self.volume = 0
+        self.clock = OPEN + rng.randrange(3) * DAY
+        self.late = rng.choice([0.02, 0.2, 0.5])
+        self.jump = rng.choice([0, 0.01, 0.05])
+        self.with_volume = rng.choice([0, 0.5, 0.95])
+
+    def _time(self) -> int:
+        rng = self.rng
+        if rng.random() < self.jump:
+            day = rng.choice([*DAYS, SPLIT_DAY, SPLIT_DAY + 135 * MINUTE])
+            self.clock = day + rng.randrange(375 * MINUTE)
+        self.clock += rng.choice([0, 1, 500, 3_000, 20_000, 70_000, 400_000])
+        dice = rng.random()
+        if dice < 0.01:
+            return rng.choice(STRAY_TIMES)
+        if dice < 0.03:
+            return rng.choice(DAYS) + rng.randrange(400 * MINUTE)
+        return self.clock - (rng.randrange(600_000) if rng.random() < self.late else 0)
+
+    def frame(self) -> TickFrame:
+        rng = self.rng
+        times, prices, numbers, volumes, ids = [], [], [], [], []
+        for _ in range(rng.choice([1, 1, 2, 5, 20])):
+            self.seq += 1
+            self.volume += rng.randrange(5) if rng.random() < 0.97 else -3
+            times.append(self._time())
+            prices.append(rng.choice([0.0, -1.0]) if rng.random() < 0.02 else rng.randrange(1, 8))
+            numbers.append(self.seq if rng.random() < 0.9 else rng.randrange(1, self.seq + 1))
+            volumes.append(self.volume if rng.random() < self.with_volume else None)
+            ids.append(rng.randrange(50))
+        return TickFrame(
+            product=PRODUCT,
+            source=rng.choice("aaab"),
+            session=rng.choice("sssu"),
+            ts_recv=OPEN + rng.randrange(400 * MINUTE),
+            ts_ms=times,
+            price=[float(price) for price in prices],
+            seq=numbers,
+            volume=volumes if rng.random() < 0.9 else None,
+            tick_id=ids if rng.random() < 0.2 else None,
+        )
+
+    def add_to(self, log: Log) -> None:
+        frame, rng = self.frame(), self.rng
+        dice = rng.random()
+        if dice < 0.02:
+            log.add(frame, key=b"X")
+        elif dice < 0.04:
+            log.add_raw(encode(frame), headers=None)
+        elif dice < 0.06:
+            log.add_raw(b"\xff")
+        elif dice < 0.08:
+            log.add(msgspec.structs.replace(frame, price=[1.0]))
+        elif dice < 0.15:
+            log.add_raw(self._foreign(frame), timestamp=self.clock)
+        else:
+            log.add(frame)
+        if rng.random() < 0.2:
+            reached = self.clock + rng.choice([-100_000, 0, 3_000, 100_000, DAY // 2])
+            log.add(Heartbeat(PRODUCT, "a", reached, self.clock))
+
+    def _foreign(self, frame: TickFrame) -> bytes:
+        tick = {"product": PRODUCT, "ts_ms": frame.ts_ms[0], "price": frame.price[0]}
+        if self.rng.random() < 0.5:
+            tick["seq"] = frame.seq[0]
+        if self.rng.random() < 0.5:
+            tick["volume"] = self.rng.randrange(9)
+        return json.dumps(tick).encode()
+
+
+def wild_chain(rng: random.Random) -> ChainSnapshot:
+    strikes = sorted(rng.sample(range(100, 200, 10), rng.randrange(1, 6)))
+    size = len(strikes)
+
+    def side() -> object:
+        if rng.random() < 0.1:
+            return legs([None] * size)
+        return legs(
+            [rng.choice([None, 0, 1, 2, 5, 2.5]) for _ in range(size)],
+            [rng.choice([None, 0, 1]) for _ in range(size)],
+        )
+
+    return snapshot(
+        [float(strike) for strike in strikes],
+        side(),
+        side(),
+        ts_event=OPEN + rng.choice([0, 0, 1, 375 * MINUTE, 375 * MINUTE + 1, -1, -OPEN]),
+        ts_recv=OPEN + rng.randrange(3),
+        expiry=rng.choice(["2024-01-04", "2024-01-11"]),
+        source=rng.choice("ab"),
+        session=rng.choice("xyz"),
+        seq=rng.choice([None, 1, 2, 3]),
+    )
+
+
+def compared(seed: int) -> Report:
+    """What verify says of the core's outputs for the log of one seed."""
+    rng = random.Random(seed)
+    live = rng.random() < 0.2
+    log, feed = Log(), WildFeed(rng)
+    for _ in range(rng.randrange(5, 60)):
+        feed.add_to(log)
+    for _ in range(30):
+        log.add(wild_chain(rng))
+    calendar = always_open_calendar() if rng.random() < 0.15 else nse_calendar()
+    rules = Rules(calendar, LATENESS, 60_000 if live else None)
+    ticks = TickPartition(Source(topics.UNDERLYING, HOME, PARTITIONS), rules)
+    chains = ChainPartition(Source(topics.OPTION_CHAIN, HOME, PARTITIONS), rules)
+    inputs = [record for record in log.records if record.partition == HOME]
+    outputs = _play(ticks, inputs, topics.UNDERLYING, rng)
+    outputs += _play(chains, inputs, topics.OPTION_CHAIN, rng)
+    stores = Stores("live" if live else "r1")
+    partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
+    check = Check(stores.namespace, stores.settings, calendar, partitions)
+    check.take_inputs(inputs)
+    check.take_outputs(
+        [
+            RawRecord(one.topic, HOME, at, 0, one.key, headers_for(one.record), encode(one.record))
+            for at, one in enumerate(outputs)
+        ]
+    )
+    check.compare_kafka()
+    check.compare_counts(_counts(ticks, chains))
+    return check.report()
+
+
+def _play(
+    part: TickPartition | ChainPartition,
+    inputs: list[RawRecord],
+    topic: str,
+    rng: random.Random,
+) -> list[Output]:
+    records = [
+        Arrived(one.offset, one.timestamp, one.key, one.value, list(one.headers or []))
+        for one in inputs
+        if one.topic == topic
+    ]
+    outputs: list[Output] = []
+    while records:
+        size = rng.choice([1, 3, 1_000])
+        batch, records = records[:size], records[size:]
+        outputs += part.apply(batch)
+        outputs += part.partials()
+    return outputs
+
+
+def _counts(*parts: TickPartition | ChainPartition) -> dict[str, object]:
+    rejects: dict[str, int] = {}
+    total: dict[str, object] = {"rejects": rejects}
+    for counts in (one for part in parts for one in part.counts()):
+        for name in ("accepted", "outside_session", "duplicates", "held"):
+            total[name] = int(total.get(name, 0)) + getattr(counts, name)  # type: ignore[call-overload]
+        for reason, events in counts.rejects.items():
+            rejects[reason] = rejects.get(reason, 0) + events
+    return total
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_the_stream_and_verify_agree(seed: int) -> None:
+    report = compared(seed)
+    assert report.ok, report.differences[:5]
