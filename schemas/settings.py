@@ -50,7 +50,8 @@ class Settings:
     """Kafka group session timeout of the workers (the broker's minimum is 6,000)."""
     mongo_flush_rows: int = 20_000
     metrics_port: int = 0
-    """Port of a worker's metrics page; 0 takes a free one and logs it."""
+    """Port of a worker's metrics page; 0 takes a free one and logs it. Supervised workers take this
+    port and the next ones, in the order analytics, latest, history."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -90,7 +91,7 @@ class Settings:
             allowed_lateness_ms=number("ALLOWED_LATENESS_MS", 2_000),
             future_limit_ms=number("FUTURE_LIMIT_MS", 60_000),
             partial_every_ms=number("PARTIAL_EVERY_MS", 0),
-            session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 1_000),
+            session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 6_000),
             mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
             metrics_port=number("METRICS_PORT", 0),
         )

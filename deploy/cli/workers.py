@@ -61,14 +61,14 @@ def worker_specs(
 ) -> list[WorkerSpec]:
     """How to start one worker of each group."""
     env = worker_env(addresses, settings)
-    return [
-        WorkerSpec(
-            group,
-            [sys.executable, "-m", "optionstream", "worker", group, "--namespace", namespace.name],
-            env,
-        )
-        for group in groups
-    ]
+    base = settings.metrics_port
+    specs = []
+    for group in groups:
+        port = base + topics.GROUPS.index(group) if base else 0
+        argv = [sys.executable, "-m", "optionstream", "worker", group]
+        argv += ["--namespace", namespace.name, "--metrics-port", str(port)]
+        specs.append(WorkerSpec(group, argv, env))
+    return specs
 
 
 def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:

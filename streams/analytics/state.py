@@ -15,6 +15,7 @@ from optionstream.streams.engine.state_topic import (
     Snapshot,
     StateReader,
     encode_snapshot,
+    segment_key,
 )
 
 _TIMEOUT_S = 30.0
@@ -92,7 +93,18 @@ def begin_anew(kafka: str, namespace: Namespace) -> None:
                     value=encode_snapshot(Snapshot(generation, "", NOTHING_APPLIED, b"", {})),
                     partition=partition,
                 )
-        if producer.flush(_TIMEOUT_S):
-            raise ServerUnavailable("Kafka did not take the new generation's state in time")
+        _flush(producer)
+        for (topic, partition), before in newest.items():
+            for name, (_, offset) in before.segments.items():
+                key = segment_key(before.generation, name, offset)
+                producer.produce(
+                    namespace.topic(STATE_TOPIC_OF[topic]), key=key, partition=partition
+                )
+        _flush(producer)
     finally:
         state.close()
+
+
+def _flush(producer: Producer) -> None:
+    if producer.flush(_TIMEOUT_S):
+        raise ServerUnavailable("Kafka did not take the new generation's state in time")

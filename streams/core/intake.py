@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from optionstream.schemas import rejects
@@ -86,19 +87,23 @@ def read(incoming: Incoming, source: Source) -> MarketRecord:
 def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
     """The record's key and partition are those of its content."""
     product = record.product
+    expected, home = _place(product, source.partitions)
     if isinstance(record, ChainSnapshot):
         expected = chain_key(product, record.expiry).encode()
-    else:
-        expected = product.encode()
     if key != expected:
         shown = None if key is None else key.decode("utf-8", "backslashreplace")
         wanted = expected.decode()
         raise RecordError(rejects.KEY_MISMATCH, f"key {shown!r}, the content asks for {wanted!r}")
-    home = partition_for(product, source.partitions)
     if source.partition != home:
         raise RecordError(
             rejects.FOREIGN_PARTITION, f"{product} belongs on partition {home} of {source.topic}"
         )
+
+
+@lru_cache(maxsize=4_096)
+def _place(product: str, partitions: int) -> tuple[bytes, int]:
+    """The key of a product's ticks, and its partition."""
+    return product.encode(), partition_for(product, partitions)
 
 
 def reject(

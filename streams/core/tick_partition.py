@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Bar, Reject
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import Heartbeat, Tick, TickFrame
 from optionstream.schemas.identity import tick_id
 from optionstream.schemas.topics import OHLC, REJECTS
-from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
+from optionstream.streams.core.intake import (
+    Incoming,
+    MarketRecord,
+    Output,
+    Refused,
+    Source,
+    read,
+    reject,
+)
 from optionstream.streams.core.snapshot import (
     HotTicks,
     block_name,
@@ -37,20 +47,47 @@ _decode = msgspec.msgpack.Decoder(_Hot).decode
 
 @dataclass(slots=True)
 class _Run:
-    """Small records of one product and feed in a row, gathered into columns.
+    """Records of one product and feed in a row, to be applied as one set of columns.
 
-    How ticks are packed never changes a result, and columns are many times cheaper.
+    How ticks are packed never changes a result, and columns are many times cheaper. ``events``
+    are all of one kind, one for each of ``records``.
     """
 
-    columns: Columns
+    kind: type[Tick] | type[TickFrame]
+    source: str
+    session: str
+    with_ids: bool
+    events: list[Any] = field(default_factory=list)
     records: list[Incoming] = field(default_factory=list)
-    origin: list[tuple[int, int]] = field(default_factory=list)
-    """(index in ``records``, position in that record) of each tick; empty: one record."""
+    origin: list[tuple[int, int]] | None = None
+    """(index in ``records``, position in that record) of each tick; made when asked for."""
 
     def place(self, at: int) -> tuple[int, int]:
         """Offset of the record that holds the tick at ``at``, and the tick's position there."""
-        index, position = self.origin[at] if self.origin else (0, at)
+        index, position = self.find(at)
         return self.records[index].offset, position
+
+    def find(self, at: int) -> tuple[int, int]:
+        """Index of the record that holds the tick at ``at``, and the tick's position there."""
+        if self.kind is Tick:
+            return at, 0
+        if len(self.events) == 1:
+            return 0, at
+        if self.origin is None:
+            self.origin = [
+                (index, position)
+                for index, frame in enumerate(self.events)
+                for position in range(len(frame.ts_ms))
+            ]
+        return self.origin[at]
+
+    def columns(self) -> Columns:
+        """All ticks of the run."""
+        if self.kind is Tick:
+            return columns_of_ticks(self.events, self.records, self.with_ids)
+        if len(self.events) == 1:
+            return columns_of(self.events[0])
+        return columns_of_frames(self.events)
 
 
 class TickPartition:
@@ -104,18 +141,13 @@ class TickPartition:
             reject(incoming, self.source, error.reason, error.detail, error.events)
         )
 
-    def _take(
-        self, record: TickFrame | Tick | Heartbeat | ChainSnapshot, incoming: Incoming
-    ) -> None:
+    def _take(self, record: MarketRecord, incoming: Incoming) -> None:
         if isinstance(record, Tick):
-            self._gather_tick(record, incoming)
+            self._gather(record, record.seq is None, incoming)
         elif isinstance(record, TickFrame):
-            if len(record.ts_ms) <= _SMALL_FRAME:
-                self._gather_frame(record, incoming)
-            else:
+            self._gather(record, record.tick_id is not None, incoming)
+            if len(record.ts_ms) > _SMALL_FRAME:
                 self._flush(record.product)
-                run = _Run(columns_of(record), [incoming])
-                self._apply(run)
         elif isinstance(record, Heartbeat):
             self._flush(record.product)
             ticks = self._ticks(record.product)
@@ -127,73 +159,30 @@ class TickPartition:
             ticks = self.products[product] = ProductTicks(product, self.rules)
         return ticks
 
-    # -- gathering --------------------------------------------------------------------------
-
-    def _gather_tick(self, tick: Tick, incoming: Incoming) -> None:
-        recv = incoming.timestamp if tick.ts_recv is None else tick.ts_recv
-        seq = tick.seq
-        order = tick_id(tick.ts_ms, tick.price, tick.volume) if seq is None else seq
-        run = self._run(tick.product, (tick.source, tick.session), seq is None, incoming)
-        columns = run.columns
-        columns.ts.append(tick.ts_ms)
-        columns.price.append(tick.price)
-        columns.order.append(order)
-        if columns.volume is not None:
-            columns.volume.append(tick.volume)
-        if columns.ids is not None:
-            columns.ids.append(order)
-        if columns.recv is not None:
-            columns.recv.append(recv)
-        run.origin.append((len(run.records) - 1, 0))
-
-    def _gather_frame(self, frame: TickFrame, incoming: Incoming) -> None:
-        size = len(frame.ts_ms)
-        feed = (frame.source, frame.session)
-        run = self._run(frame.product, feed, frame.tick_id is not None, incoming)
-        columns = run.columns
-        columns.ts += frame.ts_ms
-        columns.price += frame.price
-        columns.order += frame.seq
-        if columns.volume is not None:
-            columns.volume += frame.volume if frame.volume is not None else [None] * size
-        if columns.ids is not None and frame.tick_id is not None:
-            columns.ids += frame.tick_id
-        if columns.recv is not None:
-            columns.recv += [frame.ts_recv] * size
-        index = len(run.records) - 1
-        run.origin += [(index, position) for position in range(size)]
-
-    def _run(self, product: str, feed: tuple[str, str], with_ids: bool, incoming: Incoming) -> _Run:
-        """The run that the next small record of a product joins."""
-        run = self._runs.get(product)
-        if run is not None:
-            columns = run.columns
-            if columns.feed != feed or (columns.ids is not None) != with_ids:
-                self._flush(product)
-                run = None
-        if run is None:
-            ids: list[int] | None = [] if with_ids else None
-            columns = Columns(product, feed, [], [], [], [], ids, [], 0, 0)
-            run = self._runs[product] = _Run(columns)
+    def _gather(self, event: Tick | TickFrame, with_ids: bool, incoming: Incoming) -> None:
+        """Put an event into the run that it continues, or begin one."""
+        run = self._runs.get(event.product)
+        if (
+            run is None
+            or run.with_ids is not with_ids
+            or run.source != event.source
+            or run.session != event.session
+            or run.kind is not type(event)
+        ):
+            self._flush(event.product)
+            run = _Run(type(event), event.source, event.session, with_ids)
+            self._runs[event.product] = run
+        run.events.append(event)
         run.records.append(incoming)
-        return run
-
-    def _flush(self, product: str) -> None:
-        run = self._runs.pop(product, None)
-        if run is None:
-            return
-        columns = run.columns
-        assert columns.recv is not None
-        columns.first_recv, columns.last_recv = min(columns.recv), max(columns.recv)
-        if columns.volume is not None and columns.volume.count(None) == len(columns.volume):
-            columns.volume = None
-        self._apply(run)
 
     # -- applying ---------------------------------------------------------------------------
 
-    def _apply(self, run: _Run) -> None:
-        ticks = self._ticks(run.columns.product)
-        self._emit(ticks, ticks.apply(run.columns, run.place), run)
+    def _flush(self, product: str) -> None:
+        """Apply the product's run, if there is one."""
+        run = self._runs.pop(product, None)
+        if run is not None:
+            ticks = self._ticks(product)
+            self._emit(ticks, ticks.apply(run.columns(), run.place), run)
 
     def _emit(self, ticks: ProductTicks, outcome: Outcome, run: _Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]
@@ -206,7 +195,7 @@ class TickPartition:
     def _refuse_ticks(self, run: _Run, reason: str, positions: list[int]) -> None:
         by_record: dict[int, list[int]] = {}
         for at in positions:
-            index, position = run.origin[at] if run.origin else (0, at)
+            index, position = run.find(at)
             by_record.setdefault(index, []).append(position)
         detail = rejects.MEANING[reason]
         for index, indices in by_record.items():
@@ -318,6 +307,59 @@ def columns_of(frame: TickFrame) -> Columns:
         first_recv=frame.ts_recv,
         last_recv=frame.ts_recv,
     )
+
+
+def columns_of_frames(frames: list[TickFrame]) -> Columns:
+    """The ticks of frames of one product and feed, with ``tick_id`` in all or in none."""
+    first = frames[0]
+    volume = [
+        value for frame in frames for value in (frame.volume or repeat(None, len(frame.ts_ms)))
+    ]
+    recv = [frame.ts_recv for frame in frames for _ in frame.ts_ms]
+    return Columns(
+        product=first.product,
+        feed=(first.source, first.session),
+        ts=[value for frame in frames for value in frame.ts_ms],
+        price=[value for frame in frames for value in frame.price],
+        order=[value for frame in frames for value in frame.seq],
+        volume=_known(volume),
+        ids=None
+        if first.tick_id is None
+        else [value for frame in frames for value in frame.tick_id or ()],
+        recv=recv,
+        first_recv=min(recv),
+        last_recv=max(recv),
+    )
+
+
+def columns_of_ticks(ticks: list[Tick], records: Sequence[Incoming], with_ids: bool) -> Columns:
+    """Single ticks of one product and feed, with ``seq`` in all or (``with_ids``) in none."""
+    first = ticks[0]
+    recv = [
+        record.timestamp if tick.ts_recv is None else tick.ts_recv
+        for tick, record in zip(ticks, records, strict=True)
+    ]
+    if with_ids:
+        order = [tick_id(tick.ts_ms, tick.price, tick.volume) for tick in ticks]
+    else:
+        order = [tick.seq or 0 for tick in ticks]
+    return Columns(
+        product=first.product,
+        feed=(first.source, first.session),
+        ts=[tick.ts_ms for tick in ticks],
+        price=[tick.price for tick in ticks],
+        order=order,
+        volume=_known([tick.volume for tick in ticks]),
+        ids=order if with_ids else None,
+        recv=recv,
+        first_recv=min(recv),
+        last_recv=max(recv),
+    )
+
+
+def _known(volume: list[int | None]) -> list[int | None] | None:
+    """None when no tick tells a volume."""
+    return None if volume.count(None) == len(volume) else volume
 
 
 def _bar_output(bar: Bar) -> Output:

@@ -229,8 +229,13 @@ class Checkpoint:
                 f"{tp.topic} partition {tp.partition}: expected offset {expected}, got {first}, "
                 f"the log has {there}"
             )
-        logger.warning(
-            "%s partition %d has no records %d to %d", tp.topic, tp.partition, expected, first - 1
+        # Control records, aborted transactions, or what retention deleted before it was read.
+        logger.error(
+            "%s partition %d: the log no longer has records %d to %d; going on without them",
+            tp.topic,
+            tp.partition,
+            expected,
+            first - 1,
         )
 
     async def _send_output(self, tp: TP, output: Output) -> Awaitable[Any]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 from confluent_kafka import (
-    OFFSET_INVALID,
     Consumer,
     KafkaError,
     KafkaException,
@@ -79,6 +78,7 @@ class StateReader:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "isolation.level": "read_committed",
                 "fetch.wait.max.ms": 20,
                 "fetch.message.max.bytes": 16 << 20,
             }
@@ -161,10 +161,8 @@ class StateReader:
         return message
 
     def record_at_or_after(self, topic: str, partition: int, offset: int) -> int | None:
-        """Offset of the first record at or after ``offset``; None at the end."""
+        """Offset of the first record still there at or after ``offset``; None at the end."""
         low, _ = self._bounds(topic, partition)
-        if offset == OFFSET_INVALID or offset < low:
-            return None
-        self._consumer.assign([TopicPartition(topic, partition, offset)])
+        self._consumer.assign([TopicPartition(topic, partition, max(low, offset))])
         message = self._next(topic)
         return None if message is None else message.offset()

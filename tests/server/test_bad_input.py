@@ -24,7 +24,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
 from tests.server.running import Running, new_seed, running
 from tests.server.seeded import Sent, chain, messy_input, no_legs, open_ms, sent
-from tests.unit.producers.builders import body, row, tick_lines, written
+from tests.unit.producers.builders import body, leg, row, tick_lines, written
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
@@ -112,7 +112,7 @@ def refused_records(world: Running, rng: random.Random) -> list[Bad]:
         (rejects.FOREIGN_PARTITION, replace(shot, partition=elsewhere)),
         (
             rejects.EMPTY_CHAIN,
-            sent(snapshot(rng, 1, strikes=[], calls=no_legs(0), puts=no_legs(0))),
+            sent(snapshot(rng, 1, strikes=[], calls=bare, puts=bare)),
         ),
         (rejects.EMPTY_CHAIN, sent(snapshot(rng, 1, calls=none, puts=none))),
         (rejects.NO_CALENDAR, sent(snapshot(rng, 1, ts_event=FAR_MS))),
@@ -208,7 +208,7 @@ def test_each_bad_file_of_a_replay_is_told_in_one_line_and_the_good_ones_replaye
     folder = tmp_path / "nifty"
     folder.mkdir()
     whole = json.dumps(body([row(26_000), row(26_050)])).encode()
-    later = json.dumps(body([row(26_000, CE=None)], timestamp="06-Jan-2026 10:32:07")).encode()
+    later = json.dumps(body([row(26_000, CE=leg())], timestamp="06-Jan-2026 10:32:07")).encode()
     ticks = tick_lines((f"{DATE} 10:{minute:02}:00", 26_000.0 + minute) for minute in range(30))
     written(folder / "01-good.json", whole)
     bad = [

@@ -210,6 +210,9 @@ class Summing:
                 self.changed = True
         return []
 
+    def partials(self) -> list[Output]:
+        return []
+
     def hot(self) -> bytes:
         return b",".join(self.values)
 

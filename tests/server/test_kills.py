@@ -81,7 +81,7 @@ def test_twenty_random_stops_and_kills_lose_nothing_and_repeat_nothing(
     with Stream(world, records, over_s=50) as stream:
         for number, (group, how) in enumerate(signals(rng)):
             stream.allow((number + 1) / (KILLS + 1))
-            if rng.random() < 0.7:  # else wherever it is, be it in its start
+            if rng.random() < 0.5:  # else wherever it is, be it in its start
                 wait_until_at_work(world, group)
             pause(rng, 0.0, 1.5)
             code = world.kill(world.workers[f"{group}-1"], how)
@@ -146,10 +146,10 @@ def thaw(world: Running, worker: Worker) -> int | None:
     return code
 
 
-@pytest.mark.parametrize("frozen", ["1", "2"])
 def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong(
-    world: Running, rng: random.Random, frozen: str
+    world: Running, rng: random.Random
 ) -> None:
+    frozen = rng.choice("12")
     records = messy_input(rng.randrange(1 << 30), ticks=100_000, chains=600)
     world.start_all()
     world.start("analytics", "2")
@@ -254,8 +254,9 @@ def test_everything_computed_anew_from_the_beginning_is_the_same(
 
 
 def generations(world: Running) -> set[int]:
+    """Of the partitions that have been read."""
     state = KafkaState(world.addresses.kafka, world.namespace)
     try:
-        return {snapshot.generation for snapshot in state.snapshots().values()}
+        return {one.generation for one in state.snapshots().values() if one.offset >= 0}
     finally:
         state.close()
