@@ -107,11 +107,12 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
         raise RecordError(rejects.UNDECODABLE, str(error)) from None
     except RecursionError:
         raise RecordError(rejects.UNDECODABLE, "the JSON is nested too deeply") from None
-    if not isinstance(record, Reject) and not _is_product(record.product):
+    if not isinstance(record, Reject) and not is_product(record.product):
         raise RecordError(rejects.INVALID, f"{record.product!r} does not match {PRODUCT_PATTERN}")
     return record
 
 
 @lru_cache(maxsize=4_096)
-def _is_product(text: str) -> bool:
+def is_product(text: str) -> bool:
+    """Whether ``text`` is an exchange's symbol."""
     return _product.match(text) is not None

@@ -45,6 +45,10 @@ class SessionBars:
         """Index of the minute that holds ``ts``, which must lie in the session."""
         return (ts - self.session.open_ms) // CELL_MS
 
+    def first_open(self) -> int:
+        """Index of the first minute that is still open; all later ones are."""
+        return self._ended(CELL_MS, self.watermark)
+
     def is_open(self, minute: int) -> bool:
         return self._end(minute, CELL_MS) > self.watermark
 

@@ -130,8 +130,9 @@ def restored(hot: HotTicks, blocks: list[bytes], rules: Rules) -> ProductTicks:
 
 
 def _open_minutes(bars: SessionBars, minutes: Iterable[int]) -> list[int]:
-    """Those of ``minutes`` that are open; they lie at the end."""
-    return [minute for minute in minutes if bars.is_open(minute)]
+    """Those of ``minutes`` that are open."""
+    first = bars.first_open()
+    return [minute for minute in minutes if minute >= first]
 
 
 def _ids_in(ticks: ProductTicks, minutes: list[int]) -> _Ids:

@@ -15,6 +15,7 @@ from optionstream.schemas.derived import Bar, Reject
 from optionstream.schemas.events import Heartbeat, Tick, TickFrame
 from optionstream.schemas.identity import tick_id
 from optionstream.schemas.topics import OHLC, REJECTS
+from optionstream.streams.core.bulk import TickGroup, read_ticks
 from optionstream.streams.core.intake import (
     Incoming,
     MarketRecord,
@@ -34,6 +35,7 @@ from optionstream.streams.core.snapshot import (
 from optionstream.streams.core.ticks import Columns, Counts, Outcome, ProductTicks, Rules, Waiting
 
 _SMALL_FRAME = 16
+_WORTH_BULK = 8
 
 
 class _Hot(Struct, array_like=True):
@@ -112,6 +114,22 @@ class TickPartition:
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
         """Apply records in log order; returns what goes out."""
+        groups = read_ticks(records, self.source) if len(records) >= _WORTH_BULK else None
+        if groups is None:
+            self._apply_each(records)
+        else:
+            for group in groups:
+                self._apply_group(group)
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def _apply_group(self, group: TickGroup) -> None:
+        first = group.ticks[0]
+        run = _Run(Tick, first.source, first.session, first.seq is None)
+        run.events, run.records = group.ticks, group.records
+        self._apply_run(group.product, run)
+
+    def _apply_each(self, records: Sequence[Incoming]) -> None:
         for incoming in records:
             try:
                 record = read(incoming, self.source)
@@ -121,8 +139,6 @@ class TickPartition:
                 self._take(record, incoming)
         for product in list(self._runs):
             self._flush(product)
-        outputs, self._outputs = self._outputs, []
-        return outputs
 
     def partials(self) -> list[Output]:
         """The bars of open windows that changed since the last call: a view of the moment."""
@@ -181,8 +197,11 @@ class TickPartition:
         """Apply the product's run, if there is one."""
         run = self._runs.pop(product, None)
         if run is not None:
-            ticks = self._ticks(product)
-            self._emit(ticks, ticks.apply(run.columns(), run.place), run)
+            self._apply_run(product, run)
+
+    def _apply_run(self, product: str, run: _Run) -> None:
+        ticks = self._ticks(product)
+        self._emit(ticks, ticks.apply(run.columns(), run.place), run)
 
     def _emit(self, ticks: ProductTicks, outcome: Outcome, run: _Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]

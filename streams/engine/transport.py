@@ -90,6 +90,11 @@ class FetchConsumer(Consumer):
         except self.consumer_stopped_errors:
             if not app.should_stop:
                 raise
+        except asyncio.CancelledError:
+            # A rebalance stops the fetcher while it waits for the agent; Faust would take that for
+            # a crash. The fetch in hand is of the generation that ends.
+            if not drainer.should_stop:
+                raise
 
     async def wait_empty(self) -> None:
         """Before partitions go: let the checkpoint that runs finish.

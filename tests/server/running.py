@@ -41,10 +41,10 @@ from tests.server.seeded import Sent
 
 SEED_VARIABLE = "OPTIONSTREAM_TEST_SEED"
 SINKS = tuple(group for group in topics.GROUPS if group != "analytics")
-STOPPED = (0, 143)
-"""Exit codes after SIGTERM: at work, and still in its start (docs/cli.md)."""
+STOPPED = (0, 143, -signal.SIGTERM)
+"""Exit codes after SIGTERM: at work, in its start (docs/cli.md), and before Python is up."""
 _SHOWN_DIFFERENCES = 12
-_LOG_LINES = 25
+_LOG_LINES = 40
 
 
 def new_seed() -> int:
@@ -109,6 +109,7 @@ class Running:
             "OPTIONSTREAM_MONGO": addresses.mongo,
             "OPTIONSTREAM_REDIS": addresses.redis,
             "OPTIONSTREAM_PARTITIONS": str(settings.partitions),
+            "PYTHONFAULTHANDLER": "1",
         }
         self._producer = Producer(
             {
@@ -225,16 +226,34 @@ class Running:
         look."""
         until_s = time.monotonic() + timeout_s
         while not done():
-            dead = [w.name for w in self.workers.values() if w.process.poll() is not None]
+            dead = [
+                worker.name
+                for worker in self.workers.values()
+                if worker.process.poll() is not None and not worker.awaited
+            ]
             waited = time.monotonic() > until_s
             if waited or (running and dead):
                 why = f"not within {timeout_s:.0f} s" if waited else f"{dead} ended"
+                self._dump_stacks()
                 raise AssertionError(f"{what}: {why}\n{self.logs()}")
             time.sleep(0.1)
+
+    def _dump_stacks(self) -> None:
+        """Have the living workers say in their logs where they are; it ends them."""
+        living = [w.process for w in self.workers.values() if w.process.poll() is None]
+        for process in living:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGABRT)
+        for process in living:
+            process.wait(20)
 
     def progress(self, group: str) -> int:
         """Records that the group has committed."""
         return sum(self.offsets.committed(group).values())
+
+    def lag(self, group: str) -> int:
+        """Records that the group has yet to commit."""
+        return sum(row.lag for row in group_lag(self.offsets, group))
 
     def applied(self) -> Offsets:
         """The next input offset of each partition, as of its durable state."""

@@ -21,6 +21,7 @@ import redis as redis_client
 from optionstream.deploy import topics_admin
 from optionstream.deploy.groups import GroupOffsets
 from optionstream.deploy.stack import Addresses
+from optionstream.deploy.stack.tail import last_lines
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas.settings import Settings
@@ -76,9 +77,11 @@ def cli(
 
 @pytest.fixture
 def name(cli: Cli) -> Iterator[str]:
-    """A namespace of the test's own, gone afterwards."""
+    """A namespace of the test's own, gone afterwards; a failed test shows its workers' logs."""
     chosen = f"t-{uuid4().hex[:8]}"
     yield chosen
+    for log in sorted((cli.data_dir / "workers" / chosen).glob("*.log")):
+        print(f"--- {log.name}", *last_lines(log, 60), sep="\n")
     cli("namespaces", "drop", chosen)
 
 

@@ -60,9 +60,13 @@ def counts(world: Running) -> Counts:
 
 
 def wait_until_at_work(world: Running, group: str, timeout_s: float = _AT_WORK_S) -> None:
-    """Until the group has got on since now."""
+    """Until the group has got on since now, or has nothing left to read."""
     before = world.progress(group)
-    world.wait_for(lambda: world.progress(group) > before, f"{group} to get on", timeout_s)
+    world.wait_for(
+        lambda: world.progress(group) > before or world.lag(group) == 0,
+        f"{group} to get on",
+        timeout_s,
+    )
 
 
 def signals(rng: random.Random) -> list[tuple[str, signal.Signals]]:
@@ -158,8 +162,8 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
         world.wait_for(
             lambda: all(owned_by(world, "analytics", one) for one in "12"), "both to own partitions"
         )
-        wait_until_at_work(world, "analytics")
         stream.allow(0.8)
+        wait_until_at_work(world, "analytics")
         pause(rng, 0.0, 1.5)
         worker = world.workers[f"analytics-{frozen}"]
         freeze(world, worker)
@@ -188,8 +192,9 @@ def test_sinks_thawed_after_their_sessions_ended_write_nothing_twice(
                 lambda group=group: all(owned_by(world, group, one) for one in "12"),
                 f"both of {group} to own partitions",
             )
-            wait_until_at_work(world, group)
         stream.allow(0.8)
+        for group in SINKS:
+            wait_until_at_work(world, group)
         pause(rng, 0.0, 1.5)
         frozen = [world.workers[f"{group}-{rng.choice('12')}"] for group in SINKS]
         for worker in frozen:

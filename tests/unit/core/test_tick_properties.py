@@ -81,6 +81,46 @@ def test_packing_into_frames_changes_nothing(seed: int, sizes: list[int]) -> Non
     assert sum(r.events for r in rejects(one_by_one)) == sum(r.events for r in rejects(in_frames))
 
 
+JUNK = [
+    b"",
+    b"{}",
+    b"null",
+    b'{"product":"NIFTY","ts_ms":1,"price":1},{"product":"NIFTY","ts_ms":2,"price":1}',
+    b'{"product":"NIFTY",\n"ts_ms":1767671100000,"price":25000}',
+    b'{"product":"NIFTY","ts_ms":1767671100000,"price":25000}\n',
+    b'{"product":"nifty","ts_ms":1767671100000,"price":25000}',
+    b'{"product":"BANKNIFTY","ts_ms":1767671100000,"price":25000}',
+    b'{"product":"NIFTY","ts_ms":1767671100000,"price":25000,"source":"other"}',
+    b'{"product":"NIFTY","ts_ms":1767671100001,"price":25000,"seq":7}',
+]
+
+
+@BUSY
+@given(
+    st.integers(0, 10_000),
+    st.lists(st.tuples(st.integers(0, 200), st.sampled_from(JUNK)), max_size=3),
+    st.integers(2, 90),
+)
+def test_reading_one_tick_records_in_bulk_changes_nothing(
+    seed: int, junk: list[tuple[int, bytes]], batch: int
+) -> None:
+    records = [record(one, at) for at, one in enumerate(wild_ticks(seed, 200))]
+    for at, value in junk:
+        records[at] = records[at]._replace(value=value, headers=[])
+    apart, together = partition(), partition()
+    one_by_one = [out for one in records for out in apart.apply([one])]
+    in_bulk = [
+        out
+        for start in range(0, len(records), batch)
+        for out in together.apply(records[start : start + batch])
+    ]
+    assert canonical(finals(one_by_one)) == canonical(finals(in_bulk))
+    assert sorted(one.id for one in rejects(one_by_one)) == sorted(
+        one.id for one in rejects(in_bulk)
+    )
+    assert apart.hot() == together.hot()
+
+
 @BUSY
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 249), max_size=3))
 def test_stopping_and_restoring_anywhere_changes_nothing(seed: int, stops: list[int]) -> None:
