@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from optionstream.deploy import namespaces
-from optionstream.deploy.cli.workers import stop_detached, worker_env
 from optionstream.deploy.stack import Addresses, Health, Stack, free_port
 from optionstream.deploy.stack.processes import write_atomically
+from optionstream.deploy.workers import stop_detached, worker_env
 from optionstream.producers.simulated import SimulationConfig
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.cli.workers import (
+from optionstream.deploy.groups import GroupOffsets, wait_until_caught_up
+from optionstream.deploy.namespaces import Registry, mongo_client
+from optionstream.deploy.stack import Addresses
+from optionstream.deploy.workers import (
     LocalWorkers,
     await_members,
     groups_without_worker,
     start_detached,
 )
-from optionstream.deploy.groups import GroupOffsets, wait_until_caught_up
-from optionstream.deploy.namespaces import Registry, mongo_client
-from optionstream.deploy.stack import Addresses
 from optionstream.producers.driver import only_products, publish
 from optionstream.producers.feeds import Feed, FeedHints, open_feed
 from optionstream.producers.pacing import paced

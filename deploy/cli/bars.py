@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.schemas.derived import Bar
     from optionstream.schemas.events import Heartbeat, TickFrame
+    from optionstream.streams.core.ticks import Counts
 
 _COLUMNS = (
     "product",
@@ -97,9 +98,25 @@ def _rows(
     order: dict[str, int] = {}
     with output.progress(as_json) as progress:
         events = _chosen(_ticks(paths, given, failures, progress), chosen, order)
-        found = list(bars_from_events(events, nse_calendar(), interval.value))
+        counts: dict[str, Counts] = {}
+        found = list(bars_from_events(events, nse_calendar(), interval.value, counts=counts))
+    _tell_left_out(counts)
     found.sort(key=lambda bar: order[bar.product])  # within a product they are in order of time
     return [bar_row(bar) for bar in found]
+
+
+def _tell_left_out(counts: dict[str, Counts]) -> None:
+    """Ticks that entered no bar, by product and reason."""
+    for product, fate in counts.items():
+        left_out = {
+            "outside_session": fate.outside_session,
+            "duplicate": fate.duplicates,
+            "held, the only one of its session": fate.held,
+            **fate.rejects,
+        }
+        told = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
+        if told:
+            output.note(f"note: {product}: ticks in no bar: {', '.join(told)}")
 
 
 def _chosen(

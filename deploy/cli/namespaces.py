@@ -48,8 +48,8 @@ def drop(
     Example:
       optionstream namespaces drop r20260106-101500
     """
-    from optionstream.deploy.cli.workers import stop_detached
     from optionstream.deploy.namespaces import drop_namespace, droppable
+    from optionstream.deploy.workers import stop_detached
 
     settings = context.settings()
     spaces = [droppable(name) for name in names]

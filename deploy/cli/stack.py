@@ -76,8 +76,8 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
     """
     import msgspec
 
-    from optionstream.deploy.cli.workers import supervised
     from optionstream.deploy.stack import Health, Stack, running_addresses
+    from optionstream.deploy.workers import supervised
 
     settings = context.settings()
     name = Namespace.parse(namespace)
@@ -109,8 +109,8 @@ def down() -> None:
     Example:
       optionstream down
     """
-    from optionstream.deploy.cli.workers import stop_detached
     from optionstream.deploy.stack import Stack
+    from optionstream.deploy.workers import stop_detached
 
     settings = context.settings()
     for name in stop_detached(settings):
@@ -149,7 +149,7 @@ def _existing_kind(namespace: str) -> Namespace:
 
 
 def _start_workers(name: Namespace, servers: Addresses, settings: Settings) -> None:
-    from optionstream.deploy.cli import workers
+    from optionstream.deploy import workers
     from optionstream.deploy.groups import GroupOffsets
 
     offsets = GroupOffsets(servers.kafka, name)

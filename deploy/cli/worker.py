@@ -67,7 +67,7 @@ def supervise(
     namespace: NamespaceOption = LIVE,
 ) -> None:
     """Run supervised workers until stopped (what `optionstream up --workers` leaves behind)."""
-    from optionstream.deploy.cli import workers
+    from optionstream.deploy import workers
 
     settings = context.settings()
     workers.supervise(

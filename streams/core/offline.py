@@ -9,7 +9,7 @@ from optionstream.schemas.events import ChainSnapshot, Heartbeat, TickFrame
 from optionstream.streams.core.calendar import Calendar, nse_calendar
 from optionstream.streams.core.chains import analyse
 from optionstream.streams.core.tick_partition import columns_of
-from optionstream.streams.core.ticks import ProductTicks, Rules
+from optionstream.streams.core.ticks import Counts, ProductTicks, Rules
 
 DEFAULT_LATENESS_MS = 2_000
 
@@ -19,10 +19,12 @@ def bars_from_events(
     calendar: Calendar,
     interval: Interval,
     lateness_ms: int = DEFAULT_LATENESS_MS,
+    counts: dict[str, Counts] | None = None,
 ) -> Iterator[Bar]:
-    """The bars of ``interval`` in the newest revision each, session by session, by start.
+    """The bars of ``interval`` in the newest revision each, by product and start.
 
-    Sessions that the events leave open are closed at the end: a file has no more ticks.
+    Sessions that the events leave open are closed at the end: a file has no more ticks. What
+    became of the ticks of each product, the refused ones by reason, goes into ``counts``.
     """
     rules = Rules(calendar, lateness_ms, None)
     products: dict[str, ProductTicks] = {}
@@ -41,6 +43,8 @@ def bars_from_events(
             for bar in ticks.bars.close(ticks.known_at):
                 if bar.interval == interval:
                     newest[bar.product, bar.start] = bar
+    if counts is not None:
+        counts.update({product: ticks.counts for product, ticks in products.items()})
     yield from (newest[key] for key in sorted(newest))
 
 
