@@ -15,7 +15,6 @@ from optionstream.streams.engine.state_topic import (
     Snapshot,
     StateReader,
     encode_snapshot,
-    segment_key,
 )
 
 _TIMEOUT_S = 30.0
@@ -95,11 +94,9 @@ def begin_anew(kafka: str, namespace: Namespace) -> None:
                 )
         _flush(producer)
         for (topic, partition), before in newest.items():
-            for name, (_, offset) in before.segments.items():
-                key = segment_key(before.generation, name, offset)
-                producer.produce(
-                    namespace.topic(STATE_TOPIC_OF[topic]), key=key, partition=partition
-                )
+            state_topic = namespace.topic(STATE_TOPIC_OF[topic])
+            for _, key in before.segments.values():
+                producer.produce(state_topic, key=key, partition=partition)
         _flush(producer)
     finally:
         state.close()

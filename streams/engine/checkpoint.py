@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import uuid4
 
 from faust.types import TP
 
@@ -68,8 +69,8 @@ class _Partition:
     generation: int
     topic_id: str
     offset: int
-    segments: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Name to offset in the state topic and source offset."""
+    segments: dict[str, tuple[int, str]] = field(default_factory=dict)
+    """Name to offset in the state topic and record key."""
     stale: list[bytes] = field(default_factory=list)
     """Keys of versions that the last durable snapshot no longer needs."""
 
@@ -99,6 +100,7 @@ class Checkpoint:
         self._longest_sleep_s = longest_sleep_s
         self._partitions: dict[TP, _Partition] = {}
         self._generation = -1
+        self._writer = uuid4().hex[:12]
         self._lock = asyncio.Lock()
         self._beat = time.monotonic()
 
@@ -250,8 +252,8 @@ class Checkpoint:
 
     async def _send_segments(
         self, advanced: Mapping[TP, int]
-    ) -> dict[TP, list[tuple[str, int, Awaitable[Any]]]]:
-        sent: dict[TP, list[tuple[str, int, Awaitable[Any]]]] = {}
+    ) -> dict[TP, list[tuple[str, str, Awaitable[Any]]]]:
+        sent: dict[TP, list[tuple[str, str, Awaitable[Any]]]] = {}
         for tp, offset in advanced.items():
             partition = self._partitions[tp]
             topic = self._state_topics[partition.source.topic]
@@ -259,25 +261,25 @@ class Checkpoint:
                 if data is None:
                     self._retire(partition, name)
                     continue
-                key = segment_key(partition.generation, name, offset)
-                delivery = await self._send(topic, key, data, tp.partition, None, None)
-                sent.setdefault(tp, []).append((name, offset, delivery))
+                key = segment_key(partition.generation, name, offset, self._writer)
+                delivery = await self._send(topic, key.encode(), data, tp.partition, None, None)
+                sent.setdefault(tp, []).append((name, key, delivery))
         return sent
 
     async def _settle_segments(
-        self, tp: TP, written: list[tuple[str, int, Awaitable[Any]]]
+        self, tp: TP, written: list[tuple[str, str, Awaitable[Any]]]
     ) -> None:
         partition = self._partitions[tp]
-        for name, offset, delivery in written:
+        for name, key, delivery in written:
             metadata = await delivery
             self._retire(partition, name)
-            partition.segments[name] = (metadata.offset, offset)
+            partition.segments[name] = (metadata.offset, key)
 
     @staticmethod
     def _retire(partition: _Partition, name: str) -> None:
         previous = partition.segments.pop(name, None)
         if previous is not None:
-            partition.stale.append(segment_key(partition.generation, name, previous[1]))
+            partition.stale.append(previous[1].encode())
 
     async def _send_snapshots(self, advanced: Mapping[TP, int]) -> None:
         self._check_awake()

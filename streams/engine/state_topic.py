@@ -2,9 +2,10 @@
 
 A partition's state is one *snapshot* record (key ``snapshot``): generation, offset of the last
 source record applied, the hot part, and where its *segments* lie. A segment (key
-``segment|generation|name|offset``) holds a part that changes seldom; a newer version is another
-record, and the old one is deleted only after a snapshot that points past it is durable. So a crash
-between the two, or a late write of a worker that was thought dead, never mixes two moments.
+``segment|generation|name|offset|writer``) holds a part that changes seldom; a newer version is
+another record, and the old one is deleted only after a snapshot that points past it is durable. So
+a crash between the two, or a late write of a worker that was thought dead, never mixes two moments;
+with the writer in the key compaction never takes one writer's record for another's.
 
 The highest (generation, offset) counts, not the last record.
 """
@@ -37,13 +38,13 @@ _NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVA
 
 class Snapshot(Struct, array_like=True, frozen=True):
     """State of one source partition after ``offset``; ``segments`` maps a name to its offset in
-    the state topic and the source offset it was taken at."""
+    the state topic and its record key."""
 
     generation: int
     topic_id: str
     offset: int
     hot: bytes
-    segments: dict[str, tuple[int, int]]
+    segments: dict[str, tuple[int, str]]
 
 
 encode_snapshot = msgspec.msgpack.Encoder().encode
@@ -62,9 +63,9 @@ class StateDamaged(OptionstreamError):
     """A snapshot points to a segment that is no longer there."""
 
 
-def segment_key(generation: int, name: str, offset: int) -> bytes:
+def segment_key(generation: int, name: str, offset: int, writer: str) -> str:
     """Record key of a segment as of a source offset."""
-    return f"segment|{generation}|{name}|{offset}".encode()
+    return f"segment|{generation}|{name}|{offset}|{writer}"
 
 
 class StateReader:

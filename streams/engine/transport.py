@@ -86,14 +86,23 @@ class FetchConsumer(Consumer):
                     continue
                 records = await self._getmany(active_partitions=active, timeout=1.0)
                 if records and self.flow_active and generation == app.consumer_generation_id:
-                    await app.hand_over(Fetch(generation, records))
+                    await self._hand_over(Fetch(generation, records))
         except self.consumer_stopped_errors:
             if not app.should_stop:
                 raise
         except asyncio.CancelledError:
-            # A rebalance stops the fetcher while it waits for the agent; Faust would take that for
-            # a crash. The fetch in hand is of the generation that ends.
+            # Faust takes a fetcher that is cancelled during a rebalance for a crash.
             if not drainer.should_stop:
+                raise
+
+    async def _hand_over(self, fetch: Fetch) -> None:
+        """Wait for room, or drop the fetch when a rebalance empties the channel: that cancels who
+        waits for room in it (not this task), and the fetch is of the generation that ends."""
+        try:
+            await self.app.hand_over(fetch)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
                 raise
 
     async def wait_empty(self) -> None:

@@ -74,7 +74,7 @@ class StateWorld:
         assert offset is not None
         return offset
 
-    def snapshot(self, generation: int, offset: int, **segments: tuple[int, int]) -> int:
+    def snapshot(self, generation: int, offset: int, **segments: tuple[int, str]) -> int:
         """Write a snapshot whose hot part names its offset."""
         hot = f"{generation}:{offset}".encode()
         return self.write(
@@ -84,7 +84,7 @@ class StateWorld:
         )
 
     def segment(self, name: str, offset: int, data: bytes | None, generation: int = 1) -> int:
-        return self.write(self.state, segment_key(generation, name, offset), data)
+        return self.write(self.state, segment_key(generation, name, offset, "w").encode(), data)
 
     def records(self, topic: str) -> list[Message]:
         """Everything on the partition."""
@@ -159,7 +159,7 @@ def test_snapshots_are_found_behind_many_other_records(world: StateWorld) -> Non
 
 def test_a_segment_whose_snapshot_never_became_durable_is_ignored(world: StateWorld) -> None:
     at = world.segment("a", 10, b"old")
-    world.snapshot(1, 10, a=(at, 10))
+    world.snapshot(1, 10, a=(at, "key"))
     world.segment("a", 20, b"its worker died before the snapshot")
     found = world.reader.restore(world.state, PARTITION)
     assert found.snapshot is not None and found.snapshot.offset == 10
@@ -168,19 +168,19 @@ def test_a_segment_whose_snapshot_never_became_durable_is_ignored(world: StateWo
 
 def test_a_missing_segment_is_an_error_that_says_what_to_do(world: StateWorld) -> None:
     gone = world.segment("a", 5, None)
-    world.snapshot(1, 10, a=(gone, 5))
+    world.snapshot(1, 10, a=(gone, "key"))
     with pytest.raises(StateDamaged, match=r"segment 'a'.*--from-beginning"):
         world.reader.restore(world.state, PARTITION)
-    world.snapshot(1, 11, a=(10_000, 5))
+    world.snapshot(1, 11, a=(10_000, "key"))
     with pytest.raises(StateDamaged, match="segment 'a'"):
         world.reader.restore(world.state, PARTITION)
 
 
 def test_beginning_anew_hides_all_that_was_before(world: StateWorld) -> None:
     at = world.segment("a", 10, b"old")
-    world.snapshot(1, 10, a=(at, 10))
+    world.snapshot(1, 10, a=(at, "key"))
     begin_anew(world.kafka, world.namespace)
-    world.snapshot(1, 12, a=(at, 10))  # a zombie of the generation before
+    world.snapshot(1, 12, a=(at, "key"))  # a zombie of the generation before
     found = world.reader.restore(world.state, PARTITION)
     assert found.snapshot is not None
     assert (found.snapshot.generation, found.snapshot.offset) == (2, NOTHING_APPLIED)
@@ -344,8 +344,12 @@ def segments_on(world: StateWorld) -> list[tuple[bytes, bytes | None]]:
         key = message.key()
         assert isinstance(key, bytes)
         if key != SNAPSHOT_KEY:
-            found.append((key, message.value()))
+            found.append((without_writer(key), message.value()))
     return found
+
+
+def without_writer(key: bytes) -> bytes:
+    return key.rpartition(b"|")[0]
 
 
 def test_a_successor_goes_on_where_the_last_durable_checkpoint_ended(
@@ -369,10 +373,11 @@ def test_superseded_segments_are_deleted_after_the_snapshot_that_points_past_the
     engine.run(b"block 1")
     engine.run(b"two")
     engine.run(b"block 3")
-    old, new = segment_key(1, "block", 0), segment_key(1, "block", 2)
+    old, new = (without_writer(segment_key(1, "block", at, "w").encode()) for at in (0, 2))
     assert segments_on(world) == [(old, b"block 1"), (new, b"block 1,block 3"), (old, None)]
     kinds = [one.key() for one in world.records(world.state)]
-    assert kinds[-2:] == [SNAPSHOT_KEY, old]
+    assert kinds[-2] == SNAPSHOT_KEY
+    assert without_writer(kinds[-1] or b"") == old
 
     successor = engines()
     assert successor.restore() == 3
