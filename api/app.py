@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi
 
 import optionstream
 from optionstream.api import health, problems, routes
@@ -41,7 +42,12 @@ def create_app(
         version=optionstream.__version__,
         description=_DESCRIPTION,
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
+    # FastAPI's own page loads its script from another host, which a trading desk may not reach.
+    patch_fastapi(app)
     problems.install(app)
     app.include_router(routes.data_router(stores, namespace, now_s))
     app.include_router(health.health_router(stores))

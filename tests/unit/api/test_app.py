@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -271,3 +272,13 @@ def test_the_models_describe_the_documents_exactly() -> None:
     assert set(models.Metadata.model_fields) == set(chain_body["metadata"])
     assert set(models.Pcr.model_fields) == set(pcr_document(chain()))
     assert set(models.Bar.model_fields) == set(bar_document(bar()))
+
+
+def test_the_docs_page_loads_nothing_from_another_host(made: Made) -> None:
+    page = made.get("/docs")
+    assert page.status_code == 200
+    assets = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert assets
+    for asset in assets:
+        assert asset.startswith(str(made.client.base_url)), f"{asset} is another host's"
+        assert made.get(asset).status_code == 200

@@ -64,6 +64,7 @@ def test_a_chain_on_the_tick_topic_and_a_frame_on_the_chain_topic_are_refused() 
         ({"strikes": [0.0, 100.0]}, rejects.INVALID),
         ({"underlying_price": -1.0}, rejects.INVALID),
         ({"strikes": []}, rejects.EMPTY_CHAIN),
+        ({"expiry": "2026-13-45"}, rejects.INVALID),
     ],
 )
 def test_a_chain_with_bad_strikes_or_prices_is_refused(

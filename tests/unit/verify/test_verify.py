@@ -323,14 +323,6 @@ def test_the_newest_chain_is_demanded_of_redis() -> None:
     assert report.difference_totals == {"redis: different": 2}
 
 
-def test_a_chain_whose_expiry_is_no_date_is_in_kafka_only() -> None:
-    stores = day()
-    odd = msgspec.structs.replace(CHAIN, expiry="2024-13-45")
-    stores.log.add(odd)
-    stores.put(topics.CHAIN, "NIFTY:2024-13-45", analytics(odd))
-    assert stores.verify().ok
-
-
 @pytest.mark.parametrize(
     "changed",
     [
