@@ -16,7 +16,6 @@ from optionstream.deploy.verify.compare_chains import (
     compare_chains,
     compare_newest_chains,
     newest_chains,
-    storable,
 )
 from optionstream.deploy.verify.compare_ticks import (
     compare_latest_ticks,
@@ -107,7 +106,7 @@ class Check:
         bars = stored_bars(db, differences)
         compare_bars(self._expected_bars.finals, bars, f"mongo {BARS}", differences)
         chains = stored_chains(db, differences)
-        expected = storable(self._expected.chains)
+        expected = self._expected.chains
         compare_chains(expected, chains, f"mongo {CHAINS}", differences, every=False)
         rejects = expected_facts(self._expected.rejects())
         told = told_facts(stored_rejects(db, differences))
@@ -132,7 +131,7 @@ class Check:
             every_partial=self._settings.partial_every_ms == 0,
             differences=self._differences,
         )
-        newest = newest_chains(storable(self._expected.chains))
+        newest = newest_chains(self._expected.chains)
         compare_newest_chains(newest, values, may_expire=live, differences=self._differences)
         self._note(redis_keys=len(values))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from optionstream.deploy.verify.chain_facts import (
@@ -18,9 +17,6 @@ from optionstream.schemas import redis_keys
 
 Variants = Mapping[str, Sequence[ChainFacts]]
 """By id, the different facts under it."""
-
-_LAST_MS = 253_402_214_400_000
-"""9999-12-31 UTC, the last day that a date can say in every zone."""
 
 
 def compare_chains(
@@ -39,12 +35,6 @@ def compare_chains(
         lacking = [one for one in variants if all(one.differing(a) for a in told[id_])]
         if every and lacking and len(variants) > 1:
             differences.add(MISSING, where, id_, _shown(lacking[0]), None)
-
-
-def storable(expected: Variants) -> dict[str, list[ChainFacts]]:
-    """What the stores must hold: all but chains whose dates no calendar has."""
-    kept = {id_: [one for one in facts if _has_dates(one)] for id_, facts in expected.items()}
-    return {id_: facts for id_, facts in kept.items() if facts}
 
 
 def newest_chains(expected: Variants) -> dict[tuple[str, str], list[ChainFacts]]:
@@ -123,14 +113,6 @@ def _pcr_agrees(facts: ChainFacts, value: Any) -> bool:
 
 
 _PCR_FIGURES = ("pcr_oi", "pcr_volume", "call_oi", "put_oi", "call_volume", "put_volume")
-
-
-def _has_dates(facts: ChainFacts) -> bool:
-    try:
-        date.fromisoformat(facts.expiry)
-    except ValueError:
-        return False
-    return facts.ts_recv <= _LAST_MS
 
 
 def _shown(facts: ChainFacts) -> dict[str, Any]:
