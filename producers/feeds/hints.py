@@ -8,10 +8,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
+from optionstream.schemas.codec import is_product
 from optionstream.schemas.errors import UsageError
-from optionstream.schemas.events import Product
 
 KNOWN_INDICES: Final = (
     "NIFTYNXT50",
@@ -48,15 +46,6 @@ class FeedHints:
             raise UsageError(f"expiry {self.expiry!r}: use YYYY-MM-DD")
         if self.timestamp_ms is not None and self.timestamp_ms < 0:
             raise UsageError(f"timestamp {self.timestamp_ms}: use epoch milliseconds from 0")
-
-
-def is_product(name: str) -> bool:
-    """Whether ``name`` has the form of a product name (schemas.events.Product)."""
-    try:
-        msgspec.convert(name, Product)
-    except msgspec.ValidationError:
-        return False
-    return True
 
 
 def product_in_path(path: Path) -> str | None:

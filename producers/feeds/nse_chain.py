@@ -14,9 +14,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.hints import FeedHints, is_product
+from optionstream.producers.feeds.hints import FeedHints
 from optionstream.producers.feeds.nse_body import BodyLeg, BodyRecords, BodyRow, decode_body
 from optionstream.producers.feeds.stamps import parse_date, parse_stamp
+from optionstream.schemas.codec import is_product
 from optionstream.schemas.errors import InputError, RecordError
 from optionstream.schemas.events import ChainSnapshot, Legs
 
