@@ -11,7 +11,14 @@ from math import isfinite
 
 from optionstream.schemas import rejects
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import LEG_COLUMNS, MAX_FRAME_TICKS, ChainSnapshot, Legs, TickFrame
+from optionstream.schemas.events import (
+    LEG_COLUMNS,
+    MAX_FRAME_TICKS,
+    MAX_STRIKES,
+    ChainSnapshot,
+    Legs,
+    TickFrame,
+)
 
 
 def check_frame(frame: TickFrame) -> None:
@@ -36,6 +43,10 @@ def check_chain(chain: ChainSnapshot) -> None:
     strikes = chain.strikes
     if not strikes:
         raise RecordError(rejects.EMPTY_CHAIN, "no strikes")
+    if len(strikes) > MAX_STRIKES:
+        raise RecordError(
+            rejects.INVALID, f"{len(strikes)} strikes; a chain has at most {MAX_STRIKES}"
+        )
     if strikes[0] <= 0 or not isfinite(strikes[-1]) or any(a >= b for a, b in pairwise(strikes)):
         raise RecordError(rejects.INVALID, "strikes must be positive and rise strictly")
     for side, legs in (("calls", chain.calls), ("puts", chain.puts)):

@@ -52,6 +52,7 @@ FOREIGN_SCHEMA = "tick:1"
 
 Headers = Sequence[tuple[str, bytes | None]]
 
+_LONGEST_PRODUCT = 32
 _product = re.compile(PRODUCT_PATTERN)
 _encoder = msgspec.json.Encoder()
 _decoders = {name.encode(): msgspec.json.Decoder(type_) for name, type_ in SCHEMAS.items()}
@@ -95,8 +96,8 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
     if decoder is None:
         assert name is not None
         known = ", ".join(SCHEMAS)
-        shown = name.decode("utf-8", "backslashreplace")
-        raise RecordError(rejects.UNKNOWN_SCHEMA, f"schema {shown!r} is not one of {known}")
+        shown = rejects.short(name.decode("utf-8", "backslashreplace"))
+        raise RecordError(rejects.UNKNOWN_SCHEMA, f"schema {shown} is not one of {known}")
     if value is None:
         raise RecordError(rejects.UNDECODABLE, "the record has no value")
     try:
@@ -108,11 +109,16 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
     except RecursionError:
         raise RecordError(rejects.UNDECODABLE, "the JSON is nested too deeply") from None
     if not isinstance(record, Reject) and not is_product(record.product):
-        raise RecordError(rejects.INVALID, f"{record.product!r} does not match {PRODUCT_PATTERN}")
+        shown = rejects.short(record.product)
+        raise RecordError(rejects.INVALID, f"product {shown} does not match {PRODUCT_PATTERN}")
     return record
 
 
-@lru_cache(maxsize=4_096)
 def is_product(text: str) -> bool:
     """Whether ``text`` is an exchange's symbol."""
+    return len(text) <= _LONGEST_PRODUCT and _matches(text)
+
+
+@lru_cache(maxsize=4_096)
+def _matches(text: str) -> bool:
     return _product.match(text) is not None

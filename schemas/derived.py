@@ -106,7 +106,8 @@ class Reject(Struct, frozen=True):
     ``events`` counts what was refused: ticks, or 1 for a record that could not be read.
     ``raw_key`` and ``raw`` are the record's bytes (base64 in JSON), ``headers`` its headers. For
     a tick that waited for its session in vain, refused after its record was done with, ``raw`` is
-    a frame of that tick alone.
+    a frame of that tick alone. A record above ``rejects.MAX_KEPT_BYTES`` is not carried: all three
+    are empty and ``detail`` says so.
     """
 
     reason: str

@@ -27,6 +27,8 @@ Whole = Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)
 OiUnit = Literal["lots", "shares"]
 
 MAX_FRAME_TICKS = 10_000
+MAX_STRIKES = 2_000
+"""Ten times the longest chain an exchange lists; max pain grows with the square."""
 
 
 class TickFrame(Struct, frozen=True, gc=False):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
+
+MAX_KEPT_BYTES: Final = 8 << 20
+"""A reject keeps the bytes of its record up to this size; a larger one would fit no topic as JSON
+and no MongoDB document. It says so, and where the record lies."""
 
 UNDECODABLE: Final = "undecodable"
 UNKNOWN_SCHEMA: Final = "unknown_schema"
@@ -33,3 +38,17 @@ MEANING: Final[dict[str, str]] = {
     UNCONFIRMED_SESSION: "too many single events of other sessions were waiting for a second",
     EMPTY_CHAIN: "the snapshot has no leg at all",
 }
+
+
+def is_kept(
+    key: bytes | None, headers: Sequence[tuple[str, bytes | None]], value: bytes | None
+) -> bool:
+    """Whether a reject carries its record's bytes."""
+    size = len(key or b"") + len(value or b"")
+    return size + sum(len(name) + len(data or b"") for name, data in headers) <= MAX_KEPT_BYTES
+
+
+def short(text: object) -> str:
+    """A quotation for a message: at most 80 characters, whatever a record held."""
+    shown = repr(text)
+    return shown if len(shown) <= 80 else f"{shown[:79]}…"

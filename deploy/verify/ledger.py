@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from optionstream.deploy.verify.records import RawRecord, fingerprint
+from optionstream.schemas.rejects import is_kept
 
 
 class RejectKey(NamedTuple):
@@ -96,6 +97,8 @@ class Ledger:
         key = RejectKey(record.topic, record.partition, record.offset, reason)
         entry = self.rejects.get(key)
         if entry is None:
-            mark = fingerprint(record.key, record.headers, record.value)
+            kept = is_kept(record.key, record.headers or (), record.value)
+            content = (record.key, record.headers, record.value) if kept else (None, (), None)
+            mark = fingerprint(*content)
             entry = self.rejects[key] = Refused(0, record.timestamp, mark)
         return entry

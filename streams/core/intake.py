@@ -12,7 +12,13 @@ from optionstream.schemas.codec import decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
-from optionstream.schemas.topics import OPTION_CHAIN, UNDERLYING, chain_key, partition_for
+from optionstream.schemas.topics import (
+    OPTION_CHAIN,
+    REJECTS,
+    UNDERLYING,
+    chain_key,
+    partition_for,
+)
 
 
 class Incoming(Protocol):
@@ -91,9 +97,9 @@ def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> Non
     if isinstance(record, ChainSnapshot):
         expected = chain_key(product, record.expiry).encode()
     if key != expected:
-        shown = None if key is None else key.decode("utf-8", "backslashreplace")
+        shown = rejects.short(None if key is None else key.decode("utf-8", "backslashreplace"))
         wanted = expected.decode()
-        raise RecordError(rejects.KEY_MISMATCH, f"key {shown!r}, the content asks for {wanted!r}")
+        raise RecordError(rejects.KEY_MISMATCH, f"key {shown}, the content asks for {wanted!r}")
     if source.partition != home:
         raise RecordError(
             rejects.FOREIGN_PARTITION, f"{product} belongs on partition {home} of {source.topic}"
@@ -115,9 +121,13 @@ def reject(
     indices: list[int] | None = None,
 ) -> Output:
     """The reject of a record, or of some of its ticks."""
-    key, value = incoming.key, incoming.value
+    key, value, headers = incoming.key, incoming.value, incoming.headers
+    if not rejects.is_kept(key, headers, value):
+        size = len(value or b"")
+        detail += f" (a record of {size:,} bytes: left where it is)"
+        key, value, headers = None, None, ()
     return Output(
-        "rejects",
+        REJECTS,
         key,
         Reject(
             reason=reason,
@@ -130,7 +140,7 @@ def reject(
             indices=indices or [],
             raw_key=key,
             raw=value,
-            headers=[(name, value or b"") for name, value in incoming.headers],
+            headers=[(name, data or b"") for name, data in headers],
         ),
         max(0, incoming.timestamp),
     )

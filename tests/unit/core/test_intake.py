@@ -9,6 +9,7 @@ import pytest
 
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Reject
+from optionstream.schemas.events import MAX_STRIKES
 from optionstream.schemas.topics import UNDERLYING
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.tick_partition import TickPartition
@@ -95,3 +96,29 @@ def test_random_bytes_never_stop_a_partition_and_good_records_around_them_count(
     outputs = part.apply(mixed)
     assert len([out for out in outputs if isinstance(out.record, Reject)]) == len(junk)
     assert sum(counts.accepted for counts in part.counts()) == len(good)
+
+
+def test_a_record_too_large_to_carry_is_refused_by_place_and_size() -> None:
+    huge = Record(5, 0, b"NIFTY", b"x" * (rejects.MAX_KEPT_BYTES + 1), [("schema", b"tick:1")])
+    (out,) = partition().apply([huge])
+    reject = out.record
+    assert isinstance(reject, Reject)
+    assert (reject.raw, reject.raw_key, reject.headers, reject.offset) == (None, None, [], 5)
+    assert "8,388,609 bytes" in reject.detail
+
+
+def test_what_a_record_holds_never_makes_a_message_long() -> None:
+    long = "N" * 1_000_000
+    for one in (
+        record(FRAME)._replace(key=long.encode()),
+        record(FRAME)._replace(headers=[("schema", long.encode())]),
+        Record(0, 0, b"k", b'{"product":"%s","ts_ms":1,"price":1}' % long.encode(), []),
+    ):
+        assert len(refused(partition(), one).detail) < 300
+
+
+def test_a_chain_with_more_strikes_than_any_exchange_lists_is_refused() -> None:
+    size = MAX_STRIKES + 1
+    one = chain([1.0] * size, [1.0] * size)
+    as_record = Record(0, 0, b"NIFTY:2026-01-13", codec.encode(one), codec.headers_for(one))
+    assert refused(new_partition(), as_record).reason == rejects.INVALID
