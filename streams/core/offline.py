@@ -8,7 +8,7 @@ from optionstream.schemas.derived import Bar, ChainAnalytics, Interval
 from optionstream.schemas.events import ChainSnapshot, Heartbeat, TickFrame
 from optionstream.streams.core.calendar import Calendar, nse_calendar
 from optionstream.streams.core.chains import analyse
-from optionstream.streams.core.tick_partition import columns_of
+from optionstream.streams.core.columns import columns_of
 from optionstream.streams.core.ticks import Counts, ProductTicks, Rules
 
 DEFAULT_LATENESS_MS = 2_000

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -13,9 +10,9 @@ from msgspec import Struct
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Bar, Reject
 from optionstream.schemas.events import Heartbeat, Tick, TickFrame
-from optionstream.schemas.identity import tick_id
 from optionstream.schemas.topics import OHLC, REJECTS
 from optionstream.streams.core.bulk import TickGroup, read_ticks
+from optionstream.streams.core.columns import Run
 from optionstream.streams.core.intake import (
     Incoming,
     MarketRecord,
@@ -32,7 +29,7 @@ from optionstream.streams.core.snapshot import (
     hot_part,
     restored,
 )
-from optionstream.streams.core.ticks import Columns, Counts, Outcome, ProductTicks, Rules, Waiting
+from optionstream.streams.core.ticks import Counts, Outcome, ProductTicks, Rules, Waiting
 
 _SMALL_FRAME = 16
 _WORTH_BULK = 8
@@ -47,51 +44,6 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Hot).decode
 
 
-@dataclass(slots=True)
-class _Run:
-    """Records of one product and feed in a row, to be applied as one set of columns.
-
-    How ticks are packed never changes a result, and columns are many times cheaper. ``events``
-    are all of one kind, one for each of ``records``.
-    """
-
-    kind: type[Tick] | type[TickFrame]
-    source: str
-    session: str
-    with_ids: bool
-    events: list[Any] = field(default_factory=list)
-    records: list[Incoming] = field(default_factory=list)
-    origin: list[tuple[int, int]] | None = None
-    """(index in ``records``, position in that record) of each tick; made when asked for."""
-
-    def place(self, at: int) -> tuple[int, int]:
-        """Offset of the record that holds the tick at ``at``, and the tick's position there."""
-        index, position = self.find(at)
-        return self.records[index].offset, position
-
-    def find(self, at: int) -> tuple[int, int]:
-        """Index of the record that holds the tick at ``at``, and the tick's position there."""
-        if self.kind is Tick:
-            return at, 0
-        if len(self.events) == 1:
-            return 0, at
-        if self.origin is None:
-            self.origin = [
-                (index, position)
-                for index, frame in enumerate(self.events)
-                for position in range(len(frame.ts_ms))
-            ]
-        return self.origin[at]
-
-    def columns(self) -> Columns:
-        """All ticks of the run."""
-        if self.kind is Tick:
-            return columns_of_ticks(self.events, self.records, self.with_ids)
-        if len(self.events) == 1:
-            return columns_of(self.events[0])
-        return columns_of_frames(self.events)
-
-
 class TickPartition:
     """The products of one partition. Not shared between threads."""
 
@@ -102,7 +54,7 @@ class TickPartition:
         self.products: dict[str, ProductTicks] = {}
         self.unread = Counts(rejects={})
         """Counts of records that belong to no product's state."""
-        self._runs: dict[str, _Run] = {}
+        self._runs: dict[str, Run] = {}
         self._outputs: list[Output] = []
         self._blocks: dict[str, set[str]] = {}
         """Names of the stored blocks, by product."""
@@ -125,7 +77,7 @@ class TickPartition:
 
     def _apply_group(self, group: TickGroup) -> None:
         first = group.ticks[0]
-        run = _Run(Tick, first.source, first.session, first.seq is None)
+        run = Run(Tick, first.source, first.session, first.seq is None)
         run.events, run.records = group.ticks, group.records
         self._apply_run(group.product, run)
 
@@ -186,7 +138,7 @@ class TickPartition:
             or run.kind is not type(event)
         ):
             self._flush(event.product)
-            run = _Run(type(event), event.source, event.session, with_ids)
+            run = Run(type(event), event.source, event.session, with_ids)
             self._runs[event.product] = run
         run.events.append(event)
         run.records.append(incoming)
@@ -199,11 +151,11 @@ class TickPartition:
         if run is not None:
             self._apply_run(product, run)
 
-    def _apply_run(self, product: str, run: _Run) -> None:
+    def _apply_run(self, product: str, run: Run) -> None:
         ticks = self._ticks(product)
         self._emit(ticks, ticks.apply(run.columns(), run.place), run)
 
-    def _emit(self, ticks: ProductTicks, outcome: Outcome, run: _Run | None) -> None:
+    def _emit(self, ticks: ProductTicks, outcome: Outcome, run: Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]
         if run is not None:
             for reason, positions in outcome.refused.items():
@@ -211,7 +163,7 @@ class TickPartition:
         for tick in outcome.late_waiting:
             self._outputs.append(self._waiting_reject(ticks.product, tick))
 
-    def _refuse_ticks(self, run: _Run, reason: str, positions: list[int]) -> None:
+    def _refuse_ticks(self, run: Run, reason: str, positions: list[int]) -> None:
         by_record: dict[int, list[int]] = {}
         for at in positions:
             index, position = run.find(at)
@@ -310,75 +262,6 @@ def read_counts(hot: bytes) -> list[Counts]:
     """The counts in a stored hot part."""
     state = _decode(hot)
     return [state.unread, *(part.counts for part in state.products)]
-
-
-def columns_of(frame: TickFrame) -> Columns:
-    """The ticks of a frame as columns."""
-    return Columns(
-        product=frame.product,
-        feed=(frame.source, frame.session),
-        ts=frame.ts_ms,
-        price=frame.price,
-        order=frame.seq,
-        volume=frame.volume,
-        ids=frame.tick_id,
-        recv=None,
-        first_recv=frame.ts_recv,
-        last_recv=frame.ts_recv,
-    )
-
-
-def columns_of_frames(frames: list[TickFrame]) -> Columns:
-    """The ticks of frames of one product and feed, with ``tick_id`` in all or in none."""
-    first = frames[0]
-    volume = [
-        value for frame in frames for value in (frame.volume or repeat(None, len(frame.ts_ms)))
-    ]
-    recv = [frame.ts_recv for frame in frames for _ in frame.ts_ms]
-    return Columns(
-        product=first.product,
-        feed=(first.source, first.session),
-        ts=[value for frame in frames for value in frame.ts_ms],
-        price=[value for frame in frames for value in frame.price],
-        order=[value for frame in frames for value in frame.seq],
-        volume=_known(volume),
-        ids=None
-        if first.tick_id is None
-        else [value for frame in frames for value in frame.tick_id or ()],
-        recv=recv,
-        first_recv=min(recv),
-        last_recv=max(recv),
-    )
-
-
-def columns_of_ticks(ticks: list[Tick], records: Sequence[Incoming], with_ids: bool) -> Columns:
-    """Single ticks of one product and feed, with ``seq`` in all or (``with_ids``) in none."""
-    first = ticks[0]
-    recv = [
-        record.timestamp if tick.ts_recv is None else tick.ts_recv
-        for tick, record in zip(ticks, records, strict=True)
-    ]
-    if with_ids:
-        order = [tick_id(tick.ts_ms, tick.price, tick.volume) for tick in ticks]
-    else:
-        order = [tick.seq or 0 for tick in ticks]
-    return Columns(
-        product=first.product,
-        feed=(first.source, first.session),
-        ts=[tick.ts_ms for tick in ticks],
-        price=[tick.price for tick in ticks],
-        order=order,
-        volume=_known([tick.volume for tick in ticks]),
-        ids=order if with_ids else None,
-        recv=recv,
-        first_recv=min(recv),
-        last_recv=max(recv),
-    )
-
-
-def _known(volume: list[int | None]) -> list[int | None] | None:
-    """None when no tick tells a volume."""
-    return None if volume.count(None) == len(volume) else volume
 
 
 def _bar_output(bar: Bar) -> Output:

@@ -22,16 +22,13 @@ from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
 from optionstream.streams.core.bars import SessionBars
 from optionstream.streams.core.calendar import CASH, Calendar, Session
 from optionstream.streams.core.cells import BLOCK_MS, CELL_MS, cell_of_run
+from optionstream.streams.core.columns import Columns, Feed
 from optionstream.streams.core.ranges import RangeSet
 
 EARLIEST_MS: Final = 946_684_800_000
 LATEST_MS: Final = 4_102_444_800_000
 MAX_WAITING: Final = 8
 _SHORT_RUN: Final = 4
-
-Feed = tuple[str, str]
-"""(source, session label) of a frame."""
-
 
 Place = Callable[[int], tuple[int, int]]
 """From a position in columns to (offset of the record, position in it)."""
@@ -45,31 +42,6 @@ class Rules:
     lateness_ms: int
     future_limit_ms: int | None
     """None where events may lie ahead of their receipt (replays)."""
-
-
-@dataclass(slots=True)
-class Columns:
-    """Ticks of one product and one feed, in log order; columns of equal length.
-
-    ``order`` ranks ticks of one millisecond and is their identity, unless ``ids`` is given.
-    ``recv`` has the receipt time of each tick; None when it is ``first_recv`` for all.
-    ``first_recv`` is the least of them, ``last_recv`` the greatest.
-    """
-
-    product: str
-    feed: Feed
-    ts: list[int]
-    price: list[float]
-    order: list[int]
-    volume: list[int | None] | None
-    ids: list[int] | None
-    recv: list[int] | None
-    first_recv: int
-    last_recv: int
-
-    def recv_of(self, at: int) -> int:
-        """Receipt time of the tick at a position, UTC epoch ms."""
-        return self.first_recv if self.recv is None else self.recv[at]
 
 
 class Waiting(Struct, array_like=True):
