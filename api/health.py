@@ -12,12 +12,12 @@ from optionstream.api.stores import Stores
 def health_router(stores: Stores) -> APIRouter:
     router = APIRouter(prefix="/health", tags=["health"])
 
-    @router.get("/live")
+    @router.get("/live", summary="The process runs")
     async def live() -> models.Live:
         """The process runs. Asks no store."""
         return models.Live(status="ok")
 
-    @router.get("/ready", responses=problems.responses(503))
+    @router.get("/ready", summary="Every store answers", responses=problems.responses(503))
     async def ready() -> models.Ready:
         """Every store answers: one line each; 503 when one is down."""
         checks = await stores.health()

@@ -163,5 +163,6 @@ async def _asking() -> AsyncIterator[None]:
         with pymongo.timeout(_TIMEOUT_S):
             yield
     except PyMongoError as error:
-        text = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise MongoDown(text) from None
+        # What follows is the driver's settings and its view of the whole replica set.
+        text = str(error).split(" (configured timeouts")[0].partition("\n")[0][:200]
+        raise MongoDown(text or type(error).__name__) from None

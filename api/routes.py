@@ -23,7 +23,12 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
     router = APIRouter(prefix="/api", tags=["data"])
     asked = _Asked(stores)
 
-    @router.get("/products", response_model=models.Products, responses=_ok(examples.PRODUCTS, 503))
+    @router.get(
+        "/products",
+        summary="Products with data",
+        response_model=models.Products,
+        responses=_ok(examples.PRODUCTS, 503),
+    )
     async def products() -> Response:
         """The products there is data of."""
         found = await stores.products()
@@ -33,6 +38,7 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
 
     @router.get(
         "/data/expiries/{product}",
+        summary="Expiries with data",
         response_model=models.Expiries,
         responses=_ok(examples.EXPIRIES, 404, 422, 503),
     )
@@ -50,6 +56,7 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
 
     @router.get(
         "/data/underlying/{product}",
+        summary="Newest price",
         response_model=models.Underlying,
         responses=_ok(examples.UNDERLYING, 404, 422, 503),
     )
@@ -62,6 +69,7 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
 
     @router.get(
         "/data/chain/{product}",
+        summary="Newest option chain with its analytics",
         response_model=models.Chain,
         responses=_ok(examples.CHAIN, 404, 422, 503),
     )
@@ -75,6 +83,7 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
 
     @router.get(
         "/data/pcr/{product}",
+        summary="Newest put-call ratios",
         response_model=models.Pcr,
         responses=_ok(examples.PCR, 404, 422, 503),
     )
@@ -88,6 +97,7 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
 
     @router.get(
         "/data/ohlc/{product}",
+        summary="Bars: open, high, low, close, volume",
         response_model=models.Bars,
         responses=_ok(examples.BARS, 404, 422, 503),
     )
