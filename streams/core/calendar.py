@@ -1,10 +1,12 @@
-"""When the market trades: sessions by segment and IST date; and the strike grids of the indices.
+"""When the market trades: sessions and pre-opens by segment and IST date.
 
 The facts are rows of ``data/nse_calendar.toml``, each with its source; the rules are here:
 
 1. A special date (Muhurat, weekend session, split day) has exactly the sessions its row lists.
 2. Else a weekday that is not a listed closure has one session, by the hours in force that day.
 3. Else the date has none.
+4. A date with a session has the segment's pre-open; a special date the one its row lists, if the
+   segment had any at the time. A date without a session has none.
 
 Instants are UTC epoch milliseconds, dates are IST dates. A session is half-open: an instant equal
 to its close is outside. A year outside the table raises `CalendarError`: what is not known is not
@@ -19,14 +21,19 @@ from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
+from optionstream.streams.core.contract_facts import contract_facts
 
 CASH: Final = "cash"
 FNO: Final = "fno"
 SEGMENTS: Final = (CASH, FNO)
+
+Phase = Literal["pre_open", "session", "after_close", "closed"]
+"""What an instant is to a segment. ``after_close``: after the last session of the date, to
+midnight. ``closed``: all else without a session, the pause of a split day too."""
 
 _MINUTE_MS = 60_000
 _DAY_MINUTES = 24 * 60
@@ -54,7 +61,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Opening and closing time of a session in minutes after midnight IST."""
+    """Opening and closing time of a session or a pre-open in minutes after midnight IST."""
 
     open: int
     close: int
@@ -66,7 +73,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """Regular hours of one segment from ``start`` until its next row."""
+    """Regular session, or pre-open, of one segment from ``start`` until its next row."""
 
     segment: str
     start: date
@@ -102,6 +109,9 @@ class Calendar:
         closures: Mapping[date, str] | None = None,
         special: Mapping[tuple[str, date], tuple[Span, ...]] | None = None,
         unscheduled: Mapping[date, str] | None = None,
+        pre_open: Iterable[Hours] = (),
+        special_pre_open: Mapping[date, tuple[Span, ...]] | None = None,
+        holiday_sessions: Iterable[date] = (),
     ) -> None:
         self.name = name
         self.first_year = first_year
@@ -110,12 +120,15 @@ class Calendar:
         """Weekdays without a session, with the reason."""
         self.unscheduled = dict(unscheduled or {})
         """Dates with a session whose hours the table lacks; they count as closed."""
+        self.holiday_sessions = frozenset(holiday_sessions)
+        """Dates that are holidays but for a short session (Muhurat)."""
         self._weekdays = weekdays
         self._special = dict(special or {})
-        self._hours: dict[str, list[Hours]] = {}
-        for row in sorted(hours, key=lambda row: row.start, reverse=True):
-            self._hours.setdefault(row.segment, []).append(row)
+        self._special_pre_open = dict(special_pre_open or {})
+        self._hours = _newest_first(hours)
+        self._pre_open = _newest_first(pre_open)
         self._by_day: dict[tuple[str, int], tuple[Session, ...]] = {}
+        self._phases: dict[tuple[str, int], tuple[tuple[int, int, Phase], ...]] = {}
 
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.first_year}-{self.last_year})"
@@ -137,6 +150,13 @@ class Calendar:
                 return session
         return None
 
+    def phase_at(self, segment: str, ts_ms: int) -> Phase:
+        """What the instant (UTC epoch ms) is to the segment. Raises as `session_at`."""
+        for start, end, phase in self._phases_on(segment, (ts_ms + IST_OFFSET_MS) // DAY_MS):
+            if start <= ts_ms < end:
+                return phase
+        return "closed"
+
     def is_trading_date(self, segment: str, date: date) -> bool:
         """Whether the date has a session. Raises as `sessions_for`."""
         return bool(self.sessions_for(segment, date))
@@ -146,16 +166,39 @@ class Calendar:
         found = self._by_day.get((segment, day))
         if found is None:
             on = self._covered_date(day)
+            midnight = day * DAY_MS - IST_OFFSET_MS
             found = tuple(
                 Session(
                     date=on.isoformat(),
-                    open_ms=day * DAY_MS - IST_OFFSET_MS + span.open * _MINUTE_MS,
-                    close_ms=day * DAY_MS - IST_OFFSET_MS + span.close * _MINUTE_MS,
+                    open_ms=midnight + span.open * _MINUTE_MS,
+                    close_ms=midnight + span.close * _MINUTE_MS,
                     index=index,
                 )
                 for index, span in enumerate(self._spans(segment, on))
             )
             self._by_day[segment, day] = found
+        return found
+
+    def _phases_on(self, segment: str, day: int) -> tuple[tuple[int, int, Phase], ...]:
+        """The stretches of a day that are not ``closed``: start, end and phase, epoch ms."""
+        found = self._phases.get((segment, day))
+        if found is None:
+            sessions = self.sessions_on(segment, day)
+            midnight = day * DAY_MS - IST_OFFSET_MS
+            stretches: list[tuple[int, int, Phase]] = [
+                (session.open_ms, session.close_ms, "session") for session in sessions
+            ]
+            if sessions:
+                stretches.append((sessions[-1].close_ms, midnight + DAY_MS, "after_close"))
+                stretches += (
+                    (
+                        midnight + span.open * _MINUTE_MS,
+                        midnight + span.close * _MINUTE_MS,
+                        "pre_open",
+                    )
+                    for span in self._pre_open_spans(segment, self._covered_date(day))
+                )
+            self._phases[segment, day] = found = tuple(stretches)
         return found
 
     def _covered_date(self, day: int) -> date:
@@ -183,6 +226,13 @@ class Calendar:
             return ()
         return next(((row.span,) for row in rows if row.start <= on), ())
 
+    def _pre_open_spans(self, segment: str, on: date) -> tuple[Span, ...]:
+        rows = self._pre_open.get(segment, ())
+        regular = next(((row.span,) for row in rows if row.start <= on), ())
+        if regular and (segment, on) in self._special:
+            return self._special_pre_open.get(on, ())
+        return regular
+
 
 def segment_of(product: str) -> str:
     """The segment whose sessions hold the product's underlying ticks: an index lives in cash."""
@@ -197,7 +247,7 @@ def nse_calendar() -> Calendar:
         "nse",
         first_year=table["coverage"]["first_year"],
         last_year=table["coverage"]["last_year"],
-        hours=[Hours(row["segment"], row["from"], _span(row)) for row in table["hours"]],
+        hours=_hours(table["hours"]),
         closures={row["date"]: row["name"] for year in table["closures"].values() for row in year},
         special={
             (segment, row["date"]): tuple(_span(session) for session in row["sessions"])
@@ -205,6 +255,13 @@ def nse_calendar() -> Calendar:
             for segment in row["segments"]
         },
         unscheduled={row["date"]: row["name"] for row in table["unscheduled"]},
+        pre_open=_hours(table["pre_open"]),
+        special_pre_open={
+            row["date"]: tuple(_span(span) for span in row["pre_open"])
+            for row in table["special"]
+            if "pre_open" in row
+        },
+        holiday_sessions=[row["date"] for row in table["special"] if row.get("holiday")],
     )
 
 
@@ -222,22 +279,26 @@ def always_open_calendar() -> Calendar:
 
 
 def product_info(product: str) -> ProductInfo | None:
-    """Strike step and chain width of an index; None for one the table does not list."""
-    return _products().get(product)
-
-
-@cache
-def _products() -> dict[str, ProductInfo]:
-    return {
-        row["product"]: ProductInfo(row["product"], row["strike_step"], row["chain_width"])
-        for row in _table()["products"]
-    }
+    """Strike step and chain width of an index now; None for one the table does not list."""
+    rows = [row for row in contract_facts().grid if row.product == product]
+    return ProductInfo(product, rows[-1].strike_step, rows[-1].chain_width) if rows else None
 
 
 @cache
 def _table() -> dict[str, Any]:
     path = resources.files("optionstream.streams.core.data") / "nse_calendar.toml"
     return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _newest_first(rows: Iterable[Hours]) -> dict[str, list[Hours]]:
+    by_segment: dict[str, list[Hours]] = {}
+    for row in sorted(rows, key=lambda row: row.start, reverse=True):
+        by_segment.setdefault(row.segment, []).append(row)
+    return by_segment
+
+
+def _hours(rows: Iterable[Mapping[str, Any]]) -> list[Hours]:
+    return [Hours(row["segment"], row["from"], _span(row)) for row in rows]
 
 
 def _span(row: Mapping[str, Any]) -> Span:

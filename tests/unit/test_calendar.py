@@ -25,6 +25,7 @@ from optionstream.streams.core.calendar import (
     SEGMENTS,
     Calendar,
     Hours,
+    Phase,
     Session,
     Span,
     always_open_calendar,
@@ -76,7 +77,7 @@ def facts() -> list[dict[str, Any]]:
     closures = itertools.chain.from_iterable(rows["closures"].values())
     return [
         *itertools.chain.from_iterable(
-            rows[name] for name in ("hours", "special", "unscheduled", "products")
+            rows[name] for name in ("hours", "pre_open", "special", "unscheduled")
         ),
         *closures,
     ]
@@ -277,6 +278,78 @@ def test_a_product_that_is_not_listed_has_no_strike_grid() -> None:
     assert product_info("SENSEX") is None
 
 
+# --- phases ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("moment", "cash", "fno"),
+    [
+        ("2025-10-27 08:59", "closed", "closed"),
+        ("2025-10-27 09:00", "pre_open", "closed"),
+        ("2025-10-27 09:14", "pre_open", "closed"),
+        ("2025-10-27 09:15", "session", "session"),
+        ("2025-10-27 15:29", "session", "session"),
+        ("2025-10-27 15:30", "after_close", "after_close"),
+        ("2025-10-27 23:59", "after_close", "after_close"),
+        ("2025-10-28 00:00", "closed", "closed"),
+        ("2025-12-05 09:05", "pre_open", "closed"),
+        ("2025-12-08 09:05", "pre_open", "pre_open"),
+        ("2026-08-03 15:35", "after_close", "session"),
+        ("2025-10-25 09:05", "closed", "closed"),
+        ("2025-10-22 16:00", "closed", "closed"),
+        ("2024-03-02 10:00", "closed", "closed"),
+        ("2024-03-02 11:20", "pre_open", "closed"),
+        ("2024-03-02 12:30", "after_close", "after_close"),
+        ("2021-02-24 15:35", "pre_open", "closed"),
+        ("2025-10-21 09:05", "closed", "closed"),
+        ("2025-10-21 13:35", "pre_open", "closed"),
+        ("2026-02-01 09:05", "pre_open", "pre_open"),
+    ],
+)
+def test_an_instant_is_of_one_phase_by_segment(moment: str, cash: Phase, fno: Phase) -> None:
+    assert (NSE.phase_at(CASH, at(moment)), NSE.phase_at(FNO, at(moment))) == (cash, fno)
+
+
+@given(st.integers(at("2018-01-01 00:00"), at("2027-01-01 00:00") - 1), st.sampled_from(SEGMENTS))
+def test_the_phase_is_session_exactly_where_a_session_is(ts_ms: int, segment: str) -> None:
+    in_session = NSE.session_at(segment, ts_ms) is not None
+    assert (NSE.phase_at(segment, ts_ms) == "session") == in_session
+
+
+def test_every_session_of_the_cash_segment_follows_on_a_quarter_of_an_hour_of_pre_open() -> None:
+    for day in days(FIRST, LAST):
+        for session in NSE.sessions_for(CASH, day):
+            assert NSE.phase_at(CASH, session.open_ms - 1) == "pre_open"
+            assert NSE.phase_at(CASH, session.open_ms - 900_000) == "pre_open"
+            assert NSE.phase_at(CASH, session.open_ms - 900_001) == "closed"
+
+
+def test_a_phase_outside_the_table_is_refused_like_a_session() -> None:
+    with pytest.raises(CalendarError, match="covers 2018 to 2026, not 2027"):
+        NSE.phase_at(CASH, at("2027-01-04 09:05"))
+    with pytest.raises(CalendarError, match="unknown segment"):
+        NSE.phase_at("currency", at("2025-10-27 09:05"))
+
+
+def test_the_always_open_calendar_has_no_other_phase_than_session() -> None:
+    assert always_open_calendar().phase_at(CASH, at("2025-10-25 03:00")) == "session"
+
+
+def test_a_special_date_without_a_known_pre_open_has_none() -> None:
+    day = date(2020, 1, 4)
+    calendar = Calendar(
+        "special",
+        first_year=2020,
+        last_year=2020,
+        hours=[Hours(CASH, date(2020, 1, 1), Span(555, 930))],
+        pre_open=[Hours(CASH, date(2020, 1, 1), Span(540, 555))],
+        special={(CASH, day): (Span(600, 660),)},
+    )
+    assert calendar.phase_at(CASH, at("2020-01-03 09:05")) == "pre_open"
+    assert calendar.phase_at(CASH, at("2020-01-04 09:05")) == "closed"
+    assert calendar.phase_at(CASH, at("2020-01-04 09:55")) == "closed"
+
+
 # --- the table -------------------------------------------------------------------------------
 
 
@@ -300,6 +373,12 @@ def test_no_date_is_both_closed_and_special_and_none_is_special_twice() -> None:
     assert len(special) == len(set(special))
     assert {day for _, day in special}.isdisjoint(NSE.closures)
     assert set(NSE.unscheduled).isdisjoint({day for _, day in special} | set(NSE.closures))
+
+
+def test_the_holidays_with_a_session_are_the_muhurat_days() -> None:
+    named = {row["date"] for row in table()["special"] if row["name"].startswith("Muhurat")}
+    assert named == NSE.holiday_sessions
+    assert len(named) == 8
 
 
 def test_both_segments_trade_on_the_same_dates() -> None:
@@ -523,6 +602,19 @@ def test_the_2025_option_chains_were_captured_on_every_trading_date_but_muhurat(
     present = {datetime.strptime(stamp, "%d-%b-%Y").date() for stamp in stamps}
     assert not_trading(present) == []
     assert missing(present) == ["2025-10-21"]
+
+
+def test_the_wildest_move_of_a_tick_file_lies_in_the_pre_open(shared_data: SharedData) -> None:
+    file = shared_data("ticks-nifty-1s-2022") / "2022-08-10.csv.gz"
+    with gzip.open(file, "rt", encoding="utf-8") as lines:
+        rows = [line.strip().split(",") for line in lines if "," in line]
+    ticks = [(NSE.phase_at(CASH, at(stamp)), float(price)) for stamp, price in rows]
+    assert {phase for phase, _ in ticks} == {"pre_open", "session", "after_close"}
+    moves = [
+        (abs(price - before), phase) for (_, before), (phase, price) in itertools.pairwise(ticks)
+    ]
+    assert max(moves)[1] == "pre_open"
+    assert max(moves)[0] > 10 * max(move for move, phase in moves if phase == "session")
 
 
 def test_tick_files_that_repeat_the_day_before_are_those_of_closed_days(
