@@ -15,31 +15,65 @@ from optionstream.schemas.events import (
     LEG_COLUMNS,
     MAX_FRAME_TICKS,
     MAX_STRIKES,
+    CandleFrame,
     ChainSnapshot,
     Legs,
+    OptionQuoteFrame,
     TickFrame,
 )
+
+_TICK_COLUMNS = ("price", "seq", "volume", "tick_id")
+_CANDLE_COLUMNS = ("open", "high", "low", "close", "volume")
+_QUOTE_COLUMNS = ("seq", "strike", "kind", *LEG_COLUMNS, "underlying_price")
+_MINUTE_MS = 60_000
 
 
 def check_frame(frame: TickFrame) -> None:
     """Columns are as long as each other, 1 to 10,000 ticks; else RecordError ``invalid``."""
-    ticks = len(frame.ts_ms)
-    if not 1 <= ticks <= MAX_FRAME_TICKS:
-        raise RecordError(rejects.INVALID, f"{ticks} ticks; a frame has 1 to {MAX_FRAME_TICKS}")
-    for name in ("price", "seq", "volume", "tick_id"):
+    _check_columns(frame, "ts_ms", _TICK_COLUMNS, "ticks")
+
+
+def check_candles(frame: CandleFrame) -> None:
+    """As ``check_frame``, and a candle lasts whole minutes; else RecordError ``invalid``."""
+    _check_columns(frame, "start_ms", _CANDLE_COLUMNS, "candles")
+    if frame.interval_ms % _MINUTE_MS:
+        raise RecordError(rejects.INVALID, f"interval_ms {frame.interval_ms} is no whole minutes")
+
+
+def check_quotes(frame: OptionQuoteFrame) -> None:
+    """As ``check_frame``, and the expiry is a date; else RecordError ``invalid``. What the quotes
+    themselves say is judged one by one (docs/semantics.md, "Option quotes")."""
+    _check_expiry(frame.expiry)
+    _check_columns(frame, "ts_ms", _QUOTE_COLUMNS, "quotes")
+
+
+def _check_columns(
+    frame: TickFrame | CandleFrame | OptionQuoteFrame,
+    first: str,
+    others: tuple[str, ...],
+    what: str,
+) -> None:
+    rows = len(getattr(frame, first))
+    if not 1 <= rows <= MAX_FRAME_TICKS:
+        raise RecordError(rejects.INVALID, f"{rows} {what}; a frame has 1 to {MAX_FRAME_TICKS}")
+    for name in others:
         column = getattr(frame, name)
-        if column is not None and len(column) != ticks:
-            raise RecordError(rejects.INVALID, f"{name} has {len(column)} values, ts_ms {ticks}")
+        if column is not None and len(column) != rows:
+            raise RecordError(rejects.INVALID, f"{name} has {len(column)} values, {first} {rows}")
+
+
+def _check_expiry(expiry: str) -> None:
+    try:
+        date.fromisoformat(expiry)
+    except ValueError:
+        raise RecordError(rejects.INVALID, f"expiry {expiry!r} is no date") from None
 
 
 def check_chain(chain: ChainSnapshot) -> None:
     """The expiry is a date, strikes rise strictly, columns are as long as the strikes, numbers
     are finite, open interest and volume not negative; else RecordError ``invalid``. A chain
     without any leg is ``empty_chain``."""
-    try:
-        date.fromisoformat(chain.expiry)
-    except ValueError:
-        raise RecordError(rejects.INVALID, f"expiry {chain.expiry!r} is no date") from None
+    _check_expiry(chain.expiry)
     strikes = chain.strikes
     if not strikes:
         raise RecordError(rejects.EMPTY_CHAIN, "no strikes")

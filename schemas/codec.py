@@ -14,40 +14,48 @@ from typing import Any
 import msgspec
 
 from optionstream.schemas import rejects
-from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
     PRODUCT_PATTERN,
+    CandleFrame,
     ChainSnapshot,
     Heartbeat,
+    OptionQuoteFrame,
     Tick,
     TickFrame,
 )
 
 HEADER = "schema"
 
-Record = TickFrame | Tick | Heartbeat | ChainSnapshot | Bar | ChainAnalytics | Reject
+Record = (
+    TickFrame
+    | Tick
+    | CandleFrame
+    | Heartbeat
+    | OptionQuoteFrame
+    | ChainSnapshot
+    | Bar
+    | Gap
+    | ChainAnalytics
+    | Reject
+)
 
 SCHEMAS: dict[str, type[Any]] = {
     "tick_frame:1": TickFrame,
     "tick:1": Tick,
+    "candle_frame:1": CandleFrame,
     "heartbeat:1": Heartbeat,
+    "option_quote_frame:1": OptionQuoteFrame,
     "chain_snapshot:1": ChainSnapshot,
     "bar:1": Bar,
+    "gap:1": Gap,
     "chain_analytics:1": ChainAnalytics,
     "reject:1": Reject,
 }
 """Every schema ever shipped, by the header's value."""
 
-_CURRENT: dict[type[Any], str] = {
-    TickFrame: "tick_frame:1",
-    Tick: "tick:1",
-    Heartbeat: "heartbeat:1",
-    ChainSnapshot: "chain_snapshot:1",
-    Bar: "bar:1",
-    ChainAnalytics: "chain_analytics:1",
-    Reject: "reject:1",
-}
+_CURRENT: dict[type[Any], str] = {type_: name for name, type_ in SCHEMAS.items()}
 FOREIGN_SCHEMA = "tick:1"
 
 Headers = Sequence[tuple[str, bytes | None]]

@@ -1,4 +1,4 @@
-"""What the system derives: bars, chain analytics, rejects.
+"""What the system derives: bars, gaps, chain analytics, rejects.
 
 Derived records carry deterministic ids and versions made from event time, content and revision,
 never from offsets, so that writing one twice changes nothing and every reader can be
@@ -7,15 +7,24 @@ newest-wins.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct
 
 from optionstream.schemas.events import Legs, OiUnit
 
-Interval = Literal["1m", "5m", "15m"]
-INTERVAL_MS: dict[str, int] = {"1m": 60_000, "5m": 300_000, "15m": 900_000}
-INTERVALS: tuple[Interval, ...] = ("1m", "5m", "15m")
+Interval = Literal["1m", "3m", "5m", "15m", "30m", "60m", "1d"]
+INTERVALS: tuple[Interval, ...] = get_args(Interval)
+INTERVAL_MS: dict[str, int] = {
+    "1m": 60_000,
+    "3m": 180_000,
+    "5m": 300_000,
+    "15m": 900_000,
+    "30m": 1_800_000,
+    "60m": 3_600_000,
+    "1d": 86_400_000,
+}
+"""Length of a window; the last window of a session ends with the session, ``1d`` is all of it."""
 
 PARTIAL = 0
 """Revision of a bar whose window is still open."""
@@ -26,8 +35,9 @@ class Bar(Struct, frozen=True):
 
     ``volume`` is what traded within the window, from the source's cumulative day volume; None
     with ``volume_reason`` when it cannot be told. ``revision`` is 0 while the window is open,
-    1 at its first close and one more with every late tick that changed it. ``known_at`` is
-    the greatest receipt time consumed when the bar was sent.
+    1 at its first close and one more with every late tick that changed it. ``ticks`` counts the
+    ticks, and where candles were rolled up the candles. ``known_at`` is the greatest receipt time
+    consumed when the bar was sent.
     """
 
     product: str
@@ -56,12 +66,83 @@ class Bar(Struct, frozen=True):
         return f"{self.product}|{self.interval}|{self.start}|{self.revision}"
 
 
+class Gap(Struct, frozen=True):
+    """Something that the ticks of a product lack: numbers (``sequence``) or time (``silence``).
+
+    ``sequence``: within one feed (``source``, ``label``) no accepted tick carries the numbers of
+    ``missing``, inclusive ranges; ``first`` and ``last`` are the ends of the hole as first told.
+    ``silence``: no accepted tick for longer than the setting; ``source`` and ``label`` are empty,
+    ``first``, ``last`` and ``missing`` too. ``start`` and ``end`` are the event times around it,
+    UTC epoch ms: of its neighbours, or of the session's open and close. ``revision`` is 1 when it
+    is told first and one more with every late tick that changed it; ``filled`` when nothing is
+    missing any more.
+    """
+
+    product: str
+    kind: Literal["sequence", "silence"]
+    session: str
+    source: str
+    label: str
+    first: int | None
+    last: int | None
+    missing: list[tuple[int, int]]
+    start: int
+    end: int
+    revision: int
+    filled: bool
+    known_at: int
+
+    @property
+    def name(self) -> str:
+        """The gap, whatever its revision."""
+        at = self.start if self.first is None else self.first
+        return f"{self.product}|{self.session}|{self.kind}|{self.source}|{self.label}|{at}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.name}|{self.revision}"
+
+
+IvMode = Literal["black76", "nse"]
+"""How implied volatility is computed: docs/pricing.md."""
+
+
+class Greeks(Struct, frozen=True):
+    """Computed figures of one side of a chain, in columns parallel to the strikes.
+
+    ``iv`` is a decimal (0.12 is 12 %); ``delta`` and ``gamma`` are per index point; ``theta`` is
+    rupees a calendar day, ``vega`` rupees for 1 volatility point, ``rho`` rupees for 1 % of rate.
+    ``reason`` says why ``iv`` is None. ``oi_intraday`` is the change of open interest since the
+    first snapshot of the day, in the chain's ``oi_unit``; ``gex`` is gamma exposure, rupees of
+    delta for a 1 % move of the underlying, puts negative.
+    """
+
+    iv: list[float | None]
+    reason: list[str | None]
+    delta: list[float | None]
+    gamma: list[float | None]
+    theta: list[float | None]
+    vega: list[float | None]
+    rho: list[float | None]
+    oi_intraday: list[float | None]
+    gex: list[float | None]
+
+
+GREEK_COLUMNS = Greeks.__struct_fields__
+
+
 class ChainAnalytics(Struct, frozen=True):
     """A complete enriched option chain: the snapshot's legs and what follows from them.
 
-    Open interest and its totals are in ``oi_unit``. ``pcr_oi`` and ``pcr_volume`` are put over
-    call totals. ``max_pain`` is a strike in rupees. What cannot be computed is None and its
-    name stands in ``null_reasons`` with the reason.
+    Open interest, its changes and its totals are in ``oi_unit``: shares where the lot size is
+    known (``lot_size``), else as the source had it. ``pcr_oi`` and ``pcr_volume`` are put over
+    call totals, the ``_near`` ones within ``near_strikes`` strikes of the money. Prices and
+    strikes are rupees, volatilities decimals, ``years`` is the time to expiry in years of 365
+    days, ``rate`` a decimal. ``gex_total`` is rupees of delta for a 1 % move. ``resistance`` and
+    ``support`` are the strikes of most call and put open interest, the greatest first.
+    ``completeness`` is the share of legs that are there; ``oldest_leg_ms`` the age of the oldest
+    quote in an assembled chain. What cannot be computed is None and its name stands in
+    ``null_reasons`` with the reason.
     """
 
     product: str
@@ -71,20 +152,45 @@ class ChainAnalytics(Struct, frozen=True):
     ts_event: int
     ts_recv: int
     oi_unit: OiUnit
+    lot_size: int | None
     underlying_price: float | None
     strikes: list[float]
     calls: Legs
     puts: Legs
-    call_oi: float
-    put_oi: float
-    call_volume: float
-    put_volume: float
+    call_greeks: Greeks
+    put_greeks: Greeks
+    call_oi: float | None
+    put_oi: float | None
+    call_oi_change: float | None
+    put_oi_change: float | None
+    call_oi_intraday: float | None
+    put_oi_intraday: float | None
+    call_volume: float | None
+    put_volume: float | None
     pcr_oi: float | None
     pcr_volume: float | None
+    near_strikes: int
+    pcr_oi_near: float | None
+    pcr_volume_near: float | None
     max_pain: float | None
+    resistance: list[float]
+    support: list[float]
+    iv_mode: IvMode
+    rate: float
+    years: float | None
+    forward: float | None
+    atm_strike: float | None
+    atm_iv: float | None
+    straddle: float | None
+    gex_total: float | None
+    legs_with_iv: int
+    iv_null_reasons: dict[str, int]
     missing_legs: int
+    completeness: float
+    oldest_leg_ms: int | None
     null_reasons: dict[str, str]
     flags: list[str]
+    custom_indicators: dict[str, dict[str, float | None]]
     capture_id: str
     expiries_in_capture: int
     known_at: int

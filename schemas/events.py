@@ -1,11 +1,12 @@
-"""What enters the system: ticks, tick frames, heartbeats and option-chain snapshots.
+"""What enters the system: ticks, candles, heartbeats, option quotes and option-chain snapshots.
 
 Every event has two times, both integer UTC epoch milliseconds: ``ts_event`` (``ts_ms`` for ticks),
 when it happened at the exchange, and ``ts_recv``, when the feed received it. For a source that
 tells no receipt time the two are equal. Prices are in rupees.
 
 Identity (docs/architecture.md): a tick is (source, session, seq), or (source, session, tick_id)
-when its source numbers nothing; a chain snapshot is (product, expiry, exchange time, content).
+when its source numbers nothing; a candle is (source, session, length, start); an option quote is
+(source, session, seq); a chain snapshot is (product, expiry, exchange time, content).
 """
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ EpochMs = Annotated[int, Meta(ge=0, le=253_402_214_400_000)]
 Whole = Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]
 """A whole number that JSON, BSON and every client hold exactly."""
 OiUnit = Literal["lots", "shares"]
+OptionKind = Literal["CE", "PE"]
+"""The exchange's mark of a contract: call (CE) or put (PE)."""
 
 MAX_FRAME_TICKS = 10_000
+"""Most ticks, candles or quotes of one frame."""
 MAX_STRIKES = 2_000
 """Ten times the longest chain an exchange lists; max pain grows with the square."""
 
@@ -69,6 +73,27 @@ class Tick(Struct, frozen=True, gc=False):
     ts_recv: EpochMs | None = None
 
 
+class CandleFrame(Struct, frozen=True, gc=False):
+    """One to 10,000 candles of one product and one length, as their source made them, in columns.
+
+    A candle covers [start, start + ``interval_ms``), ends with its session at the latest, and its
+    length is whole minutes. ``volume`` is what traded within the candle, None where the source has
+    none.
+    """
+
+    product: Product
+    source: Label
+    session: Label
+    ts_recv: EpochMs
+    interval_ms: Annotated[int, Meta(ge=60_000, le=86_400_000)]
+    start_ms: list[Whole]
+    open: list[float]
+    high: list[float]
+    low: list[float]
+    close: list[float]
+    volume: list[Whole | None] | None = None
+
+
 class Heartbeat(Struct, frozen=True, gc=False):
     """The feed's word that its product has reached ``ts_event``, tick or no tick."""
 
@@ -98,12 +123,42 @@ class Legs(Struct, frozen=True):
 LEG_COLUMNS = Legs.__struct_fields__
 
 
+class OptionQuoteFrame(Struct, frozen=True):
+    """One to 10,000 quotes of contracts of one product and one expiry, in columns.
+
+    Each quote is about one leg (``strike``, ``kind``) at ``ts_ms``; ``seq`` numbers the quotes of
+    one (source, session) and orders those of one millisecond. The other columns are as in ``Legs``,
+    open interest in ``oi_unit``; a column or a value that is None was not told by this quote,
+    and the leg keeps what it had. ``underlying_price`` is the spot as the source saw it then.
+    """
+
+    product: Product
+    expiry: IsoDate
+    source: Label
+    session: Label
+    ts_recv: EpochMs
+    oi_unit: OiUnit
+    ts_ms: list[Whole]
+    seq: list[Whole]
+    strike: list[float]
+    kind: list[OptionKind]
+    oi: list[float | None] | None = None
+    oi_change: list[float | None] | None = None
+    volume: list[float | None] | None = None
+    iv: list[float | None] | None = None
+    last: list[float | None] | None = None
+    bid: list[float | None] | None = None
+    ask: list[float | None] | None = None
+    underlying_price: list[float | None] | None = None
+
+
 class ChainSnapshot(Struct, frozen=True):
     """The option chain of one product and one expiry at one instant.
 
     ``strikes`` rise strictly. ``capture_id`` names the one body that several expiries came in,
     ``expiries_in_capture`` says how many. ``seq`` is the source's own number of the snapshot
-    within (source, session), if it has one.
+    within (source, session), if it has one. ``mixed_underlying`` says that the legs of the body
+    told different underlying prices; ``underlying_price`` is then the body's own.
     """
 
     product: Product
@@ -120,7 +175,8 @@ class ChainSnapshot(Struct, frozen=True):
     expiries_in_capture: int = 1
     session: str = ""
     seq: Whole | None = None
+    mixed_underlying: bool = False
 
 
-MarketEvent = TickFrame | Heartbeat | ChainSnapshot
+MarketEvent = TickFrame | CandleFrame | Heartbeat | OptionQuoteFrame | ChainSnapshot
 """What a feed adapter yields and a publisher takes."""

@@ -16,6 +16,9 @@ FOREIGN_PARTITION: Final = "foreign_partition"
 KEY_MISMATCH: Final = "key_mismatch"
 WRONG_TOPIC: Final = "wrong_topic"
 BAD_PRICE: Final = "bad_price"
+BAD_CANDLE: Final = "bad_candle"
+MISALIGNED_CANDLE: Final = "misaligned_candle"
+BAD_QUOTE: Final = "bad_quote"
 BAD_TIME: Final = "bad_time"
 NO_CALENDAR: Final = "no_calendar"
 FUTURE_EVENT: Final = "future_event"
@@ -31,6 +34,10 @@ MEANING: Final[dict[str, str]] = {
     KEY_MISMATCH: "the record's key is not the one its content asks for",
     WRONG_TOPIC: "the record's schema does not belong on this topic",
     BAD_PRICE: "a price is zero, negative or not finite",
+    BAD_CANDLE: "a candle's prices are not positive, break low ≤ open, close ≤ high, or its "
+    "volume is negative",
+    MISALIGNED_CANDLE: "a candle does not start a whole number of its lengths after the open",
+    BAD_QUOTE: "a quote's strike is not positive, or a figure is not finite or negative",
     BAD_TIME: "a time is negative or beyond what a clock can say",
     NO_CALENDAR: "the market calendar has no facts for the event's year",
     FUTURE_EVENT: "live only: the event lies too far ahead of its receipt",

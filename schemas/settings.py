@@ -9,7 +9,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from optionstream.schemas.derived import IvMode
 from optionstream.schemas.errors import SettingsError
 
 ENV_PREFIX = "OPTIONSTREAM_"
@@ -46,6 +48,14 @@ class Settings:
     """Live: an event further ahead of its receipt than this is rejected."""
     partial_every_ms: int = 0
     """Least event time between two partial updates of one bar; 0 sends one a checkpoint."""
+    silence_ms: int = 60_000
+    """A product without a tick for longer than this, in event time, has a gap."""
+    quote_cadence_ms: int = 1_000
+    """Event time between two chains assembled from quotes; 0 makes one at every change."""
+    stale_ms: int = 300_000
+    """A chain received later than this after its exchange time is flagged as stale."""
+    iv_mode: IvMode = "black76"
+    """How implied volatility is computed: ``black76`` on the parity forward, or ``nse``."""
     session_timeout_ms: int = 6_000
     """Kafka group session timeout of the workers (the broker's minimum is 6,000)."""
     mongo_flush_rows: int = 20_000
@@ -72,6 +82,9 @@ class Settings:
                 raise SettingsError(f"{ENV_PREFIX}{name}={value} is below the least value {low}")
             return value
 
+        iv_mode = text("IV_MODE") or "black76"
+        if iv_mode not in get_args(IvMode):
+            raise SettingsError(f"{ENV_PREFIX}IV_MODE={iv_mode!r}: use black76 or nse")
         stack = text("STACK") or "auto"
         if stack not in ("auto", "docker", "native"):
             raise SettingsError(f"{ENV_PREFIX}STACK={stack!r}: use auto, docker or native")
@@ -91,6 +104,10 @@ class Settings:
             allowed_lateness_ms=number("ALLOWED_LATENESS_MS", 2_000),
             future_limit_ms=number("FUTURE_LIMIT_MS", 60_000),
             partial_every_ms=number("PARTIAL_EVERY_MS", 0),
+            silence_ms=number("SILENCE_MS", 60_000, 60_000),
+            quote_cadence_ms=number("QUOTE_CADENCE_MS", 1_000),
+            stale_ms=number("STALE_MS", 300_000, 1),
+            iv_mode=iv_mode,  # type: ignore[arg-type]
             session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 6_000),
             mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
             metrics_port=number("METRICS_PORT", 0),

@@ -18,22 +18,22 @@ SIM = "sim"
 
 UNDERLYING = "market.underlying"
 OPTION_CHAIN = "market.option_chain"
+OPTION_QUOTE = "market.option_quote"
 OHLC = "analytics.ohlc"
 CHAIN = "analytics.chain"
+GAPS = "analytics.gaps"
 REJECTS = "rejects"
-STATE_UNDERLYING = "state.market.underlying"
-STATE_OPTION_CHAIN = "state.market.option_chain"
 
-MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN)
-OUTPUT_TOPICS = (OHLC, CHAIN, REJECTS)
-STATE_TOPIC_OF = {UNDERLYING: STATE_UNDERLYING, OPTION_CHAIN: STATE_OPTION_CHAIN}
-ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, STATE_UNDERLYING, STATE_OPTION_CHAIN)
+MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN, OPTION_QUOTE)
+OUTPUT_TOPICS = (OHLC, CHAIN, GAPS, REJECTS)
+STATE_TOPIC_OF = {topic: f"state.{topic}" for topic in MARKET_TOPICS}
+ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
 
 GROUPS = ("analytics", "latest", "history")
 GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "analytics": MARKET_TOPICS,
     "latest": (UNDERLYING, OHLC, CHAIN),
-    "history": (UNDERLYING, OHLC, CHAIN, REJECTS),
+    "history": (UNDERLYING, OHLC, CHAIN, GAPS, REJECTS),
 }
 """Which topics each consumer group reads."""
 
