@@ -9,15 +9,20 @@ from typing import Final
 from msgspec.structs import replace
 
 from optionstream.schemas.errors import UsageError
-from optionstream.schemas.events import MarketEvent, TickFrame
+from optionstream.schemas.events import CandleFrame, MarketEvent, OptionQuoteFrame, TickFrame
 
 CLOSED_MS: Final = 30 * 60_000
 """A longer gap in event time counts as closed hours: nobody waits for it."""
 
 
 def event_time(event: MarketEvent) -> int:
-    """When the event is complete, UTC epoch ms: a frame's latest tick."""
-    return max(event.ts_ms) if isinstance(event, TickFrame) else event.ts_event
+    """When the event is complete, UTC epoch ms: a frame's latest tick or quote, the end of its
+    latest candle."""
+    if isinstance(event, TickFrame | OptionQuoteFrame):
+        return max(event.ts_ms)
+    if isinstance(event, CandleFrame):
+        return max(event.start_ms) + event.interval_ms
+    return event.ts_event
 
 
 def paced(

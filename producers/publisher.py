@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from optionstream.producers.publisher_settings import PublisherSettings, PublishStats
 from optionstream.schemas import codec, topics
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
-from optionstream.schemas.events import ChainSnapshot, MarketEvent
+from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame
 
 _FULL_QUEUE_WAIT_S: Final = 0.05
 _FLUSH_SLICE_S: Final = 0.5
@@ -53,8 +53,7 @@ class Publisher:
         self._failures: list[str] = []
         self._last_error = ""
         self._closed = False
-        self._underlying = namespace.topic(topics.UNDERLYING)
-        self._chain = namespace.topic(topics.OPTION_CHAIN)
+        self._topics = {base: namespace.topic(base) for base in topics.MARKET_TOPICS}
         self._producer = Producer(
             {
                 **self._settings.configuration(bootstrap),
@@ -68,9 +67,9 @@ class Publisher:
         """Hand one event to the producer; waits while the local queue is full. Raises
         DeliveryError when an earlier record failed or Kafka can never take this one."""
         self._raise_failures()
-        topic, key = self._address(event)
+        base, key = address_of(event)
         value = codec.encode(event)
-        self._produce(topic, key, value, event)
+        self._produce(self._topics[base], key, value, event)
         self.stats.count(event, len(value))
         self._producer.poll(0)
 
@@ -102,11 +101,6 @@ class Publisher:
                 raise
             if failed.args != error.args:  # the block's own error goes first, this one with it
                 error.add_note(str(failed))
-
-    def _address(self, event: MarketEvent) -> tuple[str, str]:
-        if isinstance(event, ChainSnapshot):
-            return self._chain, topics.chain_key(event.product, event.expiry)
-        return self._underlying, event.product
 
     def _produce(self, topic: str, key: str, value: bytes, event: MarketEvent) -> None:
         headers: Any = codec.headers_for(event)
@@ -148,7 +142,7 @@ class Publisher:
         while left := self._producer.flush(_FLUSH_SLICE_S):
             if time.monotonic() > deadline:
                 raise DeliveryError(
-                    f"{left} records for {self._underlying} and {self._chain} were not "
+                    f"{left} records for {', '.join(self._partitions)} were not "
                     f"acknowledged in {limit:.0f} s {self._last_error}".rstrip()
                 )
 
@@ -161,16 +155,25 @@ class Publisher:
             raise ServerUnavailable(
                 f"Kafka at {self._bootstrap} does not answer ({detail}): run `optionstream up`"
             ) from None
-        for topic in (self._underlying, self._chain):
+        for topic in self._topics.values():
             if topic not in known or not known[topic].partitions:
                 raise NamespaceError(
                     f"topic {topic} does not exist at {self._bootstrap}: `optionstream up` makes "
                     "the topics of live and sim, `optionstream replay` those of a replay"
                 )
-        return {topic: len(known[topic].partitions) for topic in (self._underlying, self._chain)}
+        return {topic: len(known[topic].partitions) for topic in self._topics.values()}
 
     def _remember(self, error: KafkaError) -> None:
         self._last_error = error.str()
+
+
+def address_of(event: MarketEvent) -> tuple[str, str]:
+    """The topic (of no namespace) and the key that an event is written under."""
+    if isinstance(event, ChainSnapshot):
+        return topics.OPTION_CHAIN, topics.chain_key(event.product, event.expiry)
+    if isinstance(event, OptionQuoteFrame):
+        return topics.OPTION_QUOTE, topics.chain_key(event.product, event.expiry)
+    return topics.UNDERLYING, event.product
 
 
 def _failure(topic: str, key: str, error: KafkaError) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from optionstream.schemas.events import ChainSnapshot, MarketEvent, TickFrame
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 
 MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
 """An exchange's body reaches 800 kB; the topics take records of this size."""
@@ -49,16 +55,37 @@ class PublisherSettings:
 
 @dataclass(slots=True)
 class PublishStats:
-    """What went to Kafka. ``bytes`` are values before compression; ``delivered`` are the records
-    acknowledged so far; ``retries_queue_full`` counts waits for room in the local queue."""
+    """What went to Kafka: records and what was in them.
+
+    ``bytes`` are values before compression; ``delivered`` are the records acknowledged so far;
+    ``retries_queue_full`` counts waits for room in the local queue.
+    """
 
     records: int = 0
     ticks: int = 0
+    candles: int = 0
+    quotes: int = 0
     chains: int = 0
     heartbeats: int = 0
     bytes: int = 0
     retries_queue_full: int = 0
     delivered: int = 0
+
+    @property
+    def events(self) -> int:
+        """What the streams count: ticks, candles, quotes and chains."""
+        return self.ticks + self.candles + self.quotes + self.chains
+
+    @property
+    def told(self) -> str:
+        """``1,200 ticks, 4 chains``: the kinds that there were."""
+        kinds = {
+            "ticks": self.ticks,
+            "candles": self.candles,
+            "quotes": self.quotes,
+            "chains": self.chains,
+        }
+        return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
 
     def count(self, event: MarketEvent, size: int) -> None:
         """One more record of ``size`` bytes."""
@@ -66,6 +93,10 @@ class PublishStats:
         self.bytes += size
         if isinstance(event, TickFrame):
             self.ticks += len(event.ts_ms)
+        elif isinstance(event, CandleFrame):
+            self.candles += len(event.start_ms)
+        elif isinstance(event, OptionQuoteFrame):
+            self.quotes += len(event.ts_ms)
         elif isinstance(event, ChainSnapshot):
             self.chains += 1
         else:

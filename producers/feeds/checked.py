@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from optionstream.schemas.checks import check_chain, check_frame
-from optionstream.schemas.events import ChainSnapshot, MarketEvent, TickFrame
+from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 
 Event = TypeVar("Event", bound=MarketEvent)
 
@@ -14,6 +20,10 @@ def check_event(event: Event) -> Event:
     """The same event. Raises RecordError when a frame or a chain breaks its rules."""
     if isinstance(event, TickFrame):
         check_frame(event)
+    elif isinstance(event, CandleFrame):
+        check_candles(event)
+    elif isinstance(event, OptionQuoteFrame):
+        check_quotes(event)
     elif isinstance(event, ChainSnapshot):
         check_chain(event)
     return event

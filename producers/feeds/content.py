@@ -1,4 +1,4 @@
-"""The bytes of a file, unpacked: plain, gzip or zstd, told by the first bytes, not by the name.
+"""The bytes of a file, unpacked: plain, gzip, xz or zstd, told by the first bytes, not by the name.
 
 Files are read in small chunks. A packed file that ends early, or whose checksum is wrong, is an
 InputError: what was cut off cannot be told from what was never there.
@@ -6,8 +6,10 @@ InputError: what was cut off cannot be told from what was never there.
 
 from __future__ import annotations
 
+import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -20,13 +22,19 @@ CHUNK_BYTES: Final = 8 * 1024
 MAX_BODY_BYTES: Final = 512 * 1024 * 1024
 """Largest unpacked body that is read as a whole (JSON, CSV); real ones are below 2 MB."""
 MAX_LINE_BYTES: Final = 32 * 1024 * 1024
+HEAD_BYTES: Final = 8 * 1024
+"""Enough to tell a format by: the header of a table, the first object of a list. Every format
+looks at it, so it is no more."""
 _GZIP_MAGIC: Final = b"\x1f\x8b"
+_XZ_MAGIC: Final = b"\xfd7zXZ\x00"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
 
+Opener = Callable[[], BinaryIO]
+
 
 class _Unpacker(Protocol):
-    """What zlib's and zstandard's decompression objects share."""
+    """What the decompression objects of zlib, lzma and zstandard share."""
 
     @property
     def eof(self) -> bool: ...
@@ -35,53 +43,82 @@ class _Unpacker(Protocol):
     def decompress(self, data: bytes, /) -> bytes: ...
 
 
-def read_head(path: Path) -> bytes:
-    """The first unpacked bytes of the file, b"" when there are none."""
-    return next(unpacked(path), b"")
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Content that a format reads: a file, or a member of an archive.
+
+    ``path`` is where it lies (a member lies below its archive) and what errors call it; ``open``
+    gives its bytes from the start, as they lie there. Every reading raises InputError.
+    """
+
+    path: Path
+    open: Opener
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The unpacked content in chunks, a byte-order mark taken off."""
+        try:
+            with self.open() as file:
+                first = True
+                for chunk in _chunks(self.name, file):
+                    if chunk:
+                        yield chunk.removeprefix(_BOM) if first else chunk
+                        first = False
+        except OSError as error:
+            raise InputError(self.name, error.strerror or str(error)) from None
+
+    def head(self) -> bytes:
+        """The first HEAD_BYTES unpacked bytes, all when there are fewer.
+
+        What is damaged behind them is told by whoever reads on.
+        """
+        head = b""
+        try:
+            for chunk in self.chunks():
+                head += chunk
+                if len(head) >= HEAD_BYTES:
+                    break
+        except InputError:
+            if not head:
+                raise
+        return head[:HEAD_BYTES]
+
+    def body(self) -> bytes:
+        """All unpacked bytes, at most MAX_BODY_BYTES."""
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in self.chunks():
+            size += len(chunk)
+            if size > MAX_BODY_BYTES:
+                raise InputError(self.name, f"more than {MAX_BODY_BYTES >> 20} MB unpacked")
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def lines(self) -> Iterator[bytes]:
+        """The unpacked lines without their ends, in constant memory."""
+        rest = b""
+        for chunk in self.chunks():
+            *lines, rest = (rest + chunk).split(b"\n")
+            yield from lines
+            if len(rest) > MAX_LINE_BYTES:
+                raise InputError(self.name, f"a line of more than {MAX_LINE_BYTES >> 20} MB")
+        if rest:
+            yield rest
 
 
-def read_body(path: Path) -> bytes:
-    """All unpacked bytes of the file, at most MAX_BODY_BYTES."""
-    chunks: list[bytes] = []
-    size = 0
-    for chunk in unpacked(path):
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
-            raise InputError(str(path), f"more than {MAX_BODY_BYTES >> 20} MB unpacked")
-        chunks.append(chunk)
-    return b"".join(chunks)
+def file_source(path: Path) -> Source:
+    """The file at ``path``; it is opened when it is read."""
+    return Source(path, lambda: path.open("rb"))
 
 
-def read_lines(path: Path) -> Iterator[bytes]:
-    """The lines of the unpacked file without their ends, in constant memory."""
-    rest = b""
-    for chunk in unpacked(path):
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-        if len(rest) > MAX_LINE_BYTES:
-            raise InputError(str(path), f"a line of more than {MAX_LINE_BYTES >> 20} MB")
-    if rest:
-        yield rest
-
-
-def unpacked(path: Path) -> Iterator[bytes]:
-    """The content in chunks, a byte-order mark taken off. Raises InputError naming the file."""
-    try:
-        with path.open("rb") as file:
-            first = True
-            for chunk in _chunks(path, file):
-                if chunk:
-                    yield chunk.removeprefix(_BOM) if first else chunk
-                    first = False
-    except OSError as error:
-        raise InputError(str(path), error.strerror or str(error)) from None
-
-
-def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
+def _chunks(name: str, file: BinaryIO) -> Iterator[bytes]:
     chunk = file.read(CHUNK_BYTES)
     kind = _packing(chunk)
     if kind is not None:
-        yield from _unpack(path, file, chunk, kind)
+        yield from _unpack(name, file, chunk, kind)
         return
     while chunk:
         yield chunk
@@ -91,27 +128,31 @@ def _chunks(path: Path, file: BinaryIO) -> Iterator[bytes]:
 def _packing(head: bytes) -> str | None:
     if head.startswith(_GZIP_MAGIC):
         return "gzip"
+    if head.startswith(_XZ_MAGIC):
+        return "xz"
     return "zstd" if head.startswith(_ZSTD_MAGIC) else None
 
 
-def _unpack(path: Path, file: BinaryIO, chunk: bytes, kind: str) -> Iterator[bytes]:
+def _unpack(name: str, file: BinaryIO, chunk: bytes, kind: str) -> Iterator[bytes]:
     unpacker = _unpacker(kind)
     fresh = False  # between two members: the file may end here
     while chunk:
         try:
             yield unpacker.decompress(chunk)
-        except (zlib.error, zstandard.ZstdError) as error:
-            raise InputError(str(path), f"damaged {kind}: {error}") from None
+        except (zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+            raise InputError(name, f"damaged {kind}: {error}") from None
         fresh = unpacker.eof
         rest = unpacker.unused_data if fresh else b""
         if fresh:
             unpacker = _unpacker(kind)
         chunk = rest or file.read(CHUNK_BYTES)
     if not fresh:
-        raise InputError(str(path), f"truncated {kind}: the file ends before its content does")
+        raise InputError(name, f"truncated {kind}: the file ends before its content does")
 
 
 def _unpacker(kind: str) -> _Unpacker:
     if kind == "gzip":
         return zlib.decompressobj(wbits=31)
+    if kind == "xz":
+        return lzma.LZMADecompressor(format=lzma.FORMAT_XZ)
     return zstandard.ZstdDecompressor().decompressobj()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct, field
 
+from optionstream.producers.feeds.json_body import decoding
 from optionstream.schemas.errors import InputError
 
 
@@ -30,6 +31,7 @@ class BodyLeg(Struct, frozen=True, gc=False):
     ask_price: float | None = field(name="askPrice", default=None)
     buy_price_1: float | None = field(name="buyPrice1", default=None)
     sell_price_1: float | None = field(name="sellPrice1", default=None)
+    underlying_price: float | None = field(name="underlyingValue", default=None)
 
     @property
     def bid(self) -> float | None:
@@ -73,14 +75,8 @@ class BodyRecords(Struct, frozen=True):
 
 def decode_body(body: bytes, name: str) -> BodyRecords:
     """Read ``records``. Raises InputError naming ``name``: truncated or other JSON, wrong types."""
-    try:
+    with decoding(name):
         return msgspec.json.decode(_records(body, name), type=BodyRecords)
-    except msgspec.ValidationError as error:
-        raise InputError(name, f"option-chain JSON of a wrong shape: {error}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(name, f"truncated or damaged JSON: {error}") from None
-    except RecursionError:
-        raise InputError(name, "JSON nested too deeply") from None
 
 
 def _records(body: bytes, name: str) -> Raw:

@@ -2,37 +2,35 @@
 
 Rules: open interest stays in lots and may be fractional; open interest, its change and volume of
 0 are figures, a price or an implied volatility of 0 is none; a missing leg is None in every column;
-receipt time is the exchange's time, because a body tells no other.
+receipt time is the exchange's time, because a body tells no other. The underlying price is the
+body's own; legs of one expiry that told different ones, 0 left aside, make it mixed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from hashlib import blake2b
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from msgspec.structs import replace
-
-from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.hints import FeedHints
+from optionstream.producers.feeds.hints import FeedHints, needed_product, needed_time
+from optionstream.producers.feeds.index_names import INDEX_PRODUCT
+from optionstream.producers.feeds.legs import ChainBook, ChainKey, Leg, make_leg
 from optionstream.producers.feeds.nse_body import BodyLeg, BodyRecords, BodyRow, decode_body
 from optionstream.producers.feeds.stamps import parse_date, parse_stamp
-from optionstream.schemas.codec import is_product
-from optionstream.schemas.errors import InputError, RecordError
-from optionstream.schemas.events import ChainSnapshot, Legs
+from optionstream.schemas.errors import InputError
+from optionstream.schemas.events import ChainSnapshot
 
 SOURCE: Final = "nse"
 
-INDEX_PRODUCT: Final = {
-    "NIFTY 50": "NIFTY",
-    "NIFTY BANK": "BANKNIFTY",
-    "NIFTY FIN SERVICE": "FINNIFTY",
-    "NIFTY MID SELECT": "MIDCPNIFTY",
-    "NIFTY NEXT 50": "NIFTYNXT50",
-}
-"""Product by the exchange's name of the index (``records.index``)."""
 
-_NO_LEG: Final = BodyLeg()
+def looks_like_nse(head: bytes) -> bool:
+    """Whether JSON with ``records`` begins. They may begin later: the last word on JSON has
+    ``chain_snapshots``, which says that there are none."""
+    return is_json(head) and b'"records"' in head
+
+
+def is_json(head: bytes) -> bool:
+    """Whether an object or a list begins."""
+    return head.lstrip().startswith((b"{", b"["))
 
 
 def chain_snapshots(
@@ -48,56 +46,36 @@ def chain_snapshots(
         raise InputError(name, "an option chain without any strikes")
     product = _product(records, name, hints)
     ts_event = _timestamp(records, name, hints)
-    chains: list[ChainSnapshot] = []
-    for expiry, rows in sorted(_by_expiry(records.data, hints, problems).items()):
-        chain = _snapshot(product, expiry, ts_event, records.underlying_price, rows)
-        try:
-            chains.append(check_event(chain))
-        except RecordError as error:
-            problems.append(f"expiry {expiry}: {error}")
-    if not chains:
-        raise InputError(name, f"no expiry can be used; {problems[0]}")
-    capture = capture_id(body)
-    return [replace(c, capture_id=capture, expiries_in_capture=len(chains)) for c in chains]
-
-
-def capture_id(body: bytes) -> str:
-    """Names a body by its content: 16 hex digits of BLAKE2b."""
-    return blake2b(body, digest_size=8).hexdigest()
+    book = ChainBook(SOURCE, "lots", problems, lambda _: records.underlying_price or None)
+    for number, row, expiry in _dated(records.data, hints, problems):
+        key = ChainKey(ts_event, product, expiry)
+        spots = [told.underlying_price for told in (row.call, row.put) if told is not None]
+        book.add_row(number, key, row.strike, _leg(row.call), _leg(row.put), spots)
+    return book.snapshots(body, name)
 
 
 def _product(records: BodyRecords, name: str, hints: FeedHints) -> str:
-    legs = (leg for row in records.data for leg in (row.call, row.put))
-    named = {leg.underlying for leg in legs if leg is not None and leg.underlying}
+    legs = (told for row in records.data for told in (row.call, row.put))
+    named = {told.underlying for told in legs if told is not None and told.underlying}
     if len(named) > 1:
         raise InputError(name, f"legs of several underlyings: {', '.join(sorted(named))}")
     index = records.index_name
     product = next(iter(named), None) or INDEX_PRODUCT.get(index or "", index) or hints.product
-    if product is None:
-        raise InputError(name, "it does not say its product: add --product NIFTY")
-    if not is_product(product):
-        raise InputError(name, f"{product!r} is no product name: upper-case letters and digits")
-    return product
+    return needed_product(product, name)
 
 
 def _timestamp(records: BodyRecords, name: str, hints: FeedHints) -> int:
     if not records.timestamp:
-        if hints.timestamp_ms is None:
-            raise InputError(name, "it does not say its time: add --timestamp")
-        return hints.timestamp_ms
+        return needed_time(hints.timestamp_ms, name)
     try:
         return parse_stamp(records.timestamp)
     except ValueError as error:
         raise InputError(name, f"records.timestamp: {error}") from None
 
 
-Strikes = dict[float, BodyRow]
-
-
-def _by_expiry(
+def _dated(
     rows: Iterable[BodyRow], hints: FeedHints, problems: list[str]
-) -> dict[str, Strikes]:
-    expiries: dict[str, Strikes] = {}
+) -> Iterator[tuple[int, BodyRow, str]]:
     dates: dict[str, str] = {}
     for number, row in enumerate(rows, 1):
         text = row.expiry or hints.expiry
@@ -109,39 +87,10 @@ def _by_expiry(
         except ValueError as error:
             problems.append(f"row {number}: expiry: {error}")
             continue
-        strikes = expiries.setdefault(expiry, {})
-        if strikes.setdefault(row.strike, row) is not row:
-            problems.append(
-                f"row {number}: strike {row.strike:g} of {expiry} again; the first one counts"
-            )
-    return expiries
+        yield number, row, expiry
 
 
-def _snapshot(
-    product: str, expiry: str, ts_event: int, underlying: float | None, rows: Strikes
-) -> ChainSnapshot:
-    strikes = sorted(rows)
-    return ChainSnapshot(
-        product=product,
-        expiry=expiry,
-        source=SOURCE,
-        ts_event=ts_event,
-        ts_recv=ts_event,
-        oi_unit="lots",
-        strikes=strikes,
-        calls=_legs([rows[strike].call or _NO_LEG for strike in strikes]),
-        puts=_legs([rows[strike].put or _NO_LEG for strike in strikes]),
-        underlying_price=underlying or None,
-    )
-
-
-def _legs(legs: list[BodyLeg]) -> Legs:
-    return Legs(
-        oi=[leg.oi for leg in legs],
-        oi_change=[leg.oi_change for leg in legs],
-        volume=[leg.volume for leg in legs],
-        iv=[leg.iv or None for leg in legs],
-        last=[leg.last or None for leg in legs],
-        bid=[leg.bid or None for leg in legs],
-        ask=[leg.ask or None for leg in legs],
-    )
+def _leg(told: BodyLeg | None) -> Leg | None:
+    if told is None:
+        return None
+    return make_leg(told.oi, told.oi_change, told.volume, told.iv, told.last, told.bid, told.ask)

@@ -17,10 +17,10 @@ import zstandard
 from msgspec import Raw, Struct
 
 from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.content import read_lines
+from optionstream.producers.feeds.content import Source, file_source
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.errors import InputError, RecordError
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, MarketEvent, TickFrame
+from optionstream.schemas.events import MarketEvent
 
 FORMAT: Final = "optionstream.session"
 VERSION: Final = 1
@@ -51,14 +51,14 @@ def is_session(head: bytes) -> bool:
 
 def read_header(path: Path) -> SessionHeader:
     """The first line of the file. Raises InputError."""
-    return _header(path, next(read_lines(path), b""))
+    return _header(path, next(file_source(path).lines(), b""))
 
 
-def read_session(path: Path, problems: list[str]) -> Iterator[MarketEvent]:
+def read_session(source: Source, problems: list[str]) -> Iterator[MarketEvent]:
     """The events in the order in which they were written. A line that cannot be read is told in
     ``problems`` with its number; a file that ends early is an InputError."""
-    lines = read_lines(path)
-    _header(path, next(lines, b""))
+    lines = source.lines()
+    _header(source.path, next(lines, b""))
     decode_line = msgspec.json.Decoder(_Line).decode
     for number, line in enumerate(lines, 2):
         try:
@@ -131,6 +131,6 @@ def _header(path: Path, line: bytes) -> SessionHeader:
 
 def _event(line: _Line) -> MarketEvent:
     record = codec.decode(bytes(line.value), [(codec.HEADER, line.schema.encode())])
-    if isinstance(record, TickFrame | Heartbeat | ChainSnapshot):
+    if isinstance(record, MarketEvent):
         return record
     raise RecordError(rejects.WRONG_TOPIC, f"{line.schema} is no market event")

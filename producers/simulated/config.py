@@ -54,6 +54,8 @@ class SimulationConfig:
     frame_ticks: int = 1000
     frame_ms: int = 60_000
     """Longest event time in one frame; short ones for a live feed."""
+    quotes: bool = False
+    """Quotes of single contracts in place of chain snapshots."""
     open_ms: int | None = None
     close_ms: int | None = None
     session_label: str | None = None

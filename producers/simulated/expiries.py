@@ -11,6 +11,9 @@ from optionstream.schemas.times import IST, to_ms
 
 _WEEK: Final = timedelta(days=7)
 _TIME: Final = time(15, 30)
+_LATER_TIME: Final = time(15, 40)
+_LATER_FROM: Final = date(2026, 8, 3)
+"""From then on derivatives trade, and end, ten minutes longer (docs/calendar.md)."""
 
 
 def expiries_of(spec: ProductSpec, on: date) -> list[date]:
@@ -25,8 +28,9 @@ def expiries_of(spec: ProductSpec, on: date) -> list[date]:
 
 
 def expiry_ms(day: date) -> int:
-    """The instant of expiry, 15:30 IST, UTC epoch ms."""
-    return to_ms(datetime.combine(day, _TIME, tzinfo=IST))
+    """The instant of expiry, UTC epoch ms."""
+    at = _LATER_TIME if day >= _LATER_FROM else _TIME
+    return to_ms(datetime.combine(day, at, tzinfo=IST))
 
 
 def _monthlies(spec: ProductSpec, on: date, count: int) -> list[date]:

@@ -1,4 +1,5 @@
-"""The simulated market: ticks, chains and heartbeats of several products in order of event time."""
+"""The simulated market: ticks, chains or option quotes, and heartbeats of several products in order
+of event time."""
 
 from __future__ import annotations
 
@@ -10,16 +11,23 @@ import numpy as np
 
 from optionstream.producers.simulated.chains import simulate_chains
 from optionstream.producers.simulated.config import SOURCE, SimulationConfig
+from optionstream.producers.simulated.quotes import simulate_quotes
 from optionstream.producers.simulated.specs import ProductSpec
 from optionstream.producers.simulated.underlying import Ints, Ticks, simulate_ticks
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, MarketEvent, TickFrame
+from optionstream.schemas.events import (
+    ChainSnapshot,
+    Heartbeat,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 
 CLOSING_HEARTBEAT_MS: Final = 5_000
 """How long after the close the last heartbeat says that the session is over."""
 
 Placed = tuple[int, int, int, int, MarketEvent]
 """Event time, kind, product and number within both: a total order, the event never compared."""
-_FRAME, _CHAIN, _HEARTBEAT = range(3)
+_FRAME, _CHAIN, _QUOTES, _HEARTBEAT = range(4)
 
 
 class SimulatedMarket:
@@ -43,10 +51,15 @@ class SimulatedMarket:
         ticks = simulate_ticks(config, spec)
         beats = heartbeat_times(config)
         return (
-            _placed_frames(at, frames(config, spec, ticks, beats)),
-            _placed_chains(at, simulate_chains(config, spec, ticks)),
+            _placed_frames(at, _FRAME, frames(config, spec, ticks, beats)),
+            self._options(at, spec, ticks),
             _placed_beats(at, product, beats),
         )
+
+    def _options(self, at: int, spec: ProductSpec, ticks: Ticks) -> Iterable[Placed]:
+        if self.config.quotes:
+            return _placed_frames(at, _QUOTES, simulate_quotes(self.config, spec, ticks))
+        return _placed_chains(at, simulate_chains(self.config, spec, ticks))
 
 
 def heartbeat_times(config: SimulationConfig) -> list[int]:
@@ -86,8 +99,10 @@ def _cuts(config: SimulationConfig, ts_ms: Ints, beats: list[int]) -> Iterator[t
             low = high
 
 
-def _placed_frames(at: int, frames: Iterable[TickFrame]) -> Iterator[Placed]:
-    return ((frame.ts_recv, _FRAME, at, n, frame) for n, frame in enumerate(frames))
+def _placed_frames(
+    at: int, kind: int, frames: Iterable[TickFrame | OptionQuoteFrame]
+) -> Iterator[Placed]:
+    return ((frame.ts_recv, kind, at, n, frame) for n, frame in enumerate(frames))
 
 
 def _placed_chains(at: int, chains: Iterable[ChainSnapshot]) -> Iterator[Placed]:

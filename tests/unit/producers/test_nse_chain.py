@@ -104,6 +104,26 @@ def test_an_underlying_of_zero_means_none(tmp_path: Path) -> None:
     assert _one(tmp_path, body([row(26000)], underlyingValue=0)).underlying_price is None
 
 
+@pytest.mark.parametrize(
+    ("call", "put", "mixed"),
+    [
+        (26000.4, 26000.4, False),
+        (26000.4, 26001.0, True),
+        (26000.4, 0, False),
+        (26000.4, None, False),
+        (0, 0, False),
+    ],
+)
+def test_legs_that_tell_different_underlyings_make_their_expiry_mixed(
+    tmp_path: Path, call: float, put: float | None, mixed: bool
+) -> None:
+    told = row(26000, CE=leg(underlyingValue=call), PE=leg(underlyingValue=put))
+    rows = [told, row(26000, "27-Jan-2026", CE=leg(underlyingValue=call))]
+    near, far = chains_of(written(tmp_path / "a", body(rows)))
+    assert (near.mixed_underlying, far.mixed_underlying) == (mixed, False)
+    assert near.underlying_price == far.underlying_price == 26000.4
+
+
 def test_filtered_may_be_missing(tmp_path: Path) -> None:
     content = body([row(26000)])
     del content["filtered"]
@@ -195,7 +215,7 @@ _SILENT = {"strikePrice": 26000, "expiryDate": "13-Jan-2026", "CE": leg(underlyi
         ({"records": {"timestamp": "x"}}, "wrong shape"),
         ({"records": [1]}, "wrong shape"),
         ({"message": "unauthorised"}, "no `records`"),
-        ({"data": {"candles": []}}, "no `records`"),
+        ({"data": {"rows": []}}, "no `records`"),
         ({"data": [1]}, "no `records`"),
         ([1, 2], "no `records`"),
         ({}, "no `records`"),

@@ -20,15 +20,23 @@ from optionstream.producers.simulated.expiries import expiries_of
 from optionstream.producers.simulated.pricing import normal_cdf, price_options
 from optionstream.producers.simulated.specs import SPECS
 from optionstream.schemas import codec
-from optionstream.schemas.checks import check_chain, check_frame
+from optionstream.schemas.checks import check_chain, check_frame, check_quotes
 from optionstream.schemas.errors import UsageError
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, MarketEvent, TickFrame
+from optionstream.schemas.events import (
+    LEG_COLUMNS,
+    ChainSnapshot,
+    Heartbeat,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 from tests.unit.producers.builders import at
 
 DAY = "2026-01-06"
 OPEN, CLOSE = at(f"{DAY} 09:15:00"), at(f"{DAY} 15:30:00")
 DEFAULT = SimulationConfig(seed=1, date=DAY)
 SHORT = replace(DEFAULT, close_ms=OPEN + 600_000)
+QUOTES = replace(SHORT, quotes=True)
 
 
 @cache
@@ -43,6 +51,10 @@ def _frames(config: SimulationConfig, product: str) -> list[TickFrame]:
 
 def _chains(config: SimulationConfig) -> list[ChainSnapshot]:
     return [event for event in _events(config) if isinstance(event, ChainSnapshot)]
+
+
+def _quote_frames(config: SimulationConfig) -> list[OptionQuoteFrame]:
+    return [event for event in _events(config) if isinstance(event, OptionQuoteFrame)]
 
 
 def _digest(config: SimulationConfig) -> str:
@@ -228,6 +240,76 @@ def test_open_interest_and_volume_are_lots_and_evolve() -> None:
             oi_seen[key].add(oi)
             assert oi - change >= 0
     assert np.median([len(seen) for seen in oi_seen.values()]) > 100
+
+
+def test_quotes_stand_in_place_of_chains_and_change_nothing_else() -> None:
+    def others(config: SimulationConfig) -> list[MarketEvent]:
+        options = (ChainSnapshot, OptionQuoteFrame)
+        return [event for event in _events(config) if not isinstance(event, options)]
+
+    assert not _chains(QUOTES)
+    assert not _quote_frames(SHORT)
+    assert others(QUOTES) == others(SHORT)
+    assert _digest(QUOTES) == _digest(QUOTES) != _digest(replace(QUOTES, seed=2))
+
+
+def test_quote_frames_keep_the_contract_and_come_in_order_of_their_time() -> None:
+    times = [event_time(event) for event in _events(QUOTES)]
+    assert times == sorted(times)
+    frames = _quote_frames(QUOTES)
+    assert {(f.product, f.expiry) for f in frames} == {
+        (c.product, c.expiry) for c in _chains(SHORT)
+    }
+    for frame in frames:
+        check_quotes(frame)
+        assert frame.ts_ms == sorted(frame.ts_ms)
+        assert OPEN < frame.ts_ms[0] <= frame.ts_ms[-1] == frame.ts_recv < OPEN + 600_000
+        assert (frame.source, frame.session, frame.oi_unit) == ("sim", DAY, "shares")
+        assert codec.decode(codec.encode(frame), codec.headers_for(frame)) == frame
+
+
+def test_quotes_of_a_product_are_numbered_through_all_its_expiries() -> None:
+    for product in QUOTES.products:
+        numbers = [n for f in _quote_frames(QUOTES) if f.product == product for n in f.seq]
+        assert sorted(numbers) == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize(("size", "ms"), [(1, 60_000), (7, 1_000), (10_000, 10**9)])
+def test_quote_frames_keep_their_limits_and_never_change_the_quotes(size: int, ms: int) -> None:
+    frames = _quote_frames(replace(QUOTES, frame_ticks=size, frame_ms=ms))
+    assert max(len(frame.ts_ms) for frame in frames) <= size
+    assert max(frame.ts_ms[-1] - frame.ts_ms[0] for frame in frames) <= ms
+    assert _single_quotes(frames) == _single_quotes(_quote_frames(QUOTES))
+
+
+def _single_quotes(frames: list[OptionQuoteFrame]) -> set[tuple[object, ...]]:
+    names = ("ts_ms", "seq", "strike", "kind", *LEG_COLUMNS, "underlying_price")
+    return {
+        (frame.product, frame.expiry, *row)
+        for frame in frames
+        for row in zip(
+            *(getattr(frame, name) or [None] * len(frame.ts_ms) for name in names), strict=True
+        )
+    }
+
+
+def test_a_quote_tells_what_is_new_about_its_contract() -> None:
+    shown: dict[tuple[str, str, float, str], dict[str, float]] = {}
+    silent = 0
+    for frame in _quote_frames(QUOTES):
+        for row, strike in enumerate(frame.strike):
+            columns = {name: getattr(frame, name) for name in LEG_COLUMNS}
+            told = {
+                name: column[row]
+                for name, column in columns.items()
+                if column is not None and column[row] is not None
+            }
+            before = shown.setdefault((frame.product, frame.expiry, strike, frame.kind[row]), {})
+            assert told
+            assert all(before.get(name) != value for name, value in told.items())
+            silent += len(LEG_COLUMNS) - len(told)
+            before.update(told)
+    assert silent > 1_000
 
 
 def test_a_live_simulation_may_start_at_any_moment_of_any_day() -> None:

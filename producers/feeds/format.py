@@ -1,0 +1,28 @@
+"""What a file format is to the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from optionstream.producers.feeds.content import Source
+from optionstream.producers.feeds.hints import FeedHints
+from optionstream.schemas.events import MarketEvent
+
+Recogniser = Callable[[bytes], bool]
+Reader = Callable[[Source, FeedHints, int, list[str]], Iterator[MarketEvent]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A file format: its name, how it is told, how it is read.
+
+    ``recognise`` gets the first unpacked bytes of a file (up to some kilobytes, a byte-order mark
+    taken off) and never raises. ``read`` gets the source, the hints, the greatest number of ticks,
+    candles or quotes in one frame, and the list to which it adds what it could not use; it yields
+    checked events and raises InputError.
+    """
+
+    name: str
+    recognise: Recogniser
+    read: Reader

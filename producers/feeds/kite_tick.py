@@ -1,0 +1,83 @@
+"""A tick of Zerodha's Kite, as its ticker and its REST quotes tell it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from optionstream.producers.feeds.instants import LATEST_MS, in_india
+from optionstream.schemas.times import to_ms
+
+Quantity = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
+
+
+class Ohlc(Struct, frozen=True):
+    """The day's prices in rupees; ``close`` is that of the day before."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+
+
+class DepthLevel(Struct, frozen=True):
+    """One price of the order book; price 0 where the book has no such level."""
+
+    price: float
+    quantity: int
+    orders: int
+
+
+class Depth(Struct, frozen=True):
+    """Five levels a side, the best first."""
+
+    buy: list[DepthLevel]
+    sell: list[DepthLevel]
+
+
+class KiteTick(Struct, frozen=True, kw_only=True):
+    """One instrument at one moment. Prices in rupees, quantities and open interest in shares,
+    ``volume`` the day's so far; what a mode does not tell is None. Naive times are Indian."""
+
+    instrument_token: int
+    last_price: float
+    mode: Literal["ltp", "quote", "full"] | None = None
+    tradable: bool | None = None
+    last_quantity: int | None = None
+    average_price: float | None = None
+    volume: Quantity | None = None
+    buy_quantity: int | None = None
+    sell_quantity: int | None = None
+    ohlc: Ohlc | None = None
+    last_trade_time: datetime | None = None
+    oi: float | None = None
+    oi_day_high: float | None = None
+    oi_day_low: float | None = None
+    timestamp: datetime | None = None
+    change: float | None = None
+    depth: Depth | None = None
+
+    @property
+    def ts_ms(self) -> int | None:
+        """UTC epoch ms at which the exchange sent it, else of the last trade, else None."""
+        for moment in (self.timestamp, self.last_trade_time):
+            ms = 0 if moment is None else to_ms(in_india(moment))
+            if 0 < ms < LATEST_MS:  # 1970 and the year 1 stand for no time
+                return ms
+        return None
+
+    @property
+    def bid(self) -> float | None:
+        """The best price to sell at; 0 where nobody buys, None where the mode tells no depth."""
+        return _best(self.depth.buy) if self.depth else None
+
+    @property
+    def ask(self) -> float | None:
+        """The best price to buy at; 0 where nobody sells, None where the mode tells no depth."""
+        return _best(self.depth.sell) if self.depth else None
+
+
+def _best(levels: list[DepthLevel]) -> float:
+    return levels[0].price if levels else 0.0
