@@ -2,7 +2,7 @@
 
 verify(kafka, mongo, redis, namespace, settings, calendar, counts, progress) -> Report
 
-It shares no code with streams.core but the market calendar.
+It shares no code with streams.core but the market calendar and the facts of contracts.
 """
 
 from optionstream.deploy.verify.differences import Difference

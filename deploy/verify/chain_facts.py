@@ -1,34 +1,42 @@
-"""A chain's analytics reduced to what is compared: figures, and a digest of the legs.
+"""A chain's analytics reduced to what is compared.
 
-The same facts are made from an input snapshot (recomputed), from an output record and from a
-document, so that any two can be compared field by field.
+The same facts are made from an input snapshot (`chain_recomputed`), from an output record and from
+a document, so that any two can be compared field by field (`chain_judge`). Columns of numbers are
+kept as the bytes of float64 arrays, NaN for none: small, and equal when the numbers are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from hashlib import blake2b
+from sys import intern
 from typing import Any
 
-import msgspec
+import numpy as np
 from msgspec import Struct
 
-from optionstream.deploy.verify.chain_math import ROUNDING, max_pain, ratio, side_of
-from optionstream.deploy.verify.rules import Rules
-from optionstream.schemas.derived import ChainAnalytics
-from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
-from optionstream.schemas.identity import snapshot_id
-from optionstream.schemas.times import ist, to_ms
-from optionstream.streams.core.calendar import FNO
+from optionstream.deploy.verify.chain_legs import COLUMNS, Reasons
+from optionstream.deploy.verify.chain_pricing import Basis
+from optionstream.deploy.verify.chain_sides import Floats, digest, packed, side_of
+from optionstream.schemas.derived import ChainAnalytics, Greeks
+from optionstream.schemas.documents import LEG_FIELDS
+from optionstream.schemas.times import to_ms
 
-_encode = msgspec.json.Encoder().encode
+Pairs = tuple[tuple[str, Any], ...]
+Row = Mapping[str, Any] | None
+"""A leg in a document; None where it is missing."""
 
 
-class ChainFacts(Struct, frozen=True):
-    """Everything of a ChainAnalytics but ``known_at``; ``legs`` is a digest of strikes and legs.
+class ChainFacts(Struct, frozen=True, kw_only=True):
+    """Everything of a ChainAnalytics but ``known_at`` and the user's indicators.
 
-    ``rivals`` are other strikes that max pain may be, for rounding; not compared.
+    Of the legs, calls first: ``legs`` is a digest of strikes and source columns, ``reasons`` and
+    ``oi_intraday`` have a value for each, ``computed`` the columns of `chain_legs.COLUMNS`.
+
+    Recomputed facts have a ``basis``: what hangs on the forward and the volatilities is judged by
+    it, with the forward and the volatilities told. ``rivals`` are strikes that max pain may be as
+    well, ``rounding`` is what the terms of a sum of both signs may add to its relative tolerance;
+    the three are not compared.
     """
 
     product: str
@@ -38,21 +46,48 @@ class ChainFacts(Struct, frozen=True):
     ts_event: int
     ts_recv: int
     oi_unit: str
+    lot_size: int | None
     underlying_price: float | None
     legs: str
-    call_oi: float
-    put_oi: float
-    call_volume: float
-    put_volume: float
+    oi_intraday: bytes
+    reasons: Reasons
+    computed: bytes = b""
+    call_oi: float | None
+    put_oi: float | None
+    call_oi_change: float | None
+    put_oi_change: float | None
+    call_oi_intraday: float | None
+    put_oi_intraday: float | None
+    call_volume: float | None
+    put_volume: float | None
     pcr_oi: float | None
     pcr_volume: float | None
+    near_strikes: int
+    pcr_oi_near: float | None
+    pcr_volume_near: float | None
     max_pain: float | None
+    resistance: tuple[float, ...]
+    support: tuple[float, ...]
+    iv_mode: str
+    rate: float
+    years: float | None
+    forward: float | None
+    atm_strike: float | None
+    atm_iv: float | None
+    straddle: float | None
+    gex_total: float | None
+    legs_with_iv: int
+    iv_null_reasons: Pairs
     missing_legs: int
-    null_reasons: tuple[tuple[str, str], ...]
+    completeness: float
+    oldest_leg_ms: int | None
+    null_reasons: Pairs
     flags: tuple[str, ...]
     capture_id: str
     expiries_in_capture: int
+    basis: Basis | None = None
     rivals: frozenset[float] = frozenset()
+    rounding: dict[str, float] = {}
 
     @property
     def id(self) -> str:
@@ -62,94 +97,54 @@ class ChainFacts(Struct, frozen=True):
     def version(self) -> tuple[int, int, str]:
         return (self.ts_event, self.ts_recv, self.snapshot_id)
 
-    def differing(self, other: ChainFacts) -> list[str]:
-        """Names of the fields in which ``other`` is not what self demands."""
-        return [name for name in _COMPARED if not self._agrees(name, other)]
-
-    def _agrees(self, name: str, other: ChainFacts) -> bool:
-        mine, theirs = getattr(self, name), getattr(other, name)
-        if name == "max_pain" and theirs in self.rivals:
-            return True
-        if name in _SUMS:
-            return close(mine, theirs)
-        return bool(mine == theirs)
+    @property
+    def figures(self) -> Floats:
+        """``computed`` as `chain_legs.COLUMNS` by legs."""
+        return np.frombuffer(self.computed).reshape(len(COLUMNS), -1)
 
 
-_SUMS = frozenset({"call_oi", "put_oi", "call_volume", "put_volume", "pcr_oi", "pcr_volume"})
-_COMPARED = tuple(name for name in ChainFacts.__struct_fields__ if name != "rivals")
-
-
-def close(mine: float | None, theirs: float | None) -> bool:
-    """Equal but for the rounding of a sum."""
-    if mine is None or theirs is None:
-        return mine is theirs
-    return abs(mine - theirs) <= ROUNDING * max(abs(mine), abs(theirs))
-
-
-def recomputed(chain: ChainSnapshot, rules: Rules) -> ChainFacts:
-    """What the analytics of an accepted snapshot must be."""
-    calls, puts = side_of(chain.calls), side_of(chain.puts)
-    pcr_oi, oi_reason = ratio(calls, puts, "oi")
-    pcr_volume, volume_reason = ratio(calls, puts, "volume")
-    pain = max_pain(chain.strikes, calls, puts)
-    missing = 2 * len(chain.strikes) - calls.present - puts.present
-    reasons = {"pcr_oi": oi_reason, "pcr_volume": volume_reason, "max_pain": pain.reason}
-    flags = {
-        "missing_legs": missing > 0,
-        "fractional_oi": calls.fractional or puts.fractional,
-        "outside_session": not _in_session(chain.ts_event, rules),
-    }
-    return ChainFacts(
-        product=chain.product,
-        expiry=chain.expiry,
-        source=chain.source,
-        snapshot_id=snapshot_id(chain),
-        ts_event=chain.ts_event,
-        ts_recv=chain.ts_recv,
-        oi_unit=chain.oi_unit,
-        underlying_price=chain.underlying_price,
-        legs=legs_digest(chain.strikes, chain.calls, chain.puts),
-        call_oi=calls.total_oi,
-        put_oi=puts.total_oi,
-        call_volume=calls.total_volume,
-        put_volume=puts.total_volume,
-        pcr_oi=pcr_oi,
-        pcr_volume=pcr_volume,
-        max_pain=pain.strike,
-        missing_legs=missing,
-        null_reasons=_sorted_pairs({k: v for k, v in reasons.items() if v is not None}),
-        flags=tuple(sorted(name for name, raised in flags.items() if raised)),
-        capture_id=chain.capture_id,
-        expiries_in_capture=chain.expiries_in_capture,
-        rivals=pain.rivals,
-    )
+_LEGS = ("legs", "oi_intraday", "reasons", "computed")
+_PAIRS = ("iv_null_reasons", "null_reasons")
+_TUPLES = ("resistance", "support", "flags")
+_SPECIAL = (*_LEGS, *_PAIRS, *_TUPLES, "basis", "rivals", "rounding")
+_PLAIN = tuple(name for name in ChainFacts.__struct_fields__ if name not in _SPECIAL)
+_AT_TOP = (
+    "product",
+    "expiry",
+    "source",
+    "snapshot_id",
+    "oi_unit",
+    "lot_size",
+    "underlying_price",
+)
+_RENAMED = {"pcr_oi": "pcr"}
+_TOLD_APART = "custom_indicators."
 
 
 def facts_of_record(chain: ChainAnalytics) -> ChainFacts:
-    """The facts that an output record tells."""
+    """The facts that an output record tells; one with columns of the wrong length tells nothing of
+    its legs."""
     return ChainFacts(
-        product=chain.product,
-        expiry=chain.expiry,
-        source=chain.source,
-        snapshot_id=chain.snapshot_id,
-        ts_event=chain.ts_event,
-        ts_recv=chain.ts_recv,
-        oi_unit=chain.oi_unit,
-        underlying_price=chain.underlying_price,
-        legs=legs_digest(chain.strikes, chain.calls, chain.puts),
-        call_oi=chain.call_oi,
-        put_oi=chain.put_oi,
-        call_volume=chain.call_volume,
-        put_volume=chain.put_volume,
-        pcr_oi=chain.pcr_oi,
-        pcr_volume=chain.pcr_volume,
-        max_pain=chain.max_pain,
-        missing_legs=chain.missing_legs,
-        null_reasons=_sorted_pairs(chain.null_reasons),
-        flags=tuple(chain.flags),
-        capture_id=chain.capture_id,
-        expiries_in_capture=chain.expiries_in_capture,
+        **{name: getattr(chain, name) for name in _PLAIN},
+        **_listed({name: getattr(chain, name) for name in (*_PAIRS, *_TUPLES)}),
+        **_legs_of_record(chain),
     )
+
+
+def _legs_of_record(chain: ChainAnalytics) -> dict[str, Any]:
+    parts = chain.calls, chain.puts, chain.call_greeks, chain.put_greeks
+    lengths = {len(getattr(part, name)) for part in parts for name in part.__struct_fields__}
+    if lengths != {len(chain.strikes)}:
+        return {"legs": "", "oi_intraday": b"", "reasons": ()}
+    greeks = chain.call_greeks, chain.put_greeks
+    sides = side_of(chain.calls), side_of(chain.puts)
+    rows = [_both(name, greeks) for name in COLUMNS]
+    return {
+        "legs": digest([_column(chain.strikes), *(side.columns for side in sides)]),
+        "oi_intraday": packed(_column(_both("oi_intraday", greeks))),
+        "reasons": _reasons(_both("reason", greeks)),
+        "computed": packed(np.array(rows, dtype=np.float64)),
+    }
 
 
 def facts_of_document(document: Mapping[str, Any]) -> ChainFacts:
@@ -159,36 +154,30 @@ def facts_of_document(document: Mapping[str, Any]) -> ChainFacts:
     """
     meta = document["metadata"]
     strikes = [float(strike) for strike in document["strikes"]]
-    calls = _legs_of_rows(strikes, document["calls"])
-    puts = _legs_of_rows(strikes, document["puts"])
+    rows = [*_rows(strikes, document["calls"]), *_rows(strikes, document["puts"])]
+    told = np.array([[_figure(row, name) for name in LEG_FIELDS] for row in rows], dtype=np.float64)
+    inner = [name for name in _PLAIN if name not in (*_AT_TOP, "ts_event", "ts_recv")]
+    computed = [computed_of(row) for row in rows]
     return ChainFacts(
-        product=document["product"],
-        expiry=document["expiry"],
-        source=document["source"],
-        snapshot_id=document["snapshot_id"],
+        **{name: document[name] for name in _AT_TOP},
+        **{name: meta[_RENAMED.get(name, name)] for name in inner},
+        **_listed({name: meta[name] for name in (*_PAIRS, *_TUPLES)}),
         ts_event=instant(document["timestamp"]),
         ts_recv=instant(document["received"]),
-        oi_unit=document["oi_unit"],
-        underlying_price=document["underlying_price"],
-        legs=legs_digest(strikes, calls, puts),
-        call_oi=meta["call_oi"],
-        put_oi=meta["put_oi"],
-        call_volume=meta["call_volume"],
-        put_volume=meta["put_volume"],
-        pcr_oi=meta["pcr"],
-        pcr_volume=meta["pcr_volume"],
-        max_pain=meta["max_pain"],
-        missing_legs=meta["missing_legs"],
-        null_reasons=_sorted_pairs(meta["null_reasons"]),
-        flags=tuple(meta["flags"]),
-        capture_id=meta["capture_id"],
-        expiries_in_capture=meta["expiries_in_capture"],
+        legs=digest([_column(strikes), *(side.T for side in np.split(told, 2))]),
+        oi_intraday=packed(_column([_figure(row, "oi_intraday") for row in rows])),
+        reasons=_reasons([None if row is None else row["iv_reason"] for row in rows]),
+        computed=packed(np.array(computed, dtype=np.float64).T),
     )
 
 
-def legs_digest(strikes: list[float], calls: Legs, puts: Legs) -> str:
-    """A hash of strikes and all leg columns."""
-    return blake2b(_encode((strikes, calls, puts)), digest_size=16).hexdigest()
+def computed_of(row: Row) -> list[float | None]:
+    """The computed figures in a leg's row, in the order of `chain_legs.COLUMNS`; of a leg that is
+    missing none."""
+    if row is None:
+        return [None] * len(COLUMNS)
+    figures = {**row["greeks"], "gex": row["gex"]}
+    return [figures[name] for name in COLUMNS]
 
 
 def instant(value: Any) -> int:
@@ -197,23 +186,36 @@ def instant(value: Any) -> int:
     return to_ms(moment)
 
 
-def _in_session(ts_event: int, rules: Rules) -> bool:
-    sessions = rules.calendar.sessions_for(FNO, ist(ts_event).date())
-    return any(session.open_ms <= ts_event <= session.close_ms for session in sessions)
+def _rows(strikes: list[float], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The row of each strike, None where there is none."""
+    found = {float(row["strike"]): row for row in rows}
+    if len(found) != len(rows) or not found.keys() <= set(strikes):
+        raise ValueError("a strike has two rows, or is none of the chain")
+    return [found.get(strike) for strike in strikes]
 
 
-def _legs_of_rows(strikes: list[float], rows: list[Mapping[str, Any]]) -> Legs:
-    columns: dict[str, list[float | None]] = {name: [None] * len(strikes) for name in LEG_COLUMNS}
-    place = {strike: index for index, strike in enumerate(strikes)}
-    if len({row["strike"] for row in rows}) != len(rows):
-        raise ValueError("a strike has two rows")
-    for row in rows:
-        index = place[float(row["strike"])]
-        for name in LEG_COLUMNS:
-            value = row[name]
-            columns[name][index] = None if value is None else float(value)
-    return Legs(**columns)
+def _figure(row: Row, name: str) -> float | None:
+    return None if row is None else row[name]
 
 
-def _sorted_pairs(reasons: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(reasons.items()))
+def _both(name: str, greeks: tuple[Greeks, Greeks]) -> list[Any]:
+    return [*getattr(greeks[0], name), *getattr(greeks[1], name)]
+
+
+def _column(values: Sequence[float | None]) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+def _reasons(values: Sequence[str | None]) -> Reasons:
+    return tuple(None if value is None else intern(value) for value in values)
+
+
+def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists as tuples and mappings as sorted pairs, without what is told of indicators."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        if name in _PAIRS:
+            items = sorted(value.items())
+            value = [pair for pair in items if not pair[0].startswith(_TOLD_APART)]
+        found[name] = tuple(value)
+    return found

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 
-from optionstream.deploy.verify.chain_facts import ChainFacts, recomputed
+from optionstream.deploy.verify.chain_facts import ChainFacts
+from optionstream.deploy.verify.chain_history import ChainHistory
+from optionstream.deploy.verify.chain_recomputed import recomputed
 from optionstream.deploy.verify.ledger import Ledger
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.rules import Rules, possible_time
@@ -28,6 +30,8 @@ class ChainFold:
         """By expiry, the last accepted snapshots without a number."""
         self._labels: dict[str, dict[str, set[int]]] = defaultdict(dict)
         """By source, the numbers seen in each label, in the order in which labels began."""
+        self._histories: dict[str, ChainHistory] = defaultdict(ChainHistory)
+        """By expiry."""
 
     def take(self, record: RawRecord, chain: ChainSnapshot) -> ChainFacts | None:
         """What must come out for this snapshot; None when it is refused or a duplicate."""
@@ -39,7 +43,7 @@ class ChainFold:
             self._ledger.counts.duplicates += 1
             return None
         self._ledger.counts.accepted += 1
-        return recomputed(chain, self._rules)
+        return recomputed(self._histories[chain.expiry].add(chain), self._rules)
 
     def _flaw(self, chain: ChainSnapshot) -> str | None:
         if self._rules.from_the_future(chain.ts_event, chain.ts_recv):

@@ -1,41 +1,21 @@
-"""Totals, ratios and max pain of one chain, by brute force."""
+"""Ratios, levels and max pain of one chain, by brute force."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from optionstream.schemas.events import LEG_COLUMNS, Legs
+from optionstream.deploy.verify.chain_sides import Floats, Side, known_sum
+from optionstream.deploy.verify.chain_tolerances import ROUNDING
 
-Floats = NDArray[np.float64]
-
-ROUNDING = 1e-12
-"""Relative difference that the order of a float sum may make."""
+LEVELS = 4
 _CELLS = 1 << 20
+_EXACT = float(1 << 53)
+"""Whole numbers below this have no rounding."""
 
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One side of a chain. ``oi`` and ``volume`` have NaN where the leg lacks the figure."""
-
-    oi: Floats
-    volume: Floats
-    present: int
-    """Strikes that have this leg."""
-
-    @property
-    def total_oi(self) -> float:
-        return float(np.nansum(self.oi))
-
-    @property
-    def total_volume(self) -> float:
-        return float(np.nansum(self.volume))
-
-    @property
-    def fractional(self) -> bool:
-        return bool(np.any(np.nan_to_num(self.oi) % 1))
+Figure = tuple[float | None, str | None]
+"""A number, or None and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,47 +27,58 @@ class Pain:
     rivals: frozenset[float] = frozenset()
 
 
-def side_of(legs: Legs) -> Side:
-    columns = [np.array(getattr(legs, name), dtype=np.float64) for name in LEG_COLUMNS]
-    missing = np.all(np.isnan(np.stack(columns)), axis=0)
-    oi, volume = columns[LEG_COLUMNS.index("oi")], columns[LEG_COLUMNS.index("volume")]
-    return Side(oi, volume, int(np.count_nonzero(~missing)))
-
-
-def ratio(calls: Side, puts: Side, figure: str) -> tuple[float | None, str | None]:
-    """Put total over call total of ``oi`` or ``volume``: value, or None and the reason."""
+def ratio(calls: Side, puts: Side, figure: str) -> Figure:
+    """Put total over call total of ``oi`` or ``volume``."""
     absent = absent_side(calls, puts)
     if absent is not None:
         return None, absent
-    call_total = calls.total_oi if figure == "oi" else calls.total_volume
-    put_total = puts.total_oi if figure == "oi" else puts.total_volume
-    if call_total == 0:
-        return None, f"zero_call_{figure}"
-    return put_total / call_total, None
+    (call_total, why), (put_total, why_not) = (
+        total_or(side[figure], f"no_{figure}") for side in (calls, puts)
+    )
+    if call_total is None or put_total is None:
+        return None, why or why_not
+    return (put_total / call_total, None) if call_total else (None, f"zero_call_{figure}")
 
 
 def absent_side(calls: Side, puts: Side) -> str | None:
     """``no_calls`` or ``no_puts`` when a side has no leg at all."""
-    if not calls.present:
+    if not calls.present.any():
         return "no_calls"
-    return None if puts.present else "no_puts"
+    return None if puts.present.any() else "no_puts"
 
 
-def max_pain(strikes: list[float], calls: Side, puts: Side) -> Pain:
+def total_or(values: Floats, reason: str) -> Figure:
+    """The sum of what is known; None when nothing is."""
+    return (None, reason) if np.isnan(values).all() else (known_sum(values), None)
+
+
+def rounding_of(terms: Floats) -> float:
+    """What the order of a sum may make where terms of both signs cancel."""
+    return ROUNDING * known_sum(abs(terms))
+
+
+def levels(strikes: Floats, oi: Floats) -> tuple[float, ...]:
+    """The strikes of most open interest, the greatest first."""
+    held = zip(oi.tolist(), strikes.tolist(), strict=True)
+    most = sorted((-amount, strike) for amount, strike in held if amount > 0)
+    return tuple(strike for _, strike in most[:LEVELS])
+
+
+def max_pain(strikes: Floats, calls: Side, puts: Side) -> Pain:
     """The lowest strike at which open interest pays least; see docs/semantics.md, Chains."""
     absent = absent_side(calls, puts)
     if absent is not None:
         return Pain(None, absent)
-    call_oi, put_oi = np.nan_to_num(calls.oi), np.nan_to_num(puts.oi)
+    call_oi, put_oi = np.nan_to_num(calls["oi"]), np.nan_to_num(puts["oi"])
     if not call_oi.any() and not put_oi.any():
         return Pain(None, "no_oi")
-    at = np.array(strikes, dtype=np.float64)
-    paid = _paid(at, call_oi, put_oi)
+    paid = _paid(strikes, call_oi, put_oi)
     least = float(paid.min())
-    strike = float(at[paid == least][0])
-    if all(bool(np.all(column % 1 == 0)) for column in (at, call_oi, put_oi)):
+    strike = float(strikes[paid == least][0])
+    whole = all(bool(np.all(column % 1 == 0)) for column in (strikes, call_oi, put_oi))
+    if whole and paid.max() < _EXACT:
         return Pain(strike)
-    return Pain(strike, None, frozenset(at[paid <= least * (1 + ROUNDING)].tolist()))
+    return Pain(strike, None, frozenset(strikes[paid <= least * (1 + ROUNDING)].tolist()))
 
 
 def _paid(strikes: Floats, call_oi: Floats, put_oi: Floats) -> Floats:

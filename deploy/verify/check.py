@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
+import polars as pl
+
 from optionstream.deploy.verify.compare_bars import (
-    BarExpectation,
     compare_bars,
     compare_newest_bars,
-    expect_bars,
     finals_told,
+    report_partials,
 )
 from optionstream.deploy.verify.compare_chains import (
     compare_chains,
     compare_newest_chains,
     newest_chains,
 )
+from optionstream.deploy.verify.compare_gaps import compare_gaps
 from optionstream.deploy.verify.compare_ticks import (
     compare_latest_ticks,
     compare_rejects,
@@ -24,22 +27,29 @@ from optionstream.deploy.verify.compare_ticks import (
 )
 from optionstream.deploy.verify.differences import DIFFERENT, Differences
 from optionstream.deploy.verify.expect import Expectation
+from optionstream.deploy.verify.expected_bars import ExpectedBars
+from optionstream.deploy.verify.gap_facts import GapFacts
+from optionstream.deploy.verify.holes import holes
 from optionstream.deploy.verify.ledger import Counts
 from optionstream.deploy.verify.outputs import Outputs
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.reject_parts import expected_facts, told_facts
 from optionstream.deploy.verify.report import Report
 from optionstream.deploy.verify.rules import Rules
+from optionstream.deploy.verify.silences import silences
 from optionstream.deploy.verify.stores import (
     Mongo,
     stored_bars,
     stored_chains,
+    stored_gaps,
     stored_rejects,
     stored_ticks,
 )
-from optionstream.schemas.documents import BARS, CHAINS, REJECTS
+from optionstream.deploy.verify.window_book import BAR_COLUMNS
+from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, Namespace
+from optionstream.schemas.topics import GAPS as GAPS_TOPIC
 from optionstream.schemas.topics import OHLC as OHLC_TOPIC
 from optionstream.schemas.topics import REJECTS as REJECTS_TOPIC
 from optionstream.streams.core.calendar import Calendar
@@ -58,19 +68,15 @@ class Check:
         calendar: Calendar,
         partitions: dict[str, int],
     ) -> None:
-        rules = Rules(
-            calendar=calendar,
-            partitions=partitions,
-            live=namespace.is_live,
-            lateness_ms=settings.allowed_lateness_ms,
-            future_limit_ms=settings.future_limit_ms,
-        )
+        rules = Rules.of(settings, calendar, partitions, live=namespace.is_live)
         self._namespace = namespace
         self._settings = settings
         self._differences = Differences()
         self._expected = Expectation(rules)
         self._told = Outputs(partitions, self._differences)
-        self._bars: BarExpectation | None = None
+        self._bars: ExpectedBars | None = None
+        self._finals = pl.DataFrame(schema=BAR_COLUMNS)
+        self._gaps: dict[str, GapFacts] = {}
         self._report = Report(namespace.name)
 
     def take_inputs(self, records: Iterable[RawRecord]) -> None:
@@ -82,29 +88,34 @@ class Check:
         self._told.take_all(records)
 
     def compare_kafka(self) -> None:
-        """What came out in Kafka. Comes first: the other comparisons need its bars."""
+        """What came out in Kafka. Comes first: the other comparisons need what it recomputes."""
         differences = self._differences
         told = self._told.bars()
-        self._bars = expect_bars(self._expected.timelines(), told, differences)
-        compare_bars(self._bars.finals, finals_told(told), f"kafka {OHLC_TOPIC}", differences)
+        self._expected.finish()
+        self._recompute(told)
+        compare_bars(self._finals, finals_told(told), f"kafka {OHLC_TOPIC}", differences)
+        compare_gaps(self._gaps, self._told.gaps, f"kafka {GAPS_TOPIC}", differences)
         chains, where = self._expected.chains, f"kafka {CHAIN}"
         compare_chains(chains, self._told.chains, where, differences, every=True)
         rejects = expected_facts(self._expected.rejects())
         told_rejects = told_facts(self._told.rejects)
         compare_rejects(rejects, told_rejects, f"kafka {REJECTS_TOPIC}", differences)
         self._note(
-            bars=self._bars.finals.height,
+            bars=self._finals.height,
             partial_bars=told.height - finals_told(told).height,
+            gaps=len(self._gaps),
             chains=len(chains),
             rejects=len(rejects),
             output_records=self._told.records,
         )
 
     def compare_mongo(self, db: Mongo) -> None:
-        """Bars, chains, rejects and raw ticks of MongoDB."""
+        """Bars, gaps, chains, rejects and raw ticks of MongoDB."""
         differences = self._differences
         bars = stored_bars(db, differences)
-        compare_bars(self._expected_bars.finals, bars, f"mongo {BARS}", differences)
+        compare_bars(self._finals, bars, f"mongo {BARS}", differences)
+        gaps = stored_gaps(db, differences)
+        compare_gaps(self._gaps, gaps, f"mongo {GAPS}", differences)
         chains = stored_chains(db, differences)
         expected = self._expected.chains
         compare_chains(expected, chains, f"mongo {CHAINS}", differences, every=False)
@@ -115,6 +126,7 @@ class Check:
         compare_stored_ticks(self._expected.stored.frame(), ticks, differences)
         self._note(
             mongo_bars=bars.height,
+            mongo_gaps=len(gaps),
             mongo_chains=len(chains),
             mongo_rejects=len(told),
             mongo_ticks=ticks.height,
@@ -139,7 +151,7 @@ class Check:
         """The workers' own counts; those that are not given are not compared."""
         wanted = self._total().to_dict()
         for name, value in counts.items():
-            told = {k: v for k, v in value.items() if v} if name == "rejects" else value
+            told = {k: v for k, v in value.items() if v} if isinstance(value, dict) else value
             if name in wanted and told != wanted[name]:
                 self._differences.add(DIFFERENT, "counts", name, wanted[name], told)
 
@@ -155,8 +167,18 @@ class Check:
         }
         return self._report
 
+    def _recompute(self, told: pl.DataFrame) -> None:
+        """The bars and gaps of every product; ``told`` are the bars of Kafka."""
+        self._bars = bars = ExpectedBars(told)
+        for timeline in self._expected.timelines():
+            bars.take(timeline)
+            for facts in chain(silences(timeline, self._settings.silence_ms), holes(timeline)):
+                self._gaps[facts.id] = facts
+        self._finals = bars.finals()
+        report_partials(bars.wrong_partials(), self._differences)
+
     @property
-    def _expected_bars(self) -> BarExpectation:
+    def _expected_bars(self) -> ExpectedBars:
         if self._bars is None:
             raise RuntimeError("compare_kafka comes first")
         return self._bars

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
 from optionstream.deploy.verify.differences import DIFFERENT, MISSING, SURPLUS, Differences
+from optionstream.deploy.verify.expected_bars import NewestBar
 from optionstream.deploy.verify.stores import BROKEN, bar_id, bar_row
-from optionstream.deploy.verify.timeline import Timeline
-from optionstream.deploy.verify.window_book import BAR_COLUMNS, WindowBook
-from optionstream.schemas import redis_keys
-from optionstream.schemas.derived import INTERVAL_MS, PARTIAL
+from optionstream.deploy.verify.window_book import BAR_COLUMNS
+from optionstream.schemas.derived import PARTIAL
 from optionstream.schemas.topics import OHLC
 
 _KEY = ["product", "interval", "start", "revision"]
 _TOPIC = f"kafka {OHLC}"
-
-
-@dataclass
-class BarExpectation:
-    """All final revisions (``finals``, in BAR_COLUMNS) and the newest window of each series."""
-
-    finals: pl.DataFrame
-    newest: dict[str, NewestBar] = field(default_factory=dict)
-    """By Redis key."""
-
-
-@dataclass(frozen=True)
-class NewestBar:
-    """The newest started window of a product and interval; ``book`` judges it while it is open."""
-
-    row: dict[str, Any]
-    book: WindowBook | None
-
-
-def expect_bars(
-    timelines: Iterable[Timeline], told: pl.DataFrame, differences: Differences
-) -> BarExpectation:
-    """Recompute every bar; on the way judge the partial bars among ``told`` (Kafka's)."""
-    partials = told.filter(pl.col("revision") <= PARTIAL)
-    frames = [pl.DataFrame(schema=BAR_COLUMNS)]
-    newest = {}
-    for timeline in timelines:
-        for interval, length_ms in INTERVAL_MS.items():
-            book = WindowBook(timeline, interval, length_ms)
-            mine = (pl.col("product") == book.product) & (pl.col("interval") == interval)
-            _report_partials(book.wrong_partials(partials.filter(mine)), differences)
-            partials = partials.filter(~mine)
-            finals = book.finals()
-            frames.append(finals)
-            newest[redis_keys.ohlc(book.product, interval)] = _newest(book, finals)
-    _report_partials(partials, differences)
-    return BarExpectation(pl.concat(frames), newest)
 
 
 def compare_bars(
@@ -91,17 +52,10 @@ def compare_newest_bars(
         differences.add(SURPLUS, "redis", key, None, found[key])
     for key, expected in newest.items():
         if key not in found:
-            if not may_expire:
+            if expected.row is not None and not may_expire:
                 differences.add(MISSING, "redis", key, expected.row, None)
         elif not _is_newest(expected, found[key], every_partial=every_partial):
             differences.add(DIFFERENT, "redis", key, expected.row, found[key])
-
-
-def _newest(book: WindowBook, finals: pl.DataFrame) -> NewestBar:
-    still_open = book.newest_open()
-    if not still_open.is_empty():
-        return NewestBar(still_open.row(0, named=True), book)
-    return NewestBar(finals.sort("start", "revision").row(-1, named=True), None)
 
 
 def _is_newest(expected: NewestBar, value: Any, *, every_partial: bool) -> bool:
@@ -109,17 +63,11 @@ def _is_newest(expected: NewestBar, value: Any, *, every_partial: bool) -> bool:
         row = bar_row(value)
     except BROKEN:
         return False
-    if expected.book is None:
-        return row == expected.row
-    if row["start"] != expected.row["start"] or row["revision"] != PARTIAL:
-        return False
-    if every_partial and row["ticks"] != expected.row["ticks"]:
-        return False
-    frame = pl.DataFrame([row], schema=BAR_COLUMNS, orient="row", strict=False)
-    return expected.book.wrong_partials(frame).is_empty()
+    return expected.agrees(row, every_partial=every_partial)
 
 
-def _report_partials(wrong: pl.DataFrame, differences: Differences) -> None:
+def report_partials(wrong: pl.DataFrame, differences: Differences) -> None:
+    """``wrong``: partial bars told (BAR_COLUMNS) that were true at no moment."""
     for row in wrong.sort(_KEY).iter_rows(named=True):
         wanted = "a partial bar that was true once"
         differences.add(DIFFERENT, _TOPIC, f"{bar_id(row)}|{row['ticks']}", wanted, row)

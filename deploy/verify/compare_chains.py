@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple
 
-from optionstream.deploy.verify.chain_facts import (
-    ChainFacts,
-    close,
-    facts_of_document,
-    instant,
+from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, instant
+from optionstream.deploy.verify.chain_judge import close, differing
+from optionstream.deploy.verify.chain_options import (
+    Contract,
+    contract_agrees,
+    newest_contracts,
 )
 from optionstream.deploy.verify.differences import DIFFERENT, MISSING, SURPLUS, Differences
 from optionstream.deploy.verify.stores import BROKEN
@@ -32,45 +35,80 @@ def compare_chains(
             continue
         for actual in told[id_]:
             _compare_one(id_, variants, actual, where, differences)
-        lacking = [one for one in variants if all(one.differing(a) for a in told[id_])]
-        if every and lacking and len(variants) > 1:
-            differences.add(MISSING, where, id_, _shown(lacking[0]), None)
+        if every and len(variants) > 1:
+            lacking = (one for one in variants if all(differing(one, a) for a in told[id_]))
+            for one in islice(lacking, 1):
+                differences.add(MISSING, where, id_, _shown(one), None)
 
 
-def newest_chains(expected: Variants) -> dict[tuple[str, str], list[ChainFacts]]:
-    """By product and expiry, the facts of the greatest version (several only when equal in it)."""
+class Newest(NamedTuple):
+    """What must be the newest: by product and expiry the facts of the greatest version, by symbol
+    the leg in the newest chain that has it; several only when equal in version."""
+
+    chains: dict[tuple[str, str], list[ChainFacts]]
+    contracts: dict[str, list[Contract]]
+
+
+def newest_chains(expected: Variants) -> Newest:
+    """The newest of everything in the recomputed chains."""
     newest: dict[tuple[str, str], list[ChainFacts]] = {}
-    for facts in (one for variants in expected.values() for one in variants):
+    every = [one for variants in expected.values() for one in variants]
+    for facts in every:
         place = facts.product, facts.expiry
         held = newest.get(place)
         if held is None or facts.version > held[0].version:
             newest[place] = [facts]
         elif facts.version == held[0].version:
             held.append(facts)
-    return newest
+    return Newest(newest, newest_contracts(every))
 
 
 def compare_newest_chains(
-    newest: Mapping[tuple[str, str], list[ChainFacts]],
+    newest: Newest,
     values: Mapping[str, dict[str, Any] | None],
     *,
     may_expire: bool,
     differences: Differences,
 ) -> None:
-    """The values under ``latest:chain`` and ``latest:pcr``; only the latter expire."""
-    keys = {}
-    for (product, expiry), facts in newest.items():
-        keys[redis_keys.chain(product, expiry)] = (facts, _chain_agrees)
-        keys[redis_keys.pcr(product, expiry)] = (facts, _pcr_agrees)
-    found = {k: v for k, v in values.items() if k.startswith(("latest:chain:", "latest:pcr:"))}
-    for key in found.keys() - keys.keys():
+    """The values under ``latest:chain``, ``latest:pcr`` and ``latest:option``; only those of
+    ``latest:pcr`` expire."""
+    wanted = dict(_wanted(newest))
+    found = {key: value for key, value in values.items() if key.startswith(_PREFIXES)}
+    for key in found.keys() - wanted.keys():
         differences.add(SURPLUS, "redis", key, None, found[key])
-    for key, (facts, agrees) in keys.items():
+    for key, (agree, shown) in wanted.items():
         if key not in found:
-            if not (may_expire and agrees is _pcr_agrees):
-                differences.add(MISSING, "redis", key, _shown(facts[0]), None)
-        elif not any(agrees(one, found[key]) for one in facts):
-            differences.add(DIFFERENT, "redis", key, _shown(facts[0]), found[key])
+            if not (may_expire and key.startswith(_EXPIRING)):
+                differences.add(MISSING, "redis", key, shown, None)
+        elif not any(_holds(agrees, found[key]) for agrees in agree):
+            differences.add(DIFFERENT, "redis", key, shown, found[key])
+
+
+_PREFIXES = ("latest:chain:", "latest:pcr:", "latest:option:")
+_EXPIRING = "latest:pcr:"
+
+Test = Callable[[Any], bool]
+"""Whether a value is right. Raises what ``BROKEN`` lists for one that is not of the shape."""
+
+
+def _wanted(newest: Newest) -> Iterator[tuple[str, tuple[list[Test], dict[str, Any]]]]:
+    """By key: the tests of which one must hold, and what to show when none does."""
+    for (product, expiry), facts in newest.chains.items():
+        shown = _shown(facts[0])
+        chain, pcr = redis_keys.chain(product, expiry), redis_keys.pcr(product, expiry)
+        yield chain, ([partial(_chain_agrees, one) for one in facts], shown)
+        yield pcr, ([partial(_pcr_agrees, one) for one in facts], shown)
+    for symbol, contracts in newest.contracts.items():
+        shown = _shown(contracts[0].facts)
+        tests: list[Test] = [partial(contract_agrees, one) for one in contracts]
+        yield redis_keys.option(symbol), (tests, shown)
+
+
+def _holds(test: Test, value: Any) -> bool:
+    try:
+        return test(value)
+    except BROKEN:
+        return False
 
 
 def _compare_one(
@@ -80,39 +118,35 @@ def _compare_one(
     where: str,
     differences: Differences,
 ) -> None:
-    differing = [(variant, variant.differing(actual)) for variant in variants]
-    nearest, names = min(differing, key=lambda one: len(one[1]))
-    if names:
-        wanted = {name: getattr(nearest, name) for name in names}
-        got = {name: getattr(actual, name) for name in names}
+    wrong = min((differing(variant, actual) for variant in variants), key=len)
+    if wrong:
+        wanted = {name: mine for name, (mine, _) in wrong.items()}
+        got = {name: theirs for name, (_, theirs) in wrong.items()}
         differences.add(DIFFERENT, where, id_, wanted, got)
 
 
 def _chain_agrees(facts: ChainFacts, value: Any) -> bool:
-    try:
-        return not facts.differing(facts_of_document(value))
-    except BROKEN:
-        return False
+    return not differing(facts, facts_of_document(value))
+
+
+_PCR_EXACT = ("product", "expiry", "snapshot_id", "oi_unit", "near_strikes", "atm_strike")
+_PCR_FIGURES = (
+    *("pcr_oi", "pcr_volume", "pcr_oi_near", "pcr_volume_near"),
+    *("call_oi", "put_oi", "call_volume", "put_volume"),
+)
 
 
 def _pcr_agrees(facts: ChainFacts, value: Any) -> bool:
-    try:
-        return all(
-            (
-                value["product"] == facts.product,
-                value["expiry"] == facts.expiry,
-                value["snapshot_id"] == facts.snapshot_id,
-                instant(value["timestamp"]) == facts.ts_event,
-                value["oi_unit"] == facts.oi_unit,
-                value["null_reasons"] == dict(facts.null_reasons),
-                *(close(getattr(facts, name), value[name]) for name in _PCR_FIGURES),
-            )
-        )
-    except BROKEN:
-        return False
+    reasons = {name: why for name, why in facts.null_reasons if name in _PCR_REASONS}
+    return (
+        all(value[name] == getattr(facts, name) for name in _PCR_EXACT)
+        and instant(value["timestamp"]) == facts.ts_event
+        and value["null_reasons"] == reasons
+        and all(close(getattr(facts, name), value[name]) for name in _PCR_FIGURES)
+    )
 
 
-_PCR_FIGURES = ("pcr_oi", "pcr_volume", "call_oi", "put_oi", "call_volume", "put_volume")
+_PCR_REASONS = ("atm_strike", *_PCR_FIGURES)
 
 
 def _shown(facts: ChainFacts) -> dict[str, Any]:

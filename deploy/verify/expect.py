@@ -5,23 +5,37 @@ Nothing here is shared with streams.core but the market calendar.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from optionstream.deploy.verify.chain_facts import ChainFacts
 from optionstream.deploy.verify.chain_fold import ChainFold
-from optionstream.deploy.verify.intake import Content, Refusal, TickRun, misplaced, parse
+from optionstream.deploy.verify.intake import (
+    Content,
+    Refusal,
+    TickRun,
+    events_of,
+    misplaced,
+    parse,
+)
+from optionstream.deploy.verify.journal_frames import EVENTS_A_PART, timelines_of
 from optionstream.deploy.verify.ledger import Counts, Ledger, Refused, RejectKey
+from optionstream.deploy.verify.quote_fold import QuoteFold
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.rules import Rules
 from optionstream.deploy.verify.stored_ticks import StoredTicks
 from optionstream.deploy.verify.tick_fold import TickFold
-from optionstream.deploy.verify.timeline import Timeline, timeline_of
-from optionstream.schemas.events import ChainSnapshot
-from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, UNDERLYING
+from optionstream.deploy.verify.timeline import Timeline
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    OptionQuoteFrame,
+)
+from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, OPTION_QUOTE, UNDERLYING
 
 
 class Expectation:
-    """Feed it every input record (``take``), then ask.
+    """Feed it every input record (``take``), then ``finish``, then ask.
 
     ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
     the same content was accepted again (another number, or beyond the horizon).
@@ -34,6 +48,7 @@ class Expectation:
         self._ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
         self._ticks: dict[str, TickFold] = {}
         self._chains: dict[str, ChainFold] = {}
+        self._quotes = QuoteFold(rules, self._ledgers[OPTION_QUOTE])
 
     def take_all(self, records: Iterable[RawRecord]) -> None:
         for record in records:
@@ -54,11 +69,18 @@ class Expectation:
             ledger.counts.source += refusal.events
             ledger.reject_record(record, refusal.reason, refusal.events)
             return
+        if not isinstance(content, Heartbeat):
+            ledger.counts.source += events_of(content)
         self._fold(record, content)
+
+    def finish(self) -> None:
+        """There are no more records."""
+        self._must_go_out(self._quotes.finish())
 
     def counts(self) -> dict[str, Counts]:
         """Fates by topic."""
         self._ledgers[UNDERLYING].counts.held = sum(fold.held for fold in self._ticks.values())
+        self._ledgers[OPTION_QUOTE].counts.held = self._quotes.held
         return {topic: ledger.counts for topic, ledger in self._ledgers.items()}
 
     def rejects(self) -> dict[RejectKey, Refused]:
@@ -68,34 +90,40 @@ class Expectation:
             for key, refused in ledger.rejects.items()
         }
 
-    def timelines(self) -> Iterable[Timeline]:
-        """The ticks of each product that had an accepted one."""
+    def timelines(self, events_a_part: int = EVENTS_A_PART) -> Iterator[Timeline]:
+        """What was accepted of each product: several parts each, some sessions long, in order."""
+        lateness_ms = self.rules.lateness_ms
         for product, fold in sorted(self._ticks.items()):
-            if fold.journal.sessions:
-                yield timeline_of(product, fold.journal, self.rules.lateness_ms)
+            yield from timelines_of(product, fold.journal, lateness_ms, events_a_part)
 
     def _fold(self, record: RawRecord, content: Content) -> None:
-        if isinstance(content, ChainSnapshot):
-            self._ledgers[OPTION_CHAIN].counts.source += 1
-            self._fold_chain(record, content)
-            return
-        fold = self._ticks.get(content.product)
-        if fold is None:
-            fold = TickFold(self.rules, self._ledgers[UNDERLYING])
-            self._ticks[content.product] = fold
-        if isinstance(content, TickRun):
-            self._ledgers[UNDERLYING].counts.source += len(content.ts)
-            fold.take(record, content)
-        else:
-            fold.beat(content)
+        match content:
+            case ChainSnapshot():
+                facts = self._chain_fold(content.product).take(record, content)
+                self._must_go_out([] if facts is None else [facts])
+            case OptionQuoteFrame():
+                self._must_go_out(self._quotes.take(record, content))
+            case TickRun():
+                self._tick_fold(content.product).take(record, content)
+            case CandleFrame():
+                self._tick_fold(content.product).take_candles(record, content)
+            case Heartbeat():
+                self._tick_fold(content.product).beat(content)
 
-    def _fold_chain(self, record: RawRecord, chain: ChainSnapshot) -> None:
-        fold = self._chains.get(chain.product)
-        if fold is None:
-            fold = ChainFold(self.rules, self._ledgers[OPTION_CHAIN])
-            self._chains[chain.product] = fold
-        facts = fold.take(record, chain)
-        if facts is not None:
+    def _must_go_out(self, chains: Iterable[ChainFacts]) -> None:
+        for facts in chains:
             variants = self.chains.setdefault(facts.id, [])
             if facts not in variants:
                 variants.append(facts)
+
+    def _tick_fold(self, product: str) -> TickFold:
+        fold = self._ticks.get(product)
+        if fold is None:
+            fold = self._ticks[product] = TickFold(self.rules, self._ledgers[UNDERLYING])
+        return fold
+
+    def _chain_fold(self, product: str) -> ChainFold:
+        fold = self._chains.get(product)
+        if fold is None:
+            fold = self._chains[product] = ChainFold(self.rules, self._ledgers[OPTION_CHAIN])
+        return fold

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import rejects, topics
-from optionstream.schemas.checks import check_chain, check_frame
+from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
 from optionstream.schemas.codec import Record, decode
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    OptionQuoteFrame,
+    Tick,
+    TickFrame,
+)
 from optionstream.schemas.identity import tick_id
 
+_Checked = TypeVar("_Checked")
+
 BELONGS: dict[str, tuple[type, ...]] = {
-    topics.UNDERLYING: (TickFrame, Tick, Heartbeat),
+    topics.UNDERLYING: (TickFrame, Tick, CandleFrame, Heartbeat),
     topics.OPTION_CHAIN: (ChainSnapshot,),
+    topics.OPTION_QUOTE: (OptionQuoteFrame,),
 }
 
 
@@ -47,7 +59,7 @@ class TickRun:
         return len(self.ts)
 
 
-Content = TickRun | Heartbeat | ChainSnapshot
+Content = TickRun | CandleFrame | Heartbeat | OptionQuoteFrame | ChainSnapshot
 
 
 def parse(record: RawRecord) -> Content | Refusal:
@@ -63,7 +75,7 @@ def parse(record: RawRecord) -> Content | Refusal:
 
 def misplaced(record: RawRecord, content: Content, partitions: int) -> Refusal | None:
     """Apply the rules on key and partition (4 and 5)."""
-    events = len(content) if isinstance(content, TickRun) else 1
+    events = events_of(content)
     if record.key != _key(content).encode():
         return Refusal(rejects.KEY_MISMATCH, events)
     if record.partition != topics.partition_for(content.product, partitions):
@@ -71,23 +83,44 @@ def misplaced(record: RawRecord, content: Content, partitions: int) -> Refusal |
     return None
 
 
+def events_of(content: Content) -> int:
+    """How many events a record that could be read counts as."""
+    match content:
+        case TickRun():
+            return len(content)
+        case CandleFrame():
+            return len(content.start_ms)
+        case OptionQuoteFrame():
+            return len(content.ts_ms)
+        case _:
+            return 1
+
+
 def _checked(record: RawRecord, content: Record) -> Content | Refusal:
-    if isinstance(content, Tick):
-        return _run_of_tick(record, content)
-    if isinstance(content, TickFrame):
-        try:
-            check_frame(content)
-        except RecordError as error:
-            return Refusal(error.reason, len(content.ts_ms))
-        return _run_of_frame(content)
-    if isinstance(content, ChainSnapshot):
-        try:
-            check_chain(content)
-        except RecordError as error:
-            return Refusal(error.reason, 1)
-        return content
-    assert isinstance(content, Heartbeat)
-    return content
+    """Rule 3; a frame counts its ticks, candles or quotes."""
+    match content:
+        case Tick():
+            return _run_of_tick(record, content)
+        case TickFrame():
+            refusal = _refusal(check_frame, content, len(content.ts_ms))
+            return refusal or _run_of_frame(content)
+        case CandleFrame():
+            return _refusal(check_candles, content, len(content.start_ms)) or content
+        case OptionQuoteFrame():
+            return _refusal(check_quotes, content, len(content.ts_ms)) or content
+        case ChainSnapshot():
+            return _refusal(check_chain, content, 1) or content
+        case _:
+            assert isinstance(content, Heartbeat)
+            return content
+
+
+def _refusal(check: Callable[[_Checked], None], content: _Checked, events: int) -> Refusal | None:
+    try:
+        check(content)
+    except RecordError as error:
+        return Refusal(error.reason, events)
+    return None
 
 
 def _run_of_frame(frame: TickFrame) -> TickRun:
@@ -121,6 +154,6 @@ def _run_of_tick(record: RawRecord, tick: Tick) -> TickRun:
 
 
 def _key(content: Content) -> str:
-    if isinstance(content, ChainSnapshot):
+    if isinstance(content, ChainSnapshot | OptionQuoteFrame):
         return topics.chain_key(content.product, content.expiry)
     return content.product

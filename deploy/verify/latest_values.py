@@ -12,10 +12,16 @@ from optionstream.schemas.topics import Namespace
 
 
 class LatestValues:
-    """The values under the keys ``latest:underlying``, ``latest:chain``, ``latest:pcr`` and
-    ``ohlc`` of one namespace, by their key without the namespace's prefix."""
+    """The values under the keys ``latest:underlying``, ``latest:chain``, ``latest:pcr``,
+    ``latest:option`` and ``ohlc`` of one namespace, by their key without the namespace's prefix."""
 
-    PATTERNS = ("latest:underlying:*", "latest:chain:*", "latest:pcr:*", "ohlc:*")
+    PATTERNS = (
+        "latest:underlying:*",
+        "latest:chain:*",
+        "latest:pcr:*",
+        "latest:option:*",
+        "ohlc:*",
+    )
 
     def __init__(self, client: Redis, namespace: Namespace) -> None:
         self._client = client

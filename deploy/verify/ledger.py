@@ -23,7 +23,7 @@ class RejectKey(NamedTuple):
 class Refused:
     """What of one record was refused for one reason; no ``indices`` means the whole record.
 
-    ``waited``: a tick among them had waited and its record is gone by then, so that the reject's
+    ``waited``: an event among them had waited and its record is gone by then, so that the reject's
     bytes and time need not be the record's.
     """
 
@@ -36,7 +36,10 @@ class Refused:
 
 @dataclass(slots=True)
 class Counts:
-    """source = accepted + outside_session + duplicates + held + all rejects."""
+    """source = accepted + outside_session + duplicates + held + all rejects.
+
+    ``outside`` breaks ``outside_session`` down by the calendar's phases.
+    """
 
     source: int = 0
     accepted: int = 0
@@ -44,6 +47,7 @@ class Counts:
     duplicates: int = 0
     held: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
+    outside: Counter[str] = field(default_factory=Counter)
 
     @property
     def balanced(self) -> bool:
@@ -58,6 +62,7 @@ class Counts:
             self.duplicates + other.duplicates,
             self.held + other.held,
             self.rejects + other.rejects,
+            self.outside + other.outside,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,6 +70,7 @@ class Counts:
             "source": self.source,
             "accepted": self.accepted,
             "outside_session": self.outside_session,
+            "outside": dict(sorted(self.outside.items())),
             "duplicates": self.duplicates,
             "held": self.held,
             "rejects": dict(sorted(self.rejects.items())),
@@ -78,6 +84,11 @@ class Ledger:
         self.counts = Counts()
         self.rejects: dict[RejectKey, Refused] = {}
 
+    def outside(self, phase: str) -> None:
+        """Count an event that no session holds."""
+        self.counts.outside_session += 1
+        self.counts.outside[phase] += 1
+
     def reject_record(self, record: RawRecord, reason: str, events: int) -> None:
         """Refuse a whole record that counts ``events``."""
         self._refused(record, reason).events += events
@@ -86,7 +97,7 @@ class Ledger:
     def reject_tick(
         self, record: RawRecord, reason: str, index: int, *, waited: bool = False
     ) -> None:
-        """Refuse the tick at ``index`` of a record."""
+        """Refuse the tick (candle, quote) at ``index`` of a record."""
         entry = self._refused(record, reason)
         entry.waited = entry.waited or waited
         entry.events += 1

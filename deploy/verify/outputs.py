@@ -9,28 +9,30 @@ import polars as pl
 
 from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_record
 from optionstream.deploy.verify.differences import MISPLACED, UNREADABLE, Differences
+from optionstream.deploy.verify.gap_facts import GapFacts, facts_of_gap
 from optionstream.deploy.verify.journal import in_64_bits
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_record
 from optionstream.deploy.verify.window_book import BAR_COLUMNS
 from optionstream.schemas.codec import decode
-from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.topics import CHAIN, OHLC, REJECTS, chain_key, partition_for
+from optionstream.schemas.topics import CHAIN, GAPS, OHLC, REJECTS, chain_key, partition_for
 
-_BELONGS: dict[str, type] = {OHLC: Bar, CHAIN: ChainAnalytics, REJECTS: Reject}
+_BELONGS: dict[str, type] = {OHLC: Bar, CHAIN: ChainAnalytics, GAPS: Gap, REJECTS: Reject}
 
 
 class Outputs:
     """Feed it every output record (``take_all``), then ask.
 
-    ``chains``: by id, the different facts told under it. ``rejects``: the different parts told.
-    What cannot be read or lies in the wrong place goes to ``differences``.
+    ``chains``: by id, the different facts told under it. ``rejects`` and ``gaps``: the different
+    ones told. What cannot be read or lies in the wrong place goes to ``differences``.
     """
 
     def __init__(self, partitions: dict[str, int], differences: Differences) -> None:
         self.chains: dict[str, list[ChainFacts]] = {}
         self.rejects: set[RejectPart] = set()
+        self.gaps: set[GapFacts] = set()
         self.records = 0
         self._partitions = partitions
         self._differences = differences
@@ -48,6 +50,9 @@ class Outputs:
         elif isinstance(content, Bar):
             self._check_place(record, content.product, content.product)
             self._take_bar(content)
+        elif isinstance(content, Gap):
+            self._check_place(record, content.product, content.product)
+            self.gaps.add(facts_of_gap(content))
         elif isinstance(content, ChainAnalytics):
             key = chain_key(content.product, content.expiry)
             self._check_place(record, content.product, key)
@@ -68,7 +73,7 @@ class Outputs:
         if facts not in told:
             told.append(facts)
 
-    def _decoded(self, record: RawRecord) -> Bar | ChainAnalytics | Reject | None:
+    def _decoded(self, record: RawRecord) -> Bar | ChainAnalytics | Gap | Reject | None:
         try:
             content = decode(record.value, record.headers)
         except RecordError as error:
@@ -78,7 +83,7 @@ class Outputs:
             wanted = _BELONGS[record.topic].__name__
             self._report(UNREADABLE, record, wanted, type(content).__name__)
             return None
-        assert isinstance(content, Bar | ChainAnalytics | Reject)
+        assert isinstance(content, Bar | ChainAnalytics | Gap | Reject)
         return content
 
     def _check_place(self, record: RawRecord, product: str, key: str) -> None:

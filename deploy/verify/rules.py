@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from optionstream.schemas import rejects
+from optionstream.schemas.derived import IvMode
+from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST, to_ms
 from optionstream.streams.core.calendar import Calendar
 
@@ -17,15 +19,37 @@ LATEST_MS = 4_102_444_800_000
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """``partitions`` is the number of partitions by topic (without the namespace)."""
+    """``partitions`` is the number of partitions by topic (without the namespace). The rest are the
+    settings of the same names."""
 
     calendar: Calendar
     partitions: dict[str, int]
     live: bool
     lateness_ms: int
     future_limit_ms: int
+    silence_ms: int
+    quote_cadence_ms: int
+    stale_ms: int
+    iv_mode: IvMode
     covered_from: int = field(init=False)
     covered_until: int = field(init=False)
+
+    @classmethod
+    def of(
+        cls, settings: Settings, calendar: Calendar, partitions: dict[str, int], *, live: bool
+    ) -> Rules:
+        """The rules that workers with these settings went by."""
+        return cls(
+            calendar=calendar,
+            partitions=partitions,
+            live=live,
+            lateness_ms=settings.allowed_lateness_ms,
+            future_limit_ms=settings.future_limit_ms,
+            silence_ms=settings.silence_ms,
+            quote_cadence_ms=settings.quote_cadence_ms,
+            stale_ms=settings.stale_ms,
+            iv_mode=settings.iv_mode,
+        )
 
     def __post_init__(self) -> None:
         first = datetime(self.calendar.first_year, 1, 1, tzinfo=IST)
@@ -43,6 +67,10 @@ class Rules:
             return rejects.BAD_TIME
         if not 0 < price < float("inf"):
             return rejects.BAD_PRICE
+        return self.misdated(ts_ms, ts_recv)
+
+    def misdated(self, ts_ms: int, ts_recv: int) -> str | None:
+        """Why an event of a possible time is refused for its time; None when it is not."""
         if self.from_the_future(ts_ms, ts_recv):
             return rejects.FUTURE_EVENT
         return None if self.covers(ts_ms) else rejects.NO_CALENDAR

@@ -36,8 +36,9 @@ def verify(
     """Recompute the namespace from its input topics and compare it with all that it holds.
 
     ``kafka``, ``mongo`` and ``redis`` are addresses. ``counts`` are the analytics workers' own:
-    {accepted, outside_session, duplicates, held, rejects{reason}}, all products and both topics
-    together. Raises NamespaceError when the namespace has no input topic, ServerUnavailable.
+    {accepted, outside_session, outside{phase}, duplicates, held, rejects{reason}}, of all products
+    and topics together. Raises NamespaceError when the namespace has no input topic,
+    ServerUnavailable.
     """
     tell = progress or _silent
     with TopicReader(kafka, namespace) as reader:

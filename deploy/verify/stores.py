@@ -13,10 +13,19 @@ from pymongo.read_concern import ReadConcern
 
 from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, instant
 from optionstream.deploy.verify.differences import DIFFERENT, UNREADABLE, Differences
+from optionstream.deploy.verify.gap_facts import GapFacts, facts_of_gap_document
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_document
 from optionstream.deploy.verify.stored_ticks import STORED_COLUMNS
 from optionstream.deploy.verify.window_book import BAR_COLUMNS
-from optionstream.schemas.documents import BARS, CHAINS, REJECTS, TICK_RANGES, TICKS, Document
+from optionstream.schemas.documents import (
+    BARS,
+    CHAINS,
+    GAPS,
+    REJECTS,
+    TICK_RANGES,
+    TICKS,
+    Document,
+)
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import Namespace
 
@@ -68,6 +77,22 @@ def stored_chains(db: Mongo, differences: Differences) -> dict[str, list[ChainFa
         except BROKEN as error:
             where, id_ = f"mongo {CHAINS}", str(document["_id"])
             differences.add(UNREADABLE, where, id_, "a chain", repr(error))
+    return found
+
+
+def stored_gaps(db: Mongo, differences: Differences) -> set[GapFacts]:
+    """The gaps of MongoDB; one whose ``_id`` is not its own is a difference."""
+    where = f"mongo {GAPS}"
+    found: set[GapFacts] = set()
+    for document in db[GAPS].find({}, {"known_at": 0}):
+        try:
+            facts = facts_of_gap_document(document)
+            found.add(facts)
+        except BROKEN as error:
+            differences.add(UNREADABLE, where, str(document["_id"]), "a gap", repr(error))
+            continue
+        if document["_id"] != facts.id:
+            differences.add(DIFFERENT, where, facts.id, {"_id": facts.id}, dict(document))
     return found
 
 

@@ -1,81 +1,77 @@
-"""The fate of each tick of one product, in the order of the log (docs/semantics.md, Ticks)."""
+"""The fate of each tick and candle of one product, in the order of the log (docs/semantics.md)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from optionstream.deploy.verify.arrivals import Arrival, CandleArrival, Group, Number, TickArrival
 from optionstream.deploy.verify.intake import TickRun
-from optionstream.deploy.verify.journal import Journal
+from optionstream.deploy.verify.journal import UNNUMBERED, Journal
 from optionstream.deploy.verify.ledger import Ledger
 from optionstream.deploy.verify.records import RawRecord
-from optionstream.deploy.verify.rules import Rules
+from optionstream.deploy.verify.rules import Rules, possible_time
+from optionstream.deploy.verify.sessions import Sessions
 from optionstream.schemas import rejects
 from optionstream.schemas.errors import CalendarError
-from optionstream.schemas.events import Heartbeat
+from optionstream.schemas.events import CandleFrame, Heartbeat
 from optionstream.schemas.times import ist
 from optionstream.streams.core.calendar import CASH, Session
 
-MOST_WAITING = 8
 _MINUTE_MS = 60_000
-
-Group = tuple[str, str, bool]
-"""Source, session label, and whether ticks go by a hash (tick_id) instead of a number."""
-Number = int | tuple[int, int]
-"""Identity within a group: ``seq``, or the minute of the session and ``tick_id``."""
-
-
-class _Tick(NamedTuple):
-    """One tick on its way, with its identity: ``number`` within ``group``."""
-
-    record: RawRecord
-    position: int
-    ts_ms: int
-    price: float
-    order: int
-    volume: int | None
-    group: Group
-    number: Number
-
-    def same_as(self, other: _Tick) -> bool:
-        return self.number == other.number and self.group == other.group
+_NUMBERED, _HASHED = "seq", "tick_id"
 
 
 class TickFold:
-    """Sessions, duplicates and waiting ticks of one product; what is accepted is in ``journal``."""
+    """The ticks, candles and heartbeats of one product; what is accepted is in ``journal``."""
 
     def __init__(self, rules: Rules, ledger: Ledger) -> None:
         self.journal = Journal()
         self._rules = rules
         self._ledger = ledger
-        self._current: Session | None = None
-        self._seen: dict[Group, set[Number]] = {}
-        self._waiting: dict[int, _Tick] = {}
-        """By the opening instant of the session; one tick each."""
+        self._sessions = Sessions(self.journal, ledger)
 
     @property
     def held(self) -> int:
-        return len(self._waiting)
+        return len(self._sessions.waiting)
 
     def take(self, record: RawRecord, run: TickRun) -> None:
         """Decide about every tick of one record."""
         if len(run.ts) == 1 or not self._take_at_once(run):
             self._take_each(record, run)
 
+    def take_candles(self, record: RawRecord, frame: CandleFrame) -> None:
+        """Decide about every candle of one record."""
+        for index, start_ms in enumerate(frame.start_ms):
+            reason = _candle_flaw(frame, index, self._rules)
+            if reason is not None:
+                self._ledger.reject_tick(record, reason, index)
+                continue
+            session = self._session_at(start_ms)
+            if session is None:
+                continue
+            if (start_ms - session.open_ms) % frame.interval_ms:
+                self._ledger.reject_tick(record, rejects.MISALIGNED_CANDLE, index)
+            else:
+                self._sessions.place(session, _candle_of(record, frame, index, session))
+
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Let a heartbeat confirm a session or advance time; or ignore it."""
+        session = self._reached_session(heartbeat)
+        if session is not None and self._sessions.reach(session):
+            furthest = session.close_ms + self._rules.lateness_ms
+            self.journal.mark(min(heartbeat.ts_event, furthest))
+
     def _take_at_once(self, run: TickRun) -> bool:
         """Accept a record whose ticks all lie in the current session and are all new."""
-        current = self._current
+        current = self._sessions.current
         if current is None or not self._rules.flawless(run.ts, run.price, run.ts_recv):
             return False
         if min(run.ts) < current.open_ms or max(run.ts) >= current.close_ms:
             return False
-        numbers: set[Number] = set(_numbers(run, current))
-        seen = self._seen.setdefault(_group(run), set())
-        if len(numbers) < len(run) or not seen.isdisjoint(numbers):
+        if not self._sessions.all_new(_group(run), _numbers(run, current)):
             return False
-        seen |= numbers
         self._ledger.counts.accepted += len(run)
-        self.journal.ticks(run.ts, run.price, run.order, run.volume)
+        self.journal.ticks(run.ts, run.price, run.order, run.volume, self._feed(run))
         return True
 
     def _take_each(self, record: RawRecord, run: TickRun) -> None:
@@ -85,72 +81,30 @@ class TickFold:
                 self._ledger.reject_tick(record, reason, index)
                 continue
             session = self._session_at(ts_ms)
-            if session is None:
-                self._ledger.counts.outside_session += 1
-            else:
-                self._place(session, _tick_of(record, run, index, session))
-
-    def beat(self, heartbeat: Heartbeat) -> None:
-        """Let a heartbeat confirm a session or advance time; or ignore it."""
-        session = self._reached_session(heartbeat)
-        if session is None or (self._current and session.open_ms < self._current.open_ms):
-            return
-        if session != self._current:
-            if session.open_ms not in self._waiting:
-                return
-            self._confirm(session)
-        furthest = session.close_ms + self._rules.lateness_ms
-        self.journal.mark(min(heartbeat.ts_event, furthest))
+            if session is not None:
+                self._sessions.place(session, self._tick_of(record, run, index, session))
 
     def _session_at(self, ts_ms: int) -> Session | None:
-        current = self._current
+        """The session that holds the instant; without one, that is counted."""
+        current = self._sessions.current
         if current is not None and current.open_ms <= ts_ms < current.close_ms:
             return current
-        return self._rules.calendar.session_at(CASH, ts_ms)
+        session = self._rules.calendar.session_at(CASH, ts_ms)
+        if session is None:
+            self._ledger.outside(self._rules.calendar.phase_at(CASH, ts_ms))
+        return session
 
-    def _place(self, session: Session, tick: _Tick) -> None:
-        current = self._current
-        if current is not None and session.open_ms < current.open_ms:
-            self._ledger.reject_tick(tick.record, rejects.TOO_LATE, tick.position)
-        elif current is not None and session.open_ms == current.open_ms:
-            self._enter(tick)
-        else:
-            self._ahead(session, tick)
+    def _tick_of(
+        self, record: RawRecord, run: TickRun, index: int, session: Session
+    ) -> TickArrival:
+        ts_ms, order = run.ts[index], run.order[index]
+        number = order if run.ids is None else (_minute(ts_ms, session), run.ids[index])
+        price, volume = run.price[index], run.volume[index]
+        arrival = Arrival(record, index, _group(run), number)
+        return TickArrival(arrival, ts_ms, price, order, volume, self._feed(run))
 
-    def _ahead(self, session: Session, tick: _Tick) -> None:
-        waiting = self._waiting.get(session.open_ms)
-        if waiting is None and len(self._waiting) >= MOST_WAITING:
-            self._ledger.reject_tick(tick.record, rejects.UNCONFIRMED_SESSION, tick.position)
-        elif waiting is None:
-            self._waiting[session.open_ms] = tick
-        elif tick.same_as(waiting):
-            self._ledger.counts.duplicates += 1
-        else:
-            self._confirm(session)
-            self._enter(tick)
-
-    def _confirm(self, session: Session) -> None:
-        self.journal.begin(session)
-        self._current = session
-        self._seen.clear()
-        first = self._waiting.pop(session.open_ms)
-        for open_ms in [at for at in self._waiting if at < session.open_ms]:
-            dropped = self._waiting.pop(open_ms)
-            self._ledger.reject_tick(
-                dropped.record, rejects.TOO_LATE, dropped.position, waited=True
-            )
-        self._enter(first)
-
-    def _enter(self, tick: _Tick) -> None:
-        seen = self._seen.get(tick.group)
-        if seen is None:
-            seen = self._seen[tick.group] = set()
-        if tick.number in seen:
-            self._ledger.counts.duplicates += 1
-            return
-        seen.add(tick.number)
-        self._ledger.counts.accepted += 1
-        self.journal.tick(tick.ts_ms, tick.price, tick.order, tick.volume)
+    def _feed(self, run: TickRun) -> int:
+        return UNNUMBERED if run.ids is not None else self.journal.feed_of(run.source, run.label)
 
     def _reached_session(self, heartbeat: Heartbeat) -> Session | None:
         """The latest session of the heartbeat's IST date that had opened by then."""
@@ -165,11 +119,28 @@ class TickFold:
         return max(begun, key=lambda session: session.open_ms, default=None)
 
 
-def _tick_of(record: RawRecord, run: TickRun, index: int, session: Session) -> _Tick:
-    ts_ms, order = run.ts[index], run.order[index]
-    number = order if run.ids is None else (_minute(ts_ms, session), run.ids[index])
-    price, volume = run.price[index], run.volume[index]
-    return _Tick(record, index, ts_ms, price, order, volume, _group(run), number)
+def _candle_flaw(frame: CandleFrame, index: int, rules: Rules) -> str | None:
+    """Why a candle is refused for its content alone (rules 1 to 4); None when it is not."""
+    start_ms = frame.start_ms[index]
+    if not possible_time(start_ms):
+        return rejects.BAD_TIME
+    low, high = frame.low[index], frame.high[index]
+    inner = (frame.open[index], frame.close[index])
+    traded = 0 if frame.volume is None else frame.volume[index] or 0
+    if not (0 < low <= min(inner) and max(inner) <= high < float("inf")) or traded < 0:
+        return rejects.BAD_CANDLE
+    return rules.misdated(start_ms, frame.ts_recv)
+
+
+def _candle_of(
+    record: RawRecord, frame: CandleFrame, index: int, session: Session
+) -> CandleArrival:
+    start, length = frame.start_ms[index], frame.interval_ms
+    prices = (frame.open[index], frame.high[index], frame.low[index], frame.close[index])
+    traded = None if frame.volume is None else frame.volume[index]
+    arrival = Arrival(record, index, (frame.source, frame.session, str(length)), start)
+    end = min(start + length, session.close_ms)
+    return CandleArrival(arrival, start, end, length, prices, traded)
 
 
 def _numbers(run: TickRun, session: Session) -> Sequence[Number]:
@@ -179,7 +150,7 @@ def _numbers(run: TickRun, session: Session) -> Sequence[Number]:
 
 
 def _group(run: TickRun) -> Group:
-    return (run.source, run.label, run.ids is not None)
+    return (run.source, run.label, _NUMBERED if run.ids is None else _HASHED)
 
 
 def _minute(ts_ms: int, session: Session) -> int:

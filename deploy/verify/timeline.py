@@ -1,91 +1,61 @@
-"""One product's journal as polars frames."""
+"""What happened to one product, as polars frames."""
 
 from __future__ import annotations
 
-from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 import polars as pl
 
-from optionstream.deploy.verify.journal import Journal
-
-_SESSIONS = {
-    "session": pl.Int64,
-    "name": pl.String,
-    "session_open": pl.Int64,
-    "session_close": pl.Int64,
-    "session_closed_at": pl.Int64,
-}
+from optionstream.deploy.verify.journal import Feed
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """``at`` counts what happened to the product; see Journal.
+    """Whole sessions of one product. ``at`` counts what happened to the product; see Journal.
 
-    ticks: at, session, ts, order, price, volume (null where none), key (rises with (ts, order))
+    events: in the order of ``at``: at, session, ts and last_ts (the same for a tick), open, high,
+        low, close, first_key and last_key (of the least in a window is the open, of the greatest
+        the close; the same for a tick), volume (the day's; null where none), feed and number (of
+        a tick that goes by its number), length (of a candle) and traded (of one that told it)
     watermark: wm, at: the first ``at`` by which the watermark had reached ``wm``; wm rises
     sessions: session, name, session_open, session_close, session_closed_at (null: still current)
+    feeds: by ``feed``
     """
 
     product: str
-    ticks: pl.DataFrame
+    events: pl.DataFrame
     watermark: pl.DataFrame
     sessions: pl.DataFrame
+    feeds: list[Feed]
 
+    @property
+    def has_candles(self) -> bool:
+        return self.events["length"].null_count() < self.events.height
 
-def timeline_of(product: str, journal: Journal, lateness_ms: int) -> Timeline:
-    """Frames of all that the journal holds."""
-    ticks = _ticks(journal)
-    return Timeline(product, ticks, _watermark(journal, ticks, lateness_ms), _sessions(journal))
-
-
-def column(values: array[int] | array[float]) -> pl.Series:
-    """The array as a series."""
-    return pl.Series(np.array(values))
-
-
-def _ticks(journal: Journal) -> pl.DataFrame:
-    frame = pl.DataFrame(
-        {
-            "at": column(journal.tick_at),
-            "session": column(journal.tick_session),
-            "ts": column(journal.ts),
-            "order": column(journal.order),
-            "price": column(journal.price),
-            "volume": column(journal.volume),
-            "has_volume": column(journal.has_volume).cast(pl.Boolean),
-        }
-    )
-    changed = (pl.col("ts") != pl.col("ts").shift(1)) | (
-        pl.col("order") != pl.col("order").shift(1)
-    )
-    return (
-        frame.with_columns(volume=pl.when("has_volume").then("volume"))
-        .drop("has_volume")
-        .sort("ts", "order")
-        .with_columns(key=changed.fill_null(True).cum_sum().cast(pl.Int64))
-        .sort("at")
-    )
-
-
-def _watermark(journal: Journal, ticks: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
-    beats = pl.DataFrame({"at": column(journal.mark_at), "ts": column(journal.mark_ts)})
-    return (
-        pl.concat([ticks.select("at", "ts"), beats])
-        .sort("at")
-        .select("at", wm=(pl.col("ts") - lateness_ms).cum_max())
-        .group_by("wm")
-        .agg(pl.col("at").min())
-        .sort("wm")
-    )
-
-
-def _sessions(journal: Journal) -> pl.DataFrame:
-    rows = [
-        (index, session.key, session.open_ms, session.close_ms, closed_at)
-        for index, (session, closed_at) in enumerate(
-            zip(journal.sessions, journal.session_closed_at, strict=True)
+    def placed(self, length_ms: int) -> pl.DataFrame:
+        """The events with their window (start, end), in the order of windows, then of arrival."""
+        opened, start = pl.col("session_open"), pl.col("start")
+        since = pl.col("ts") - opened
+        return (
+            self.events.join(self.sessions.drop("name"), on="session", how="left")
+            .with_columns(start=opened + since // length_ms * length_ms)
+            .with_columns(end=pl.min_horizontal(start + length_ms, "session_close"))
+            .sort("start", "at")
         )
-    ]
-    return pl.DataFrame(rows, schema=_SESSIONS, orient="row")
+
+    def closed_at(self, windows: pl.DataFrame) -> pl.DataFrame:
+        """``windows`` (end, session_closed_at and more) with ``closed_at`` (null: open)."""
+        reached = self.watermark.rename({"at": "reached_at"})
+        return (
+            windows.sort("end")
+            .join_asof(reached, left_on="end", right_on="wm", strategy="forward")
+            .with_columns(closed_at=pl.min_horizontal("reached_at", "session_closed_at"))
+            .drop("reached_at", "wm", "session_closed_at", strict=False)
+        )
+
+    def newest_session(self) -> Timeline:
+        """The last of the sessions alone."""
+        newest = pl.col("session") == self.sessions["session"].max()
+        return replace(
+            self, events=self.events.filter(newest), sessions=self.sessions.filter(newest)
+        )

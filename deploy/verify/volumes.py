@@ -6,7 +6,8 @@ import polars as pl
 
 
 class Volumes:
-    """Of one product and interval. ``ticks`` are those that have a cumulative volume."""
+    """Of one product and interval. ``placed`` are its events, see `Timeline.placed`; only those
+    with a cumulative volume matter here."""
 
     def __init__(self, placed: pl.DataFrame) -> None:
         ticks = _prefixes(placed.filter(pl.col("volume").is_not_null()))
@@ -101,8 +102,8 @@ def _prefixes(ticks: pl.DataFrame) -> pl.DataFrame:
     return (
         ticks.with_columns(
             first=first,
-            least=pl.col("key").cum_min().over("start"),
-            greatest=pl.col("key").cum_max().over("start"),
+            least=pl.col("first_key").cum_min().over("start"),
+            greatest=pl.col("last_key").cum_max().over("start"),
         )
         .with_columns(moved=pl.col("first") | (greatest != greatest.shift(1)))
         .with_columns(

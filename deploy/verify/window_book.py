@@ -1,7 +1,7 @@
-"""The bars of one product and one interval, recomputed from its accepted ticks.
+"""The bars of one product and one interval, recomputed from its accepted ticks and candles.
 
 Instead of following the stream, every prefix of every window is computed at once (the window after
-its first tick, after its second …). A bar's revision is then a look-up: the prefix that stood at
+its first event, after its second …). A bar's revision is then a look-up: the prefix that stood at
 the moment it was sent. ``at`` is such a moment, see Journal.
 """
 
@@ -11,6 +11,8 @@ import polars as pl
 
 from optionstream.deploy.verify.timeline import Timeline
 from optionstream.deploy.verify.volumes import Volumes, latest_before
+from optionstream.deploy.verify.windows import MAX_VOLUME, fits, prefixes_of, windows_of
+from optionstream.schemas.derived import INTERVAL_MS
 
 BAR_COLUMNS = {
     "product": pl.String,
@@ -34,40 +36,47 @@ _NEVER = (1 << 63) - 1
 
 
 class WindowBook:
-    """``prefixes``: one row for each tick: start, at, session, end, closed_at, ticks (so far),
-    open, high, low, close (so far). ``windows``: one row for each window that has a tick."""
+    """``prefixes``: one row for each event: start, at, session, end, ticks (events so far), open,
+    high, low, close, rolled (volume of the candles) so far, closed_at and spoiled_at of its window.
+    ``windows``: one row for each window that has an event; ``spoiled_at`` is when a candle came
+    that does not fit into the interval."""
 
-    def __init__(self, timeline: Timeline, interval: str, length_ms: int) -> None:
+    def __init__(self, timeline: Timeline, interval: str, length_ms: int | None = None) -> None:
         self.product, self.interval = timeline.product, interval
-        placed = _placed(timeline, length_ms)
-        self.windows = _windows(placed, timeline)
+        length_ms = length_ms or INTERVAL_MS[interval]
+        placed = timeline.placed(length_ms).with_columns(fits=fits(interval, length_ms))
+        self.windows = windows_of(placed, timeline)
         self._names = timeline.sessions.select("session", "name")
-        self.prefixes = _prefixes(placed).join(
-            self.windows.select("start", "closed_at"), on="start", how="left"
+        self.prefixes = prefixes_of(placed, has_candles=timeline.has_candles).join(
+            self.windows.select("start", "closed_at", "spoiled_at"), on="start", how="left"
         )
         self.volumes = Volumes(placed)
 
     def finals(self) -> pl.DataFrame:
         """Every revision of every closed bar, in BAR_COLUMNS."""
-        sent = pl.concat([self._closings(), self._late().select("start", "at"), self._knock_ons()])
+        late = self._late().filter(_not_spoiled()).select("start", "at")
+        sent = pl.concat([self._closings(), late, self._knock_ons()])
         sent = sent.sort("start", "at").with_columns(
             revision=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("start")
         )
         return self._bars(sent.with_columns(final=pl.lit(value=True)))
 
     def newest_open(self) -> pl.DataFrame:
-        """The partial bar, with all its ticks, of the newest window when that is still open."""
-        newest = self.windows.filter(pl.col("start") == pl.col("start").max())
-        still_open = newest.filter(pl.col("closed_at").is_null())
+        """The partial bar, with all its events, of the newest window that is open and makes one."""
+        newest = self.windows.filter(
+            pl.col("closed_at").is_null() & pl.col("spoiled_at").is_null()
+        ).filter(pl.col("start") == pl.col("start").max())
         moment = self.prefixes.select(pl.col("at").max()).item()
         return self._bars(
-            still_open.select("start", at=pl.lit(moment, dtype=pl.Int64)).with_columns(
+            newest.select("start", at=pl.lit(moment, dtype=pl.Int64)).with_columns(
                 revision=pl.lit(0, dtype=pl.Int64), final=pl.lit(value=False)
             )
         )
 
     def wrong_partials(self, partials: pl.DataFrame) -> pl.DataFrame:
         """Those of ``partials`` (BAR_COLUMNS) that were true at no moment of the open window."""
+        if partials.is_empty():
+            return partials
         rows = partials.unique().with_row_index("row")
         moments = self._moments(rows)
         doubtful = self._untrue(rows, moments)
@@ -83,9 +92,12 @@ class WindowBook:
         return rows.join(true, on=["row", *BAR_COLUMNS], how="anti", nulls_equal=True)
 
     def _closings(self) -> pl.DataFrame:
-        """Windows closed with at least one tick in them."""
-        return self.windows.filter(pl.col("first_at") < pl.col("closed_at")).select(
-            "start", at="closed_at"
+        """Windows closed with at least one event in them."""
+        closed = self.windows.filter(pl.col("first_at") < pl.col("closed_at"))
+        return (
+            closed.select("start", "spoiled_at", at="closed_at")
+            .filter(_not_spoiled())
+            .drop("spoiled_at")
         )
 
     def _late(self) -> pl.DataFrame:
@@ -98,8 +110,8 @@ class WindowBook:
         )
         following = (
             self.volumes.following(moved)
-            .join(self.windows.select("start", "closed_at"), on="start", how="left")
-            .filter(pl.col("closed_at") <= pl.col("at"))
+            .join(self.windows.select("start", "closed_at", "spoiled_at"), on="start", how="left")
+            .filter((pl.col("closed_at") <= pl.col("at")) & _not_spoiled())
             .select("session", "start", "at")
         )
         before = self.volumes.at(following.with_columns(pl.col("at") - 1))
@@ -110,19 +122,25 @@ class WindowBook:
         return following.filter(changed).select("start", "at")
 
     def _moments(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """When each partial had its ticks (``at``) and until when (``until``, exclusive)."""
-        ends = self.prefixes.sort("start", "at").select(
-            "session",
-            "start",
-            "ticks",
-            "at",
-            "closed_at",
-            until=pl.min_horizontal(pl.col("at").shift(-1).over("start"), "closed_at"),
+        """When each partial had its events (``at``) and until when (``until``, exclusive)."""
+        told = rows.select("start").unique()
+        ends = (
+            self.prefixes.join(told, on="start", how="semi")
+            .sort("start", "at")
+            .select(
+                "session",
+                "start",
+                "ticks",
+                "at",
+                until=pl.min_horizontal(
+                    pl.col("at").shift(-1).over("start"), "closed_at", "spoiled_at"
+                ).fill_null(pl.lit(_NEVER)),
+            )
         )
         return (
             rows.select("row", "start", "ticks")
             .join(ends, on=["start", "ticks"])
-            .filter(pl.col("closed_at").is_null() | (pl.col("at") < pl.col("closed_at")))
+            .filter(pl.col("at") < pl.col("until"))
             .sort("row")
         )
 
@@ -130,8 +148,9 @@ class WindowBook:
         """Moments within a partial's life at which an earlier window's volume moved."""
         moves = self.volumes.moves.select(moved="at", moved_start="start", moved_in="session")
         return (
-            moments.with_columns(pl.col("until").fill_null(pl.lit(_NEVER)))
-            .join_where(moves, pl.col("moved") > pl.col("at"), pl.col("moved") < pl.col("until"))
+            moments.join_where(
+                moves, pl.col("moved") > pl.col("at"), pl.col("moved") < pl.col("until")
+            )
             .filter(pl.col("session") == pl.col("moved_in"))
             .filter(pl.col("moved_start") < pl.col("start"))
             .select("row", "start", at="moved")
@@ -139,55 +158,27 @@ class WindowBook:
 
     def _bars(self, sent: pl.DataFrame, *extra: str) -> pl.DataFrame:
         """The bars at the moments ``sent`` (start, at, revision, final and ``extra``)."""
-        prices = latest_before(sent, self.prefixes.drop("closed_at"))
+        prices = latest_before(sent, self.prefixes.drop("closed_at", "spoiled_at"))
         full = self.volumes.at(prices).join(self._names, on="session", how="left")
         return full.with_columns(
-            product=pl.lit(self.product), interval=pl.lit(self.interval), session=pl.col("name")
+            product=pl.lit(self.product),
+            interval=pl.lit(self.interval),
+            session=pl.col("name"),
+            **_with_rolled(),
         ).select(*extra, *BAR_COLUMNS)
 
 
-def _placed(timeline: Timeline, length_ms: int) -> pl.DataFrame:
-    """The ticks with their windows, in the order of windows, then of arrival."""
-    opened, start = pl.col("session_open"), pl.col("start")
-    since = pl.col("ts") - opened
-    return (
-        timeline.ticks.join(timeline.sessions, on="session", how="left")
-        .with_columns(start=opened + since // length_ms * length_ms)
-        .with_columns(end=pl.min_horizontal(start + length_ms, "session_close"))
-        .sort("start", "at")
-    )
+def _with_rolled() -> dict[str, pl.Expr]:
+    """volume and volume_reason of windows that have a volume of ticks, else one of candles."""
+    reason, rolled = pl.col("volume_reason"), pl.col("rolled")
+    counts = reason.eq_missing("no_volume") & rolled.is_not_null()
+    told = counts & (rolled <= MAX_VOLUME)
+    return {
+        "volume": pl.when(told).then(rolled).otherwise("volume"),
+        "volume_reason": pl.when(~counts).then(reason).when(~told).then(pl.lit("volume_too_large")),
+    }
 
 
-def _windows(placed: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
-    """start, session, end, first_at, closed_at (null: open)."""
-    windows = placed.group_by("start").agg(
-        pl.col("session", "end", "session_closed_at").first(), first_at=pl.col("at").min()
-    )
-    reached = timeline.watermark.rename({"at": "reached_at"}).sort("wm")
-    return (
-        windows.sort("end")
-        .join_asof(reached, left_on="end", right_on="wm", strategy="forward")
-        .with_columns(closed_at=pl.min_horizontal("reached_at", "session_closed_at"))
-        .select("start", "session", "end", "first_at", "closed_at")
-        .sort("start")
-    )
-
-
-def _prefixes(placed: pl.DataFrame) -> pl.DataFrame:
-    least, greatest = pl.col("least"), pl.col("greatest")
-    first = pl.col("ticks") == 1
-    price = pl.col("price")
-    return (
-        placed.with_columns(
-            ticks=pl.int_range(1, pl.len() + 1, dtype=pl.Int64).over("start"),
-            high=price.cum_max().over("start"),
-            low=price.cum_min().over("start"),
-            least=pl.col("key").cum_min().over("start"),
-            greatest=pl.col("key").cum_max().over("start"),
-        )
-        .with_columns(
-            open=pl.when(first | (least != least.shift(1))).then(price).forward_fill(),
-            close=pl.when(first | (greatest != greatest.shift(1))).then(price).forward_fill(),
-        )
-        .select("start", "at", "session", "end", "ticks", "open", "high", "low", "close")
-    )
+def _not_spoiled() -> pl.Expr:
+    """Whether at the moment ``at`` no candle had come to the window that does not fit it."""
+    return pl.col("spoiled_at").is_null() | (pl.col("at") < pl.col("spoiled_at"))

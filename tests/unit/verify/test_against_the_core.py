@@ -7,33 +7,39 @@ from __future__ import annotations
 
 import json
 import random
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from optionstream.deploy.verify.check import Check
+from optionstream.deploy.verify.differences import Difference
+from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.report import Report
-from optionstream.schemas import topics
+from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.codec import encode, headers_for
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, TickFrame
+from optionstream.schemas.derived import Bar, ChainAnalytics
+from optionstream.schemas.events import CandleFrame, ChainSnapshot, Heartbeat, Legs, TickFrame
 from optionstream.streams.core.calendar import always_open_calendar, nse_calendar
 from optionstream.streams.core.chain_partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
+from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.tick_partition import TickPartition
-from optionstream.streams.core.ticks import Rules
+from optionstream.streams.sinks.newest import Batch
+from tests.unit.verify.test_chains_against_the_core import WildQuotes
 from tests.unit.verify.world import (
     DAY,
     HOME,
-    LATENESS,
     MINUTE,
     OPEN,
     PARTITIONS,
     PRODUCT,
     Log,
-    RawRecord,
     Stores,
+    candle_record,
     legs,
+    settings,
     snapshot,
 )
 
@@ -41,6 +47,9 @@ SPLIT_DAY = 1_709_351_100_000
 """2024-03-02 09:15 IST: two sessions."""
 DAYS = [OPEN + days * DAY for days in (0, 1, 2, 3, 4, 7, 8, 9, 10, 11)]
 STRAY_TIMES = [0, 946_684_800_000, 4_102_444_800_000, 4_070_908_800_000, OPEN - DAY, OPEN - 1]
+
+
+Partition = TickPartition | ChainPartition | QuotePartition
 
 
 class Arrived(NamedTuple):
@@ -52,7 +61,7 @@ class Arrived(NamedTuple):
 
 
 class WildFeed:
-    """Ticks with everything wrong that real feeds have, from one seed."""
+    """Ticks and candles with everything wrong that real feeds have, from one seed."""
 
     def __init__(self, rng: random.Random) -> None:
         self.rng = rng
@@ -61,6 +70,9 @@ class WildFeed:
         self.late = rng.choice([0.02, 0.2, 0.5])
         self.jump = rng.choice([0, 0.01, 0.05])
         self.with_volume = rng.choice([0, 0.5, 0.95])
+        self.candles = rng.choice([0, 0, 0.1, 0.5, 1])
+        self.lengths = rng.choice([[1], [1, 1, 1, 5], [5], [2, 7, 15, 30, 375]])
+        self.skips = rng.choice([0, 0, 0.02, 0.3])
 
     def _time(self) -> int:
         rng = self.rng
@@ -79,7 +91,7 @@ class WildFeed:
         rng = self.rng
         times, prices, numbers, volumes, ids = [], [], [], [], []
         for _ in range(rng.choice([1, 1, 2, 5, 20])):
-            self.seq += 1
+            self.seq += rng.randrange(2, 6) if rng.random() < self.skips else 1
             self.volume += rng.randrange(5) if rng.random() < 0.97 else -3
             times.append(self._time())
             prices.append(rng.choice([0.0, -1.0]) if rng.random() < 0.02 else rng.randrange(1, 8))
@@ -98,7 +110,39 @@ class WildFeed:
             tick_id=ids if rng.random() < 0.2 else None,
         )
 
+    def candle_frame(self) -> CandleFrame:
+        rng = self.rng
+        length = rng.choice(self.lengths) * MINUTE
+        starts, prices, volumes = [], [], []
+        for _ in range(rng.choice([1, 1, 2, 5])):
+            at = self._time()
+            starts.append(at - (at - OPEN) % DAY % length if rng.random() < 0.97 else at)
+            low, *inner, high = sorted(rng.randrange(1, 9) for _ in range(4))
+            if rng.random() < 0.03:
+                low, high = rng.choice([(0, high), (high + 1, high), (low, low - 1)])
+            rng.shuffle(inner)
+            prices.append((inner[0], high, low, inner[1]))
+            volumes.append(rng.choice([0, 3, 5, 5, -1 if rng.random() < 0.1 else None]))
+        return candle_record(
+            starts,
+            prices,
+            volumes if rng.random() < 0.8 else None,
+            source=rng.choice("aaab"),
+            session=rng.choice("sssu"),
+            ts_recv=OPEN + rng.randrange(400 * MINUTE),
+            interval_ms=length,
+        )
+
     def add_to(self, log: Log) -> None:
+        if self.rng.random() < self.candles:
+            log.add(self.candle_frame())
+        else:
+            self._add_ticks(log)
+        if self.rng.random() < 0.2:
+            reached = self.clock + self.rng.choice([-100_000, 0, 3_000, 100_000, DAY // 2])
+            log.add(Heartbeat(PRODUCT, "a", reached, self.clock))
+
+    def _add_ticks(self, log: Log) -> None:
         frame, rng = self.frame(), self.rng
         dice = rng.random()
         if dice < 0.02:
@@ -113,9 +157,6 @@ class WildFeed:
             log.add_raw(self._foreign(frame), timestamp=self.clock)
         else:
             log.add(frame)
-        if rng.random() < 0.2:
-            reached = self.clock + rng.choice([-100_000, 0, 3_000, 100_000, DAY // 2])
-            log.add(Heartbeat(PRODUCT, "a", reached, self.clock))
 
     def _foreign(self, frame: TickFrame) -> bytes:
         tick = {"product": PRODUCT, "ts_ms": frame.ts_ms[0], "price": frame.price[0]}
@@ -130,7 +171,7 @@ def wild_chain(rng: random.Random) -> ChainSnapshot:
     strikes = sorted(rng.sample(range(100, 200, 10), rng.randrange(1, 6)))
     size = len(strikes)
 
-    def side() -> object:
+    def side() -> Legs:
         if rng.random() < 0.1:
             return legs([None] * size)
         return legs(
@@ -158,18 +199,38 @@ def compared(seed: int) -> Report:
     log, feed = Log(), WildFeed(rng)
     for _ in range(rng.randrange(5, 60)):
         feed.add_to(log)
+    quotes = WildQuotes(rng)
+    quotes.seq = 1
     for _ in range(30):
         log.add(wild_chain(rng))
+        log.add(quotes.frame())
     calendar = always_open_calendar() if rng.random() < 0.15 else nse_calendar()
-    rules = Rules(calendar, LATENESS, 60_000 if live else None)
-    ticks = TickPartition(Source(topics.UNDERLYING, HOME, PARTITIONS), rules)
-    chains = ChainPartition(Source(topics.OPTION_CHAIN, HOME, PARTITIONS), rules)
-    inputs = [record for record in log.records if record.partition == HOME]
-    outputs = _play(ticks, inputs, topics.UNDERLYING, rng)
-    outputs += _play(chains, inputs, topics.OPTION_CHAIN, rng)
     stores = Stores("live" if live else "r1")
+    chosen = stores.settings = settings(
+        allowed_lateness_ms=rng.choice([0, 2_000, 2_000, 90_000]),
+        silence_ms=rng.choice([60_000, 60_000, 150_000]),
+        partial_every_ms=rng.choice([0, 0, 30_000]),
+    )
+    rules = Rules(
+        calendar,
+        chosen.allowed_lateness_ms,
+        chosen.future_limit_ms if live else None,
+        chosen.silence_ms,
+    )
+    source = Source(topics.UNDERLYING, HOME, PARTITIONS)
+    parts: list[Partition] = [
+        TickPartition(source, rules, chosen.partial_every_ms),
+        ChainPartition(source._replace(topic=topics.OPTION_CHAIN), rules),
+        QuotePartition(source._replace(topic=topics.OPTION_QUOTE), rules),
+    ]
+    inputs = [record for record in log.records if record.partition == HOME]
+    outputs = [
+        output
+        for part, topic in zip(parts, topics.MARKET_TOPICS, strict=True)
+        for output in _play(part, inputs, topic, rng)
+    ]
     partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
-    check = Check(stores.namespace, stores.settings, calendar, partitions)
+    check = Check(stores.namespace, chosen, calendar, partitions)
     check.take_inputs(inputs)
     check.take_outputs(
         [
@@ -178,12 +239,25 @@ def compared(seed: int) -> Report:
         ]
     )
     check.compare_kafka()
-    check.compare_counts(_counts(ticks, chains))
+    check.compare_counts(_counts(parts))
+    check.compare_redis(_newest(outputs, stores.namespace))
     return check.report()
 
 
+def _newest(outputs: list[Output], namespace: topics.Namespace) -> dict[str, Any]:
+    """What Redis holds of the outputs in the end."""
+    batch = Batch(namespace)
+    for one in outputs:
+        if isinstance(one.record, Bar):
+            batch.add_bar(one.record)
+        elif isinstance(one.record, ChainAnalytics):
+            batch.add_chain(one.record)
+    prefix = len(namespace.redis(""))
+    return {one.key[prefix:]: msgspec.json.decode(one.value) for one in batch.entries()}
+
+
 def _play(
-    part: TickPartition | ChainPartition,
+    part: Partition,
     inputs: list[RawRecord],
     topic: str,
     rng: random.Random,
@@ -202,18 +276,26 @@ def _play(
     return outputs
 
 
-def _counts(*parts: TickPartition | ChainPartition) -> dict[str, object]:
+def _counts(parts: list[Partition]) -> dict[str, object]:
     rejects: dict[str, int] = {}
-    total: dict[str, object] = {"rejects": rejects}
+    outside: dict[str, int] = {}
+    total: dict[str, object] = {"rejects": rejects, "outside": outside}
     for counts in (one for part in parts for one in part.counts()):
         for name in ("accepted", "outside_session", "duplicates", "held"):
             total[name] = int(total.get(name, 0)) + getattr(counts, name)  # type: ignore[call-overload]
         for reason, events in counts.rejects.items():
             rejects[reason] = rejects.get(reason, 0) + events
+        for phase, events in counts.outside.items():
+            outside[phase] = outside.get(phase, 0) + events
     return total
 
 
 @pytest.mark.parametrize("seed", range(60))
 def test_the_stream_and_verify_agree(seed: int) -> None:
-    report = compared(seed)
-    assert report.ok, report.differences[:5]
+    found = [one for one in compared(seed).differences if not _is_latest_tick(one)]
+    assert found == []
+
+
+def _is_latest_tick(difference: Difference) -> bool:
+    """The latest ticks are the sinks' business alone: none are given to verify here."""
+    return difference.id == redis_keys.underlying(PRODUCT)

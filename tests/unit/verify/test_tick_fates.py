@@ -52,6 +52,7 @@ def test_two_ticks_of_a_session_make_it_current_and_both_are_accepted() -> None:
         "source": 2,
         "accepted": 2,
         "outside_session": 0,
+        "outside": {},
         "duplicates": 0,
         "held": 0,
         "rejects": {},
@@ -171,7 +172,9 @@ def test_ticks_outside_every_session_are_counted_and_nothing_else() -> None:
     log = Log()
     times = [OPEN - 1, OPEN + 375 * MINUTE, OPEN - DAY, OPEN + 25 * DAY]  # 26 January
     log.add(tick_record([1, 1, 1, 1], times))
-    assert counts(log.expectation())["outside_session"] == 4
+    fates = counts(log.expectation())
+    assert fates["outside_session"] == 4
+    assert fates["outside"] == {"pre_open": 1, "after_close": 1, "closed": 2}
 
 
 @pytest.mark.parametrize(

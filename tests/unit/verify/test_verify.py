@@ -11,10 +11,12 @@ import pytest
 
 from optionstream.deploy.verify.chain_facts import facts_of_document, facts_of_record
 from optionstream.schemas import documents, topics
-from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Reject
+from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.events import ChainSnapshot
-from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.times import ist
+from optionstream.streams.core.calendar import nse_calendar
+from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.rules import Rules as CoreRules
 from tests.unit.verify.world import (
     DAY,
     HOME,
@@ -33,6 +35,8 @@ from tests.unit.verify.world import (
 
 BAR_TOPIC = "kafka analytics.ohlc"
 CHAIN_TOPIC = "kafka analytics.chain"
+GAP_TOPIC = "kafka analytics.gaps"
+CLOSE = OPEN + 375 * MINUTE
 REJECT_TOPIC = "kafka rejects"
 MONGO_TICKS = "mongo underlying_ticks"
 
@@ -44,7 +48,7 @@ def bar(interval: str, **changed: Any) -> Bar:
         interval=interval,  # type: ignore[arg-type]
         session="2024-01-01",
         start=OPEN,
-        end=OPEN + INTERVAL_MS[interval],
+        end=min(OPEN + INTERVAL_MS[interval], CLOSE),
         open=10.0,
         high=12.0,
         low=10.0,
@@ -59,33 +63,43 @@ def bar(interval: str, **changed: Any) -> Bar:
     return msgspec.structs.replace(told, **changed)
 
 
-def analytics(chain: ChainSnapshot, **changed: Any) -> ChainAnalytics:
-    """What must come of `CHAIN`, worked out by hand."""
-    fields = {name: getattr(chain, name) for name in _PASSED}
-    told = ChainAnalytics(
-        **fields,
-        snapshot_id=snapshot_id(chain),
-        call_oi=60.0,
-        put_oi=60.0,
-        call_volume=60.0,
-        put_volume=60.0,
-        pcr_oi=1.0,
-        pcr_volume=1.0,
-        max_pain=110.0,
-        missing_legs=0,
-        null_reasons={},
-        flags=[],
-        known_at=OPEN,
-    )
+def analytics(*chains: ChainSnapshot, **changed: Any) -> ChainAnalytics:
+    """What the stream makes of the last of an expiry's snapshots."""
+    memory, rules = ExpiryChains(), CoreRules(nse_calendar())
+    told = [memory.analyse(chain, rules, OPEN) for chain in chains][-1]
     return msgspec.structs.replace(told, **changed)
 
 
-_PASSED = (
-    *("product", "expiry", "source", "ts_event", "ts_recv", "oi_unit", "underlying_price"),
-    *("strikes", "calls", "puts", "capture_id", "expiries_in_capture"),
+CHAIN = snapshot([100.0, 110.0, 120.0], legs([10, 20, 30]), legs([5, 40, 15]), oi_unit="shares")
+FRAME = tick_record([1, 4, 5], [OPEN, OPEN + 1, OPEN + 2], [10.0, 12.0, -1.0], [7, 12, None])
+
+
+SILENCE = Gap(
+    product=PRODUCT,
+    kind="silence",
+    session="2024-01-01",
+    source="",
+    label="",
+    first=None,
+    last=None,
+    missing=[],
+    start=OPEN + 1,
+    end=CLOSE,
+    revision=1,
+    filled=False,
+    known_at=OPEN,
 )
-CHAIN = snapshot([100.0, 110.0, 120.0], legs([10, 20, 30]), legs([5, 40, 15]))
-FRAME = tick_record([1, 2, 3], [OPEN, OPEN + 1, OPEN + 2], [10.0, 12.0, -1.0], [7, 12, None])
+HOLE = msgspec.structs.replace(
+    SILENCE,
+    kind="sequence",
+    source="test",
+    label="s1",
+    first=2,
+    last=3,
+    missing=[(2, 3)],
+    start=OPEN,
+    end=OPEN + 1,
+)
 
 
 def reject(stores: Stores, **changed: Any) -> Reject:
@@ -112,6 +126,7 @@ def day(
     bars: bool = True,
     chains: bool = True,
     rejects: bool = True,
+    gaps: bool = True,
 ) -> Stores:
     """A day of two good ticks, one refused tick and one chain, and all that comes of it."""
     stores = Stores()
@@ -122,8 +137,11 @@ def day(
     row = stores.mongo[documents.TICKS].rows[2]
     row["refused"] = "bad_price"
     stores.redis["latest:underlying:NIFTY"] = as_json(
-        documents.tick_document(PRODUCT, OPEN + 1, 12.0, 12, 2, "test", "s1")
+        documents.tick_document(PRODUCT, OPEN + 1, 12.0, 12, 4, "test", "s1")
     )
+    if gaps:
+        stores.put_gap(SILENCE)
+        stores.put_gap(HOLE)
     if bars:
         for interval in INTERVAL_MS:
             stores.put_bar(bar(interval))
@@ -144,11 +162,13 @@ def test_a_correct_day_shows_no_difference() -> None:
         "source": 4,
         "accepted": 3,
         "outside_session": 0,
+        "outside": {},
         "duplicates": 0,
         "held": 0,
         "rejects": {"bad_price": 1},
     }
-    assert report.checked["bars"] == 3
+    assert report.checked["bars"] == 7
+    assert report.checked["gaps"] == report.checked["mongo_gaps"] == 2
     assert report.checked["mongo_ticks"] == 3
     assert b'"ok":true' in report.to_json().encode()
 
@@ -161,17 +181,18 @@ def test_what_is_told_twice_alike_is_no_difference() -> None:
 
 
 def test_missing_outputs_are_reported_everywhere() -> None:
-    stores = day(bars=False, chains=False, rejects=False)
+    stores = day(bars=False, chains=False, rejects=False, gaps=False)
     report = stores.verify()
     assert kinds(report) == {
         f"missing {place}"
         for place in (
-            *(BAR_TOPIC, CHAIN_TOPIC, REJECT_TOPIC),
-            *("mongo ohlc", "mongo option_chains", "mongo rejects", "redis"),
+            *(BAR_TOPIC, CHAIN_TOPIC, GAP_TOPIC, REJECT_TOPIC),
+            *("mongo ohlc", "mongo option_chains", "mongo gaps", "mongo rejects", "redis"),
         )
     }
-    assert report.difference_totals["mongo ohlc: missing"] == 3
-    assert report.difference_totals["redis: missing"] == 5
+    assert report.difference_totals["mongo ohlc: missing"] == 7
+    assert report.difference_totals["mongo gaps: missing"] == 2
+    assert report.difference_totals["redis: missing"] == 15
     assert not report.ok
 
 
@@ -234,24 +255,85 @@ def test_partial_bars_are_judged_and_not_demanded() -> None:
     assert report.difference_totals[f"{BAR_TOPIC}: different"] == 2
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"last": 4},
+        {"missing": [(2, 2)]},
+        {"missing": []},
+        {"start": OPEN - 1},
+        {"end": OPEN + 2},
+        {"filled": True},
+        {"kind": "silence"},
+        {"session": "2024-01-02"},
+        {"source": "other"},
+        {"label": ""},
+        {"first": 3},
+        {"revision": 2},
+    ],
+)
+def test_a_wrong_gap_is_seen_everywhere(changed: dict[str, Any]) -> None:
+    stores = day(gaps=False)
+    stores.put_gap(SILENCE)
+    stores.put_gap(msgspec.structs.replace(HOLE, **changed))
+    named = changed.keys() & {"kind", "session", "source", "label", "first", "revision"}
+    found = ("missing", "surplus") if named else ("different",)
+    wanted = {f"{kind} {place}" for kind in found for place in (GAP_TOPIC, "mongo gaps")}
+    assert kinds(stores.verify()) == wanted
+
+
+def test_a_gap_that_is_filled_must_be_told_as_filled() -> None:
+    stores = day()
+    record = stores.log.add(tick_record([2], [OPEN], [11.0]))
+    told = stores.verify()
+    assert {f"missing {GAP_TOPIC}", "missing mongo gaps"} < kinds(told)
+    assert record.offset == 2
+    stores.log.add(tick_record([3], [OPEN + 1], [11.0]))
+    stores.put_gap(msgspec.structs.replace(HOLE, revision=2, missing=[(3, 3)]))
+    stores.put_gap(msgspec.structs.replace(HOLE, revision=3, missing=[], filled=True))
+    assert not any("gaps" in kind for kind in kinds(stores.verify()))
+
+
+def test_two_gaps_of_one_id_are_a_difference() -> None:
+    stores = day()
+    stores.put(topics.GAPS, PRODUCT, msgspec.structs.replace(HOLE, end=OPEN + 2))
+    assert kinds(stores.verify()) == {f"different {GAP_TOPIC}"}
+
+
+def test_a_gap_under_another_id_is_a_difference() -> None:
+    stores = day()
+    stores.mongo[documents.GAPS].rows[0]["_id"] = "x"
+    assert kinds(stores.verify()) == {"different mongo gaps"}
+
+
+def test_a_silence_that_is_not_told_and_one_that_is_none_are_seen() -> None:
+    stores = day()
+    stores.settings = dataclasses.replace(stores.settings, silence_ms=DAY)
+    assert kinds(stores.verify()) == {f"surplus {GAP_TOPIC}", "surplus mongo gaps"}
+
+
 def test_a_record_under_a_wrong_key_is_misplaced() -> None:
     stores = day()
     stores.put(topics.OHLC, "BANKNIFTY", bar("1m"))
+    stores.put(topics.GAPS, "BANKNIFTY", HOLE)
     stores.put(topics.CHAIN, "NIFTY", analytics(CHAIN))
     stores.put(topics.CHAIN, "NIFTY:2024-01-04", analytics(CHAIN), partition=HOME ^ 1)
     report = stores.verify()
-    assert kinds(report) == {f"misplaced {BAR_TOPIC}", f"misplaced {CHAIN_TOPIC}"}
+    assert kinds(report) == {f"misplaced {topic}" for topic in (BAR_TOPIC, CHAIN_TOPIC, GAP_TOPIC)}
 
 
 def test_an_output_that_is_none_is_unreadable() -> None:
     stores = day()
     stores.put(topics.OHLC, PRODUCT, FRAME)
     stores.outputs.append(stores.outputs[0]._replace(value=b"?"))
-    for name in (documents.BARS, documents.CHAINS, documents.REJECTS):
+    for name in (documents.BARS, documents.CHAINS, documents.GAPS, documents.REJECTS):
         stores.mongo[name].rows.append({"_id": "x"})
     assert kinds(stores.verify()) == {
         f"unreadable {place}"
-        for place in (BAR_TOPIC, "mongo ohlc", "mongo option_chains", "mongo rejects")
+        for place in (
+            *(BAR_TOPIC, GAP_TOPIC, "mongo ohlc", "mongo option_chains"),
+            *("mongo gaps", "mongo rejects"),
+        )
     }
 
 
@@ -268,11 +350,11 @@ def test_an_output_that_is_none_is_unreadable() -> None:
         {"flags": ["missing_legs"]},
         {"source": "other"},
         {"ts_recv": OPEN + 1},
-        {"oi_unit": "shares"},
+        {"oi_unit": "lots"},
         {"underlying_price": None},
         {"capture_id": "x"},
         {"expiries_in_capture": 2},
-        {"calls": legs([10, 20, None])},
+        {"calls": legs([10, 20, 31])},
         {"puts": legs([5, 40, 16])},
     ],
 )
@@ -315,12 +397,12 @@ def test_the_newest_chain_is_demanded_of_redis() -> None:
     newer = msgspec.structs.replace(CHAIN, ts_event=OPEN + 5, ts_recv=OPEN + 5)
     stores.log.add(newer)
     older = dict(stores.redis)
-    stores.put_chain(analytics(newer))
+    stores.put_chain(analytics(CHAIN, newer))
     assert stores.verify().ok
     stores.redis = older
     report = stores.verify()
     assert kinds(report) == {"different redis"}
-    assert report.difference_totals == {"redis: different": 2}
+    assert report.difference_totals == {"redis: different": 2 + 6}
 
 
 @pytest.mark.parametrize(
@@ -447,14 +529,17 @@ def _with(key: str, value: Any) -> Callable[[Stores], None]:
         (_without("ohlc:NIFTY:15m"), "missing"),
         (_without("latest:chain:NIFTY:2024-01-04"), "missing"),
         (_without("latest:pcr:NIFTY:2024-01-04"), "missing"),
+        (_without("latest:option:NIFTY04JAN24110PE"), "missing"),
         (_with("latest:underlying:X", {}), "surplus"),
-        (_with("ohlc:NIFTY:30m", {}), "surplus"),
+        (_with("ohlc:NIFTY:2m", {}), "surplus"),
+        (_with("latest:option:X", {}), "surplus"),
         (_with("latest:chain:X:2024-01-04", {}), "surplus"),
         (_with("latest:pcr:X:2024-01-04", None), "surplus"),
         (_with("latest:underlying:NIFTY", {}), "different"),
         (_with("latest:underlying:NIFTY", None), "different"),
         (_with("ohlc:NIFTY:1m", None), "different"),
         (_with("latest:chain:NIFTY:2024-01-04", []), "different"),
+        (_with("latest:option:NIFTY04JAN24110PE", {}), "different"),
         (_with("latest:pcr:NIFTY:2024-01-04", {"product": "NIFTY"}), "different"),
     ],
 )
@@ -497,7 +582,8 @@ def test_all_differences_are_counted_and_the_first_thousand_listed() -> None:
 
 
 def test_facts_survive_the_way_through_a_document() -> None:
-    chain = analytics(CHAIN, calls=legs([10, None, 30]), missing_legs=1)
+    chain = analytics(msgspec.structs.replace(CHAIN, calls=legs([10, None, 30])))
+    assert chain.missing_legs == 1
     assert facts_of_document(documents.chain_document(chain)) == facts_of_record(chain)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -15,8 +16,16 @@ from optionstream.deploy.verify.rules import Rules
 from optionstream.deploy.verify.stores import Mongo
 from optionstream.schemas import documents, redis_keys, topics
 from optionstream.schemas.codec import Record, encode, headers_for
-from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Legs, TickFrame
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    Legs,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import ist, to_ms
 from optionstream.streams.core.calendar import Calendar, nse_calendar
@@ -33,9 +42,15 @@ LATENESS = 2_000
 EPOCH = "epoch-1"
 
 
-def rules(*, live: bool = False, calendar: Calendar | None = None) -> Rules:
+def settings(**changed: Any) -> Settings:
+    """The defaults but for what is ``changed``."""
+    return dataclasses.replace(Settings.from_env({"HOME": "/nowhere"}), **changed)
+
+
+def rules(*, live: bool = False, calendar: Calendar | None = None, **changed: Any) -> Rules:
+    """``changed`` are settings."""
     partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
-    return Rules(calendar or nse_calendar(), partitions, live, LATENESS, 60_000)
+    return Rules.of(settings(**changed), calendar or nse_calendar(), partitions, live=live)
 
 
 def tick_record(
@@ -59,6 +74,30 @@ def tick_record(
     return msgspec.structs.replace(frame, **changed)
 
 
+def candle_record(
+    starts: Sequence[int],
+    prices: Sequence[tuple[float, float, float, float]] | None = None,
+    volumes: Sequence[int | None] | None = None,
+    **changed: Any,
+) -> CandleFrame:
+    """A frame of one-minute candles of NIFTY; prices are open, high, low and close."""
+    rows = prices or [(100.0, 100.0, 100.0, 100.0)] * len(starts)
+    frame = CandleFrame(
+        product=PRODUCT,
+        source="test",
+        session="s1",
+        ts_recv=max(starts, default=0),
+        interval_ms=MINUTE,
+        start_ms=list(starts),
+        open=[row[0] for row in rows],
+        high=[row[1] for row in rows],
+        low=[row[2] for row in rows],
+        close=[row[3] for row in rows],
+        volume=None if volumes is None else list(volumes),
+    )
+    return msgspec.structs.replace(frame, **changed)
+
+
 def heartbeat(ts_event: int) -> Heartbeat:
     return Heartbeat(PRODUCT, "test", ts_event, ts_event)
 
@@ -70,10 +109,12 @@ class Log:
         self.records: list[RawRecord] = []
         self._next: dict[tuple[str, int], int] = {}
 
-    def add(self, content: TickFrame | Heartbeat | ChainSnapshot, **changed: Any) -> RawRecord:
-        chain = isinstance(content, ChainSnapshot)
-        key = f"{content.product}:{content.expiry}" if chain else content.product  # type: ignore[union-attr]
-        topic = topics.OPTION_CHAIN if chain else topics.UNDERLYING
+    def add(self, content: MarketEvent, **changed: Any) -> RawRecord:
+        topic, key = topics.UNDERLYING, content.product
+        if isinstance(content, ChainSnapshot | OptionQuoteFrame):
+            chain = isinstance(content, ChainSnapshot)
+            topic = topics.OPTION_CHAIN if chain else topics.OPTION_QUOTE
+            key = topics.chain_key(content.product, content.expiry)
         partition = topics.partition_for(content.product, PARTITIONS)
         raw = {
             "topic": topic,
@@ -103,6 +144,7 @@ class Log:
     def expectation(self, **how: Any) -> Expectation:
         expected = Expectation(rules(**how))
         expected.take_all(self.records)
+        expected.finish()
         return expected
 
 
@@ -150,7 +192,7 @@ class Stores:
 
     def __init__(self, namespace: str = "r1") -> None:
         self.namespace = topics.Namespace.parse(namespace)
-        self.settings = Settings.from_env({"HOME": "/nowhere"})
+        self.settings = settings()
         self.log = Log()
         self.outputs: list[RawRecord] = []
         self.mongo: dict[str, Collection] = {
@@ -160,6 +202,7 @@ class Stores:
                 documents.TICK_RANGES,
                 documents.BARS,
                 documents.CHAINS,
+                documents.GAPS,
                 documents.REJECTS,
             )
         }
@@ -190,6 +233,11 @@ class Stores:
             self.mongo[documents.BARS].rows.append({"_id": bar.id, **document})
         self.redis[redis_keys.ohlc(bar.product, bar.interval)] = as_json(document)
 
+    def put_gap(self, gap: Gap) -> None:
+        self.put(topics.GAPS, gap.product, gap)
+        document = documents.gap_document(gap)
+        self.mongo[documents.GAPS].rows.append({"_id": gap.id, **document})
+
     def put_chain(self, chain: ChainAnalytics) -> None:
         self.put(topics.CHAIN, topics.chain_key(chain.product, chain.expiry), chain)
         document = documents.chain_document(chain)
@@ -197,6 +245,8 @@ class Stores:
         self.redis[redis_keys.chain(chain.product, chain.expiry)] = as_json(document)
         pcr = as_json(documents.pcr_document(chain))
         self.redis[redis_keys.pcr(chain.product, chain.expiry)] = pcr
+        for option in documents.option_documents(chain):
+            self.redis[redis_keys.option(option["symbol"])] = as_json(option)
 
     def put_reject(self, reject: Reject) -> None:
         self.put(topics.REJECTS, "", reject)

@@ -1,0 +1,295 @@
+"""Chains by the core and by verify, which share no code, agree on wild snapshots and quotes."""
+
+from __future__ import annotations
+
+import random
+from math import exp
+from typing import Any, NamedTuple
+
+import pytest
+
+from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, facts_of_record
+from optionstream.deploy.verify.chain_history import ChainHistory
+from optionstream.deploy.verify.chain_judge import differing
+from optionstream.deploy.verify.chain_recomputed import recomputed
+from optionstream.deploy.verify.ledger import Ledger
+from optionstream.deploy.verify.quote_fold import QuoteFold
+from optionstream.deploy.verify.records import RawRecord
+from optionstream.deploy.verify.rules import Rules as VerifyRules
+from optionstream.schemas import topics
+from optionstream.schemas.codec import decode, encode, headers_for
+from optionstream.schemas.derived import ChainAnalytics, IvMode, Reject
+from optionstream.schemas.documents import chain_document
+from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OptionQuoteFrame
+from optionstream.streams.core.calendar import nse_calendar
+from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.intake import Source
+from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.rules import Rules
+from tests.unit.verify.world import (
+    DAY,
+    HOME,
+    MINUTE,
+    OPEN,
+    PARTITIONS,
+    PRODUCT,
+    as_json,
+    rules,
+    snapshot,
+)
+
+Column = list[float | None]
+SPLIT_DAY = 1_709_351_100_000
+"""2024-03-02 09:15 IST: two sessions."""
+MOMENTS = [0, 0, 1, MINUTE, 200 * MINUTE, 374 * MINUTE, 375 * MINUTE, 375 * MINUTE + 1, -MINUTE]
+
+
+class WildChains:
+    """Snapshots of one expiry with everything wrong that real chains have, from one seed."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.product = rng.choice(["NIFTY", "NIFTY", "BANKNIFTY", "OTHER"])
+        self.expiry = rng.choice(["2024-01-04", "2024-01-04", "2024-01-25", "2024-12-26"])
+        self.step = rng.choice([50.0, 50.0, 0.1])
+        self.spot = rng.choice([21_700.0, 21_725.0, 21_731.35])
+        self.holes = rng.choice([0.0, 0.1, 0.5])
+        self.whole = rng.random() < 0.7
+        self.base = OPEN if rng.random() < 0.8 else SPLIT_DAY
+        self.told: list[ChainSnapshot] = []
+
+    def next(self) -> ChainSnapshot:
+        rng = self.rng
+        if self.told and rng.random() < 0.25:
+            return self._kept(self._again())
+        size = rng.choice([1, 2, 5, 31])
+        first = self.spot - rng.randrange(size + 1) * self.step
+        strikes = [round(first + at * self.step, 2) for at in range(size)]
+        moment = self.base + rng.choice([0, 0, 1, 2, 3]) * DAY + rng.choice(MOMENTS)
+        return self._kept(
+            snapshot(
+                strikes,
+                self._side(strikes, 1),
+                self._side(strikes, -1),
+                product=self.product,
+                expiry=self.expiry,
+                ts_event=moment,
+                ts_recv=moment + rng.choice([0, 1_000, 300_000, 300_001]),
+                oi_unit=rng.choice(["lots", "lots", "shares"]),
+                underlying_price=None if rng.random() < 0.1 else self.spot,
+                mixed_underlying=rng.random() < 0.1,
+                capture_id=rng.choice(["", "c"]),
+            )
+        )
+
+    def _kept(self, chain: ChainSnapshot) -> ChainSnapshot:
+        self.told.append(chain)
+        return chain
+
+    def _again(self) -> ChainSnapshot:
+        """An earlier snapshot's content at another time, or other content at its time."""
+        old, rng = self.rng.choice(self.told[-3:]), self.rng
+        names = old.__struct_fields__
+        fields = {name: getattr(old, name) for name in names}
+        dice = rng.random()
+        if dice < 0.5:
+            fields["ts_event"] += rng.choice([1, DAY, -DAY, 375 * MINUTE])
+        elif dice < 0.9:
+            fields["underlying_price"] = rng.choice([None, 21_699.0])
+        return ChainSnapshot(**fields)
+
+    def _side(self, strikes: list[float], sign: int) -> Legs:
+        rows = [self._leg(strike, sign) for strike in strikes]
+        return Legs(*(list(column) for column in zip(*rows, strict=True)))
+
+    def _leg(self, strike: float, sign: int) -> Column:
+        rng = self.rng
+        if rng.random() < self.holes:
+            return [None] * 7
+        intrinsic = max(sign * (self.spot - strike), 0.0)
+        noise = exp(rng.uniform(-8, 5))
+        last = round(intrinsic + rng.choice([0, 0, noise, noise, -noise]), rng.choice([2, 2, 9]))
+        if rng.random() < 0.1:
+            last = rng.choice([0.0, strike, strike + 1, self.spot, 0.05, 1e-12])
+        bid = self._maybe(last - rng.choice([0.05, 0.0, 1.0]))
+        ask = self._maybe(last + rng.choice([0.05, 0.0, -0.1]))
+        interest = self._maybe(rng.choice([0, 1, 7, 12_345]) * (1 if self.whole else 0.2))
+        volume = self._maybe(rng.choice([0, 5, 1_000, 2**40]))
+        change = self._maybe(rng.choice([0, -3, 17.5, 1 / 3]))
+        return [interest, change, volume, self._maybe(12.5), self._maybe(last), bid, ask]
+
+    def _maybe(self, value: float) -> float | None:
+        return None if self.rng.random() < self.holes / 2 else float(value)
+
+
+def told_forms(record: ChainAnalytics) -> list[ChainFacts]:
+    """The facts of a record off the wire, of its document, and of the document in JSON."""
+    wired = decode(encode(record), headers_for(record))
+    assert isinstance(wired, ChainAnalytics)
+    document = chain_document(wired)
+    return [
+        facts_of_record(wired),
+        facts_of_document(document),
+        facts_of_document(as_json(document)),
+    ]
+
+
+@pytest.mark.parametrize("mode", ["black76", "nse"])
+@pytest.mark.parametrize("seed", range(50))
+def test_the_analytics_of_wild_snapshots_agree(seed: int, mode: IvMode) -> None:
+    rng = random.Random(seed)
+    feed, history, core = WildChains(rng), ChainHistory(), ExpiryChains()
+    for _ in range(12):
+        chain = feed.next()
+        record = core.analyse(chain, Rules(nse_calendar(), iv_mode=mode), known_at=1)
+        wanted = recomputed(history.add(chain), rules(iv_mode=mode))
+        for told in told_forms(record):
+            assert differing(wanted, told) == {}
+
+
+class WildQuotes:
+    """Frames of quotes of two expiries, late, repeated, broken and of other days, from one seed."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.seq = 0
+        self.clock = OPEN + rng.choice([0, 0, 374 * MINUTE])
+        self.late = rng.choice([0.0, 0.1, 0.4])
+        self.jump = rng.choice([0.0, 0.02, 0.1])
+        self.steps = rng.choice([[0, 1, 200], [0, 500, 3_000], [1_000, 60_000]])
+        self.strikes = [21_600.0 + 50 * at for at in range(rng.choice([1, 3, 8]))]
+
+    def frame(self) -> OptionQuoteFrame:
+        rng = self.rng
+        quotes = [self._quote() for _ in range(rng.choice([1, 1, 3, 10]))]
+        columns = {name: [quote[name] for quote in quotes] for name in quotes[0]}
+        for name in (*LEG_COLUMNS, "underlying_price"):
+            if rng.random() < 0.2:
+                columns[name] = None
+        return OptionQuoteFrame(
+            product=PRODUCT,
+            expiry=rng.choice(["2024-01-04", "2024-01-04", "2024-01-25"]),
+            source=rng.choice("aab"),
+            session=rng.choice("sst"),
+            ts_recv=self.clock + rng.randrange(-500, 3_000),
+            oi_unit=rng.choice(["lots", "lots", "lots", "shares"]),
+            **columns,
+        )
+
+    def _quote(self) -> dict[str, Any]:
+        rng = self.rng
+        self.seq += rng.random() < 0.9
+        strike = rng.choice(self.strikes)
+        price = rng.choice([0.0, 0.05, 12.5, 100.0, 250.35])
+        return {
+            "ts_ms": self._time(),
+            "seq": self.seq if rng.random() < 0.9 else rng.randrange(self.seq + 1),
+            "strike": strike if rng.random() < 0.99 else rng.choice([0.0, -1.0]),
+            "kind": rng.choice(["CE", "PE"]),
+            "oi": self._maybe(rng.choice([0, 1, 7.5, 900])),
+            "oi_change": self._maybe(rng.choice([-5, 0, 3])),
+            "volume": self._maybe(rng.randrange(50)),
+            "iv": self._maybe(rng.choice([0, 12.5, -1])),
+            "last": self._maybe(price if rng.random() < 0.99 else -1),
+            "bid": self._maybe(price),
+            "ask": self._maybe(price + rng.choice([0, 0.05, 1])),
+            "underlying_price": self._maybe(21_700 + rng.randrange(100)),
+        }
+
+    def _time(self) -> int:
+        rng = self.rng
+        if rng.random() < self.jump:
+            self.clock = OPEN + rng.choice([0, 1, 2, 5, 7]) * DAY + rng.randrange(380 * MINUTE)
+        self.clock += rng.choice(self.steps)
+        dice = rng.random()
+        if dice < 0.01:
+            return rng.choice([0, 4_070_908_800_000, 4_102_444_800_000, OPEN - 1])
+        return self.clock - (rng.randrange(10_000) if rng.random() < self.late else 0)
+
+    def _maybe(self, value: float) -> float | None:
+        return None if self.rng.random() < 0.3 else float(value)
+
+
+class Arrived(NamedTuple):
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]]
+
+
+Refusals = list[tuple[int, str, list[int], int]]
+"""Offset, reason, positions and number of what was refused, sorted."""
+
+
+def told_of_quotes(
+    log: list[OptionQuoteFrame], core_rules: Rules
+) -> tuple[list[ChainAnalytics], Refusals, dict[str, int]]:
+    """What the core makes of a log: chains, refusals and counts."""
+    part = QuotePartition(Source(topics.OPTION_QUOTE, HOME, PARTITIONS), core_rules)
+    records = [
+        Arrived(
+            at, OPEN, f"{one.product}:{one.expiry}".encode(), encode(one), list(headers_for(one))
+        )
+        for at, one in enumerate(log)
+    ]
+    outputs = [output.record for output in part.apply(records)]
+    chains = [record for record in outputs if isinstance(record, ChainAnalytics)]
+    refused: dict[tuple[int, str], list[int]] = {}
+    for record in outputs:
+        if isinstance(record, Reject):
+            refused.setdefault((record.offset, record.reason), []).extend(record.indices)
+    counts = {"accepted": 0, "outside_session": 0, "duplicates": 0, "held": 0}
+    for one in part.counts():
+        counts = {name: count + getattr(one, name) for name, count in counts.items()}
+    told = [(*place, sorted(indices), len(indices)) for place, indices in refused.items()]
+    return chains, sorted(told), counts
+
+
+def wanted_of_quotes(
+    log: list[OptionQuoteFrame], how: VerifyRules
+) -> tuple[list[ChainFacts], Refusals, dict[str, int]]:
+    """What verify demands of the same log."""
+    ledger = Ledger()
+    fold = QuoteFold(how, ledger)
+    chains = []
+    for at, frame in enumerate(log):
+        record = RawRecord(topics.OPTION_QUOTE, HOME, at, OPEN, b"", None, encode(frame))
+        chains += fold.take(record, frame)
+    chains += fold.finish()
+    refused = [
+        (key.offset, key.reason, sorted(entry.indices), entry.events)
+        for key, entry in ledger.rejects.items()
+    ]
+    counts = {
+        "accepted": ledger.counts.accepted,
+        "outside_session": ledger.counts.outside_session,
+        "duplicates": ledger.counts.duplicates,
+        "held": fold.held,
+    }
+    return chains, sorted(refused), counts
+
+
+@pytest.mark.parametrize("cadence_ms", [0, 1_000, 7_000])
+@pytest.mark.parametrize("seed", range(25))
+def test_the_chains_of_wild_quotes_agree(seed: int, cadence_ms: int) -> None:
+    rng = random.Random(seed)
+    live, lateness_ms = rng.random() < 0.3, rng.choice([0, 2_000, 10_000])
+    feed = WildQuotes(rng)
+    log = [feed.frame() for _ in range(rng.choice([5, 60]))]
+    calendar = nse_calendar()
+    told, told_refusals, told_counts = told_of_quotes(
+        log,
+        Rules(calendar, lateness_ms, 60_000 if live else None, quote_cadence_ms=cadence_ms),
+    )
+    how = rules(live=live, allowed_lateness_ms=lateness_ms, quote_cadence_ms=cadence_ms)
+    wanted, wanted_refusals, wanted_counts = wanted_of_quotes(log, how)
+    assert (told_refusals, told_counts) == (wanted_refusals, wanted_counts)
+    for expiry in ("2024-01-04", "2024-01-25"):
+        pairs = zip(
+            [one for one in wanted if one.expiry == expiry],
+            [one for one in told if one.expiry == expiry],
+            strict=True,
+        )
+        for mine, theirs in pairs:
+            assert differing(mine, facts_of_record(theirs)) == {}
