@@ -10,13 +10,14 @@ COMPILE := uv pip compile pyproject.toml --extra local --extra dev --universal \
 # `make test REQUIRE_SHARED=1` and `REQUIRE_SHARED=1 make test` are the same.
 export REQUIRE_SHARED
 
-.PHONY: help setup prereq servers-prereq demo lint check test bench lock wheel clean
+.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench lock wheel clean
 
 help:
 	@echo "make setup   install into $(VENV)"
 	@echo "make demo    replay a trading day through real servers (ARGS=--once ends by itself)"
 	@echo "make check   format, lint, types, import contracts, tests without servers"
 	@echo "make test    make check, and the tests on real servers"
+	@echo "make test-matrix   the tests without servers on Python 3.11, 3.12 and 3.13"
 	@echo "make bench   ratios against bare clients"
 	@echo "make lock    resolve requirements.lock anew"
 	@echo "make wheel   build the wheel into dist/"
@@ -54,6 +55,11 @@ check: lint
 # `check` without its pytest run: one run over both suites prints each suite's share of time.
 test: servers-prereq lint
 	$(BIN)/python -m pytest tests/unit tests/server
+
+# Each interpreter has an environment of its own; one that is missing here fails the target.
+MATRIX := 3.11 3.12 3.13
+test-matrix: prereq
+	@for version in $(MATRIX); do tests/matrix.sh $$version $(ARGS) || exit 1; done
 
 bench: servers-prereq setup
 	@$(BIN)/python -m tests.bench $(ARGS)

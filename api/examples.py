@@ -7,12 +7,17 @@ from typing import Any
 
 _AT = "2025-11-17T13:27:22+05:30"
 _RECEIVED = "2025-11-17T13:29:19+05:30"
-_NULL_REASONS: dict[str, str] = {}
 
 
-def _leg(*values: float) -> dict[str, float]:
-    names = ("strike", "oi", "oi_change", "volume", "iv", "last", "bid", "ask")
-    return dict(zip(names, values, strict=True))
+def _leg(figures: tuple[float, ...], greeks: tuple[float, ...]) -> dict[str, Any]:
+    names = ("strike", "oi", "oi_change", "volume", "source_iv", "last", "bid", "ask", "gex")
+    greek_names = ("iv", "delta", "gamma", "theta", "vega", "rho")
+    return {
+        **dict(zip(names, figures, strict=True)),
+        "oi_intraday": None,
+        "greeks": dict(zip(greek_names, greeks, strict=True)),
+        "iv_reason": None,
+    }
 
 
 UNDERLYING: dict[str, Any] = {
@@ -26,10 +31,17 @@ UNDERLYING: dict[str, Any] = {
 }
 
 _TOTALS: dict[str, Any] = {
-    "call_oi": 3170084.0,
-    "put_oi": 3211394.0,
+    "call_oi": 237756300.0,
+    "put_oi": 240854550.0,
     "call_volume": 37355391.0,
     "put_volume": 36005736.0,
+}
+
+_NEAR: dict[str, Any] = {
+    "pcr_oi_near": 0.9012738,
+    "pcr_volume_near": 0.860546,
+    "near_strikes": 10,
+    "atm_strike": 26000.0,
 }
 
 CHAIN: dict[str, Any] = {
@@ -38,27 +50,78 @@ CHAIN: dict[str, Any] = {
     "timestamp": _AT,
     "received": _RECEIVED,
     "source": "nse",
-    "snapshot_id": "1763366242000-5b1d0c6ff2a94e37",
+    "snapshot_id": "1763366242000-fc3d4debbf16a958",
     "underlying_price": 25974.35,
-    "oi_unit": "lots",
+    "oi_unit": "shares",
+    "lot_size": 75,
     "strikes": [25950.0, 26000.0],
     "calls": [
-        _leg(25950.0, 150657.0, 84155.0, 4474117.0, 15.02, 99.1, 98.7, 98.85),
-        _leg(26000.0, 385137.0, 203663.0, 6977853.0, 14.43, 70.15, 70.15, 70.3),
+        _leg(
+            (25950.0, 11299275.0, 6311625.0, 4474117.0, 15.02, 99.1, 98.7, 98.85, 165349506405.93),
+            (0.1245686, 0.6149251, 0.0021646, -31.1061718, 5.4195422, -0.0029366),
+        ),
+        _leg(
+            (
+                26000.0,
+                28885275.0,
+                15274725.0,
+                6977853.0,
+                14.43,
+                70.15,
+                70.15,
+                70.3,
+                445565665495.93,
+            ),
+            (0.1233237, 0.503509, 0.0022817, -32.1369876, 5.6556607, -0.0020878),
+        ),
     ],
     "puts": [
-        _leg(25950.0, 249444.0, 219115.0, 4814786.0, 11.9, 48.1, 48.1, 48.2),
-        _leg(26000.0, 237548.0, 188226.0, 4455730.0, 11.33, 68.95, 68.8, 68.95),
+        _leg(
+            (25950.0, 18708300.0, 16433625.0, 4814786.0, 11.9, 48.1, 48.1, 48.2, -272567710343.26),
+            (0.1251682, -0.3855975, 0.0021551, -31.2683457, 5.4217021, -0.0014315),
+        ),
+        _leg(
+            (
+                26000.0,
+                17816100.0,
+                14116950.0,
+                4455730.0,
+                11.33,
+                68.95,
+                68.8,
+                68.95,
+                -276404835591.49,
+            ),
+            (0.1226164, -0.4964862, 0.0022949, -31.9526799, 5.6556601, -0.0020477),
+        ),
     ],
     "metadata": {
         "pcr": 1.0130312,
         "pcr_volume": 0.9638699,
+        **_NEAR,
         "max_pain": 25950.0,
+        "resistance": [26000.0, 26100.0, 27000.0, 26200.0],
+        "support": [25900.0, 25950.0, 26000.0, 25800.0],
         **_TOTALS,
+        "call_oi_change": 49984950.0,
+        "put_oi_change": 88755900.0,
+        "call_oi_intraday": None,
+        "put_oi_intraday": None,
+        "iv_mode": "black76",
+        "rate": 0.0,
+        "years": 0.002973,
+        "forward": 26000.95,
+        "atm_iv": 0.12297,
+        "straddle": 139.1,
+        "gex_total": 169756905098.45,
+        "legs_with_iv": 160,
+        "iv_null_reasons": {"below_intrinsic": 18},
         "missing_legs": 0,
-        "null_reasons": _NULL_REASONS,
-        "flags": [],
-        "capture_id": "303_nse20251117T132722",
+        "completeness": 1.0,
+        "oldest_leg_ms": None,
+        "null_reasons": {"call_oi_intraday": "no_baseline", "put_oi_intraday": "no_baseline"},
+        "flags": ["below_intrinsic"],
+        "capture_id": "de1b90b200750d2d",
         "expiries_in_capture": 18,
         "custom_indicators": {},
     },
@@ -71,9 +134,10 @@ PCR: dict[str, Any] = {
     "timestamp": _AT,
     "pcr_oi": 1.0130312,
     "pcr_volume": 0.9638699,
+    **_NEAR,
     **_TOTALS,
-    "oi_unit": "lots",
-    "null_reasons": _NULL_REASONS,
+    "oi_unit": "shares",
+    "null_reasons": {},
     "snapshot_id": CHAIN["snapshot_id"],
     "known_at": _RECEIVED,
 }
@@ -90,6 +154,27 @@ EXPIRIES: dict[str, Any] = {
 PRODUCTS: dict[str, Any] = {
     "namespace": "live",
     "products": [{"product": "NIFTY", "timestamp": _AT}],
+}
+
+GAPS: dict[str, Any] = {
+    "product": "NIFTY",
+    "gaps": [
+        {
+            "product": "NIFTY",
+            "kind": "silence",
+            "session": "2025-11-17",
+            "source": "",
+            "label": "",
+            "first": None,
+            "last": None,
+            "missing": [],
+            "start": "2025-11-17T13:20:12+05:30",
+            "end": "2025-11-17T13:22:55+05:30",
+            "revision": 1,
+            "filled": False,
+            "known_at": "2025-11-17T13:23:02+05:30",
+        }
+    ],
 }
 
 BARS: dict[str, Any] = {

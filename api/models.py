@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from optionstream.schemas.derived import Interval
+from optionstream.schemas.derived import Interval, IvMode
 
 _TIME = "RFC 3339, IST (+05:30)"
 
@@ -25,14 +25,33 @@ class Underlying(BaseModel):
     session: str = Field(description="The feed's own label of its run or day")
 
 
+class Greeks(BaseModel):
+    """Computed from the premium; all null with the leg's `iv_reason`."""
+
+    iv: float | None = Field(description="Implied volatility, a decimal: 0.12 is 12 %")
+    delta: float | None = Field(description="Change of the premium per index point")
+    gamma: float | None = Field(description="Change of delta per index point")
+    theta: float | None = Field(description="Rupees a calendar day")
+    vega: float | None = Field(description="Rupees for 1 volatility point (0.01)")
+    rho: float | None = Field(description="Rupees for 1 % of interest rate")
+
+
 class Leg(BaseModel):
     """One contract of a chain. What the source did not say is null, never 0."""
 
     strike: float = Field(description="Rupees")
     oi: float | None = Field(description="Open interest, in the chain's `oi_unit`")
     oi_change: float | None = Field(description="Against the previous day, in `oi_unit`")
+    oi_intraday: float | None = Field(
+        description="Against the day's first snapshot, in `oi_unit`; computed"
+    )
     volume: float | None = Field(description="Contracts traded so far in the day")
-    iv: float | None = Field(description="The source's own implied volatility, percent")
+    source_iv: float | None = Field(description="The source's own implied volatility, percent")
+    gex: float | None = Field(
+        description="Gamma exposure: rupees of delta for a 1 % move; puts negative"
+    )
+    greeks: Greeks
+    iv_reason: str | None = Field(description="Why `greeks` is null")
     last: float | None = Field(description="Rupees")
     bid: float | None = Field(description="Rupees")
     ask: float | None = Field(description="Rupees")
@@ -43,17 +62,42 @@ class Metadata(BaseModel):
 
     pcr: float | None = Field(description="Put over call open interest")
     pcr_volume: float | None = Field(description="Put over call volume")
+    near_strikes: int = Field(description="How many strikes on each side count as near the money")
+    pcr_oi_near: float | None = Field(description="`pcr` over the strikes near the money")
+    pcr_volume_near: float | None = Field(description="`pcr_volume` near the money")
     max_pain: float | None = Field(description="Strike at which option buyers get least, rupees")
-    call_oi: float = Field(description="Total, in `oi_unit`")
-    put_oi: float = Field(description="Total, in `oi_unit`")
-    call_volume: float = Field(description="Total, contracts")
-    put_volume: float = Field(description="Total, contracts")
+    resistance: list[float] = Field(description="Strikes of most call open interest, rupees")
+    support: list[float] = Field(description="Strikes of most put open interest, rupees")
+    call_oi: float | None = Field(description="Total, in `oi_unit`")
+    put_oi: float | None = Field(description="Total, in `oi_unit`")
+    call_oi_change: float | None = Field(description="Total against the previous day, `oi_unit`")
+    put_oi_change: float | None = Field(description="Total against the previous day, `oi_unit`")
+    call_oi_intraday: float | None = Field(description="Total since the day's first snapshot")
+    put_oi_intraday: float | None = Field(description="Total since the day's first snapshot")
+    call_volume: float | None = Field(description="Total, contracts")
+    put_volume: float | None = Field(description="Total, contracts")
+    iv_mode: IvMode = Field(description="`black76` on the parity forward, or `nse`")
+    rate: float = Field(description="Interest rate that the Greeks are computed with, a decimal")
+    years: float | None = Field(description="Time to expiry, years of 365 days")
+    forward: float | None = Field(description="From put-call parity near the money, rupees")
+    atm_strike: float | None = Field(description="Strike nearest to the forward, rupees")
+    atm_iv: float | None = Field(description="Mean implied volatility there, a decimal")
+    straddle: float | None = Field(description="Call plus put premium there, rupees")
+    gex_total: float | None = Field(description="Rupees of delta for a 1 % move; puts negative")
+    legs_with_iv: int
+    iv_null_reasons: dict[str, int] = Field(description="Reason → legs without a volatility")
     missing_legs: int = Field(description="Strikes without a call plus strikes without a put")
+    completeness: float = Field(description="Share of the chain's legs that are there")
+    oldest_leg_ms: int | None = Field(
+        description="Age of the oldest quote, of a chain assembled from quotes; else null"
+    )
     null_reasons: dict[str, str] = Field(description="Field → why it is null")
-    flags: list[str]
+    flags: list[str] = Field(description="What is doubtful about the snapshot")
     capture_id: str = Field(description="The one body that several expiries came in")
     expiries_in_capture: int
-    custom_indicators: dict[str, Any]
+    custom_indicators: dict[str, dict[str, float | None]] = Field(
+        description="Indicator → its named numbers"
+    )
 
 
 class Chain(BaseModel):
@@ -67,6 +111,7 @@ class Chain(BaseModel):
     snapshot_id: str
     underlying_price: float | None = Field(description="Rupees")
     oi_unit: Literal["lots", "shares"]
+    lot_size: int | None = Field(description="Shares of one lot; null when unknown")
     strikes: list[float] = Field(description="Rupees, rising")
     calls: list[Leg] = Field(description="Only the legs that are there")
     puts: list[Leg] = Field(description="Only the legs that are there")
@@ -82,10 +127,14 @@ class Pcr(BaseModel):
     timestamp: datetime = Field(description=f"Exchange time; {_TIME}")
     pcr_oi: float | None = Field(description="Put over call open interest")
     pcr_volume: float | None = Field(description="Put over call volume")
-    call_oi: float = Field(description="Total, in `oi_unit`")
-    put_oi: float = Field(description="Total, in `oi_unit`")
-    call_volume: float = Field(description="Total, contracts")
-    put_volume: float = Field(description="Total, contracts")
+    pcr_oi_near: float | None = Field(description="`pcr_oi` over the strikes near the money")
+    pcr_volume_near: float | None = Field(description="`pcr_volume` near the money")
+    near_strikes: int = Field(description="How many strikes on each side count as near the money")
+    atm_strike: float | None = Field(description="Strike nearest to the forward, rupees")
+    call_oi: float | None = Field(description="Total, in `oi_unit`")
+    put_oi: float | None = Field(description="Total, in `oi_unit`")
+    call_volume: float | None = Field(description="Total, contracts")
+    put_volume: float | None = Field(description="Total, contracts")
     oi_unit: Literal["lots", "shares"]
     null_reasons: dict[str, str] = Field(description="Field → why it is null")
     snapshot_id: str
@@ -119,6 +168,33 @@ class Bars(BaseModel):
     interval: Interval
     bars: list[Bar]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page")
+
+
+class Gap(BaseModel):
+    """Something that a product's ticks lack, in its newest revision."""
+
+    product: str
+    kind: Literal["sequence", "silence"] = Field(
+        description="`sequence`: numbers of the feed; `silence`: a time without any tick"
+    )
+    session: str = Field(description="Trading session, by its IST date")
+    source: str = Field(description="The feed whose numbers are missing; empty for a silence")
+    label: str = Field(description="The feed's own label of its run or day")
+    first: int | None = Field(description="First missing number as first told")
+    last: int | None = Field(description="Last missing number as first told")
+    missing: list[tuple[int, int]] = Field(description="Ranges still missing, both ends included")
+    start: datetime = Field(description=f"Time of the tick before; {_TIME}")
+    end: datetime = Field(description=f"Time of the tick after; {_TIME}")
+    revision: int = Field(description="1, then one more with each late tick that changed it")
+    filled: bool = Field(description="Nothing of it is missing any more")
+    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+
+
+class Gaps(BaseModel):
+    """The gaps of a product in the order of time."""
+
+    product: str
+    gaps: list[Gap]
 
 
 class ExpiryRow(BaseModel):

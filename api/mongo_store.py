@@ -14,7 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from optionstream.schemas.documents import BARS, CHAINS, TICK_RANGES, TICKS, Document
+from optionstream.schemas.documents import BARS, CHAINS, GAPS, TICK_RANGES, TICKS, Document
 from optionstream.schemas.times import IST, ist, to_ms
 from optionstream.schemas.topics import Namespace
 
@@ -106,11 +106,11 @@ class MongoStore:
         ``start`` inclusive, ``end`` exclusive (epoch ms). From ``start`` on; without it the last
         ones before ``end``.
         """
-        query: Document = {"product": product, "interval": interval}
-        bounds = {"$gte": start, "$lt": end}
-        span = {name: ist(ms) for name, ms in bounds.items() if ms is not None}
-        if span:
-            query["start"] = span
+        query: Document = {
+            "product": product,
+            "interval": interval,
+            **_span("start", start, end),
+        }
         forward = start is not None
         order = (
             [("start", ASCENDING), ("revision", DESCENDING)]
@@ -126,6 +126,24 @@ class MongoStore:
                 if not forward or moment not in rows:
                     rows[moment] = row  # backward, the newest revision comes last
             return sorted(rows.values(), key=lambda row: row["start"])
+
+    async def gaps(
+        self, product: str, start: int | None, end: int | None, limit: int
+    ) -> list[Document]:
+        """Up to ``limit`` gaps that begin in [start, end) (epoch ms), in the order of time, each
+        in its newest revision. Without ``start`` the last ones."""
+        query: Document = {"product": product, **_span("start", start, end)}
+        forward = start is not None
+        order = ASCENDING if forward else DESCENDING
+        async with _asking():
+            found: dict[tuple[Any, ...], Document] = {}
+            rows = self._db[GAPS].find(query, {"_id": 0})
+            async for row in rows.sort([("start", order), ("revision", DESCENDING)]):
+                name = _gap_name(row)
+                if name not in found and len(found) == limit:
+                    break
+                found.setdefault(name, row)
+            return sorted(found.values(), key=lambda row: (row["start"], row["kind"]))
 
     async def _newest_chain(self, query: Document, fields: Mapping[str, int]) -> Document | None:
         return await self._db[CHAINS].find_one(query, dict(fields), sort=_NEWEST_CHAIN)
@@ -150,6 +168,19 @@ class MongoStore:
             {"_id": 1},
         )
         return held is not None
+
+
+def _span(field: str, start: int | None, end: int | None) -> Document:
+    """The condition that a date lies in [start, end); none where both are None."""
+    bounds = {"$gte": start, "$lt": end}
+    span = {name: ist(ms) for name, ms in bounds.items() if ms is not None}
+    return {field: span} if span else {}
+
+
+def _gap_name(row: Document) -> tuple[Any, ...]:
+    """What the revisions of one gap share (schemas.derived.Gap.name)."""
+    at = row["start"] if row["first"] is None else row["first"]
+    return row["session"], row["kind"], row["source"], row["label"], at
 
 
 def _tick_order(row: Document) -> tuple[datetime, int, int, int]:

@@ -38,7 +38,7 @@ Start = Annotated[
     str | None,
     Query(
         description="First instant, inclusive: RFC 3339 with an offset, or epoch milliseconds. "
-        "Without it the page holds the last bars before `end`.",
+        "Without it the page holds the last ones before `end`.",
         openapi_examples={
             "RFC 3339": {"value": "2025-10-27T09:15:00+05:30"},
             "epoch ms": {"value": "1761536700000"},
@@ -48,7 +48,7 @@ Start = Annotated[
 End = Annotated[
     str | None, Query(description="Last instant, exclusive; same forms as `start`. Open if absent.")
 ]
-Limit = Annotated[int, Query(ge=1, le=MOST_BARS, description="Most bars of one page")]
+Limit = Annotated[int, Query(ge=1, le=MOST_BARS, description="Most rows of one page")]
 CursorText = Annotated[
     str | None,
     Query(description="`next_cursor` of the page before; carries `start` and `end` with it"),

@@ -16,6 +16,7 @@ from optionstream.schemas.times import ist
 from optionstream.schemas.topics import Namespace
 
 _DEFAULT_BARS = 500
+_DEFAULT_GAPS = 500
 
 
 def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]) -> APIRouter:
@@ -127,6 +128,29 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
         }
         newest = max((moment_ms(row["known_at"]) for row in page), default=None)
         return answers.made(value, found, newest, now_s)
+
+    @router.get(
+        "/data/gaps/{product}",
+        summary="What the ticks of a product lack",
+        response_model=models.Gaps,
+        responses=_ok(examples.GAPS, 404, 422, 503),
+    )
+    async def gaps(
+        product: params.Product,
+        start: params.Start = None,
+        end: params.End = None,
+        limit: params.Limit = _DEFAULT_GAPS,
+    ) -> Response:
+        """Missing numbers and silences that begin in the range, each in its newest revision.
+
+        With `start` the first ones from there, without it the last ones before `end`.
+        """
+        first, last = _range(product, "", start, end, None)
+        found = await stores.gaps(product, first, last, limit)
+        if not found.value and product not in (await stores.products()).value:
+            raise await asked.missing(product, "gap")
+        newest = max((moment_ms(row["known_at"]) for row in found.value), default=None)
+        return answers.made({"product": product, "gaps": found.value}, found, newest, now_s)
 
     return router
 

@@ -13,7 +13,7 @@ from optionstream.api import problems
 from optionstream.api.mongo_store import MongoDown, MongoStore
 from optionstream.api.redis_store import RedisDown, RedisStore
 from optionstream.schemas import redis_keys
-from optionstream.schemas.documents import Document
+from optionstream.schemas.documents import Document, pcr_reasons
 from optionstream.schemas.times import ist_date, to_ms
 from optionstream.schemas.topics import Namespace
 
@@ -132,6 +132,16 @@ class Stores:
             level = level if level == L3 or not rows else L2
         return Found(rows, level, down)
 
+    async def gaps(
+        self, product: str, start: int | None, end: int | None, limit: int
+    ) -> Found[list[Document]]:
+        """As MongoStore.gaps; only history has them."""
+        try:
+            rows = await self._mongo.gaps(product, start, end, limit)
+        except MongoDown as error:
+            raise problems.unavailable({MONGODB: str(error)}) from None
+        return Found(rows, L3 if rows else MISS)
+
     async def _cached(self, key: str) -> Body | None:
         body = await self._redis.value(key)
         return None if body is None else Body(body, to_ms(_stamp(body).timestamp))
@@ -160,12 +170,16 @@ def pcr_of_chain(chain: Document) -> Document:
         "timestamp": chain["timestamp"],
         "pcr_oi": metadata["pcr"],
         "pcr_volume": metadata["pcr_volume"],
+        "pcr_oi_near": metadata["pcr_oi_near"],
+        "pcr_volume_near": metadata["pcr_volume_near"],
+        "near_strikes": metadata["near_strikes"],
+        "atm_strike": metadata["atm_strike"],
         "call_oi": metadata["call_oi"],
         "put_oi": metadata["put_oi"],
         "call_volume": metadata["call_volume"],
         "put_volume": metadata["put_volume"],
         "oi_unit": chain["oi_unit"],
-        "null_reasons": metadata["null_reasons"],
+        "null_reasons": pcr_reasons(metadata["null_reasons"]),
         "snapshot_id": chain["snapshot_id"],
         "known_at": chain["known_at"],
     }

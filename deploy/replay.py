@@ -101,6 +101,8 @@ class ReplayResult:
             "files": self.files,
             "records": sent.records,
             "ticks": sent.ticks,
+            "candles": sent.candles,
+            "quotes": sent.quotes,
             "chains": sent.chains,
             "heartbeats": sent.heartbeats,
             "publish_s": round(self.publish_s, 3),
@@ -116,6 +118,7 @@ def counts_row(counts: Counts) -> dict[str, Any]:
         "read": counts.read,
         "accepted": counts.accepted,
         "outside_session": counts.outside_session,
+        "outside": dict(sorted(counts.outside.items())),
         "duplicates": counts.duplicates,
         "held": counts.held,
         "rejects": dict(sorted(counts.rejects.items())),
@@ -123,11 +126,10 @@ def counts_row(counts: Counts) -> dict[str, Any]:
 
 
 def rates(sent: PublishStats, publish_s: float, total_s: float) -> dict[str, int]:
-    """Events (ticks and chains) a second: published, and read by every group."""
-    events = sent.ticks + sent.chains
+    """Events a second: published, and read by every group."""
     return {
-        "published_per_s": round(events / max(publish_s, 1e-9)),
-        "processed_per_s": round(events / max(total_s, 1e-9)),
+        "published_per_s": round(sent.events / max(publish_s, 1e-9)),
+        "processed_per_s": round(sent.events / max(total_s, 1e-9)),
     }
 
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from datetime import date
 from itertools import pairwise
-from math import isfinite
 
 from optionstream.schemas import rejects
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
+    LARGEST_FIGURE,
     LEG_COLUMNS,
     MAX_FRAME_TICKS,
     MAX_STRIKES,
@@ -70,9 +70,9 @@ def _check_expiry(expiry: str) -> None:
 
 
 def check_chain(chain: ChainSnapshot) -> None:
-    """The expiry is a date, strikes rise strictly, columns are as long as the strikes, numbers
-    are finite, open interest and volume not negative; else RecordError ``invalid``. A chain
-    without any leg is ``empty_chain``."""
+    """The expiry is a date, strikes rise strictly, columns are as long as the strikes, no number
+    is beyond ``LARGEST_FIGURE``, open interest and volume are not negative; else RecordError
+    ``invalid``. A chain without any leg is ``empty_chain``."""
     _check_expiry(chain.expiry)
     strikes = chain.strikes
     if not strikes:
@@ -81,12 +81,14 @@ def check_chain(chain: ChainSnapshot) -> None:
         raise RecordError(
             rejects.INVALID, f"{len(strikes)} strikes; a chain has at most {MAX_STRIKES}"
         )
-    if strikes[0] <= 0 or not isfinite(strikes[-1]) or any(a >= b for a, b in pairwise(strikes)):
+    if not 0 < strikes[0] <= strikes[-1] <= LARGEST_FIGURE or any(
+        a >= b for a, b in pairwise(strikes)
+    ):
         raise RecordError(rejects.INVALID, "strikes must be positive and rise strictly")
     for side, legs in (("calls", chain.calls), ("puts", chain.puts)):
         _check_legs(side, legs, len(strikes))
     price = chain.underlying_price
-    if price is not None and not (isfinite(price) and price > 0):
+    if price is not None and not 0 < price <= LARGEST_FIGURE:
         raise RecordError(rejects.INVALID, f"underlying_price {price} is not a price")
     if not any(_present(legs) for legs in (chain.calls, chain.puts)):
         raise RecordError(rejects.EMPTY_CHAIN, "every leg is missing")
@@ -99,8 +101,8 @@ def _check_legs(side: str, legs: Legs, strikes: int) -> None:
             raise RecordError(
                 rejects.INVALID, f"{side}.{name} has {len(column)} values, strikes {strikes}"
             )
-        if not all(value is None or isfinite(value) for value in column):
-            raise RecordError(rejects.INVALID, f"{side}.{name} has a number that is not finite")
+        if not all(value is None or abs(value) <= LARGEST_FIGURE for value in column):
+            raise RecordError(rejects.INVALID, f"{side}.{name} has a number beyond reason")
     for name in ("oi", "volume"):
         if any(value is not None and value < 0 for value in getattr(legs, name)):
             raise RecordError(rejects.INVALID, f"{side}.{name} has a negative number")

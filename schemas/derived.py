@@ -96,7 +96,9 @@ class Gap(Struct, frozen=True):
     def name(self) -> str:
         """The gap, whatever its revision."""
         at = self.start if self.first is None else self.first
-        return f"{self.product}|{self.session}|{self.kind}|{self.source}|{self.label}|{at}"
+        # A source may hold the mark that ends it; a label ends before the last one.
+        source = self.source.replace("\\", "\\\\").replace("|", "\\|")
+        return f"{self.product}|{self.session}|{self.kind}|{source}|{self.label}|{at}"
 
     @property
     def id(self) -> str:

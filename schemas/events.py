@@ -31,6 +31,9 @@ OptionKind = Literal["CE", "PE"]
 
 MAX_FRAME_TICKS = 10_000
 """Most ticks, candles or quotes of one frame."""
+LARGEST_FIGURE = 1e15
+"""Prices, strikes, open interest and the like beyond it are no market's; sums and products of
+figures up to it stay finite."""
 MAX_STRIKES = 2_000
 """Ten times the longest chain an exchange lists; max pain grows with the square."""
 
@@ -107,8 +110,9 @@ class Legs(Struct, frozen=True):
     """One side of a chain, in columns parallel to the chain's strikes.
 
     A leg that is missing has None in every column. ``oi`` and ``oi_change`` (against the
-    previous day) are in the chain's ``oi_unit``; ``volume`` is the day's so far, in contracts;
-    ``iv`` is the source's own, in percent; prices are rupees, None where the source had none.
+    previous day) are in the chain's ``oi_unit``; ``volume`` is the day's so far, in contracts at
+    the exchange, in shares where a broker counts so (docs/feeds-chains.md); ``iv`` is the source's
+    own, in percent; prices are rupees, None where the source had none.
     """
 
     oi: list[float | None]

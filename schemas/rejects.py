@@ -37,7 +37,8 @@ MEANING: Final[dict[str, str]] = {
     BAD_CANDLE: "a candle's prices are not positive, break low ≤ open, close ≤ high, or its "
     "volume is negative",
     MISALIGNED_CANDLE: "a candle does not start a whole number of its lengths after the open",
-    BAD_QUOTE: "a quote's strike is not positive, or a figure is not finite or negative",
+    BAD_QUOTE: "a quote's strike is not positive or one too many for a chain, or a figure "
+    "is not finite or negative",
     BAD_TIME: "a time is negative or beyond what a clock can say",
     NO_CALENDAR: "the market calendar has no facts for the event's year",
     FUTURE_EVENT: "live only: the event lies too far ahead of its receipt",

@@ -38,8 +38,7 @@ class Drawing(Observer):
 
     def published(self, stats: PublishStats) -> None:
         if stats.records % _DRAW_EVERY == 0:
-            text = f"{stats.ticks:,} ticks, {stats.chains:,} chains"
-            self._bars.update(self._files, detail=text)
+            self._bars.update(self._files, detail=stats.told)
 
     def waiting(self, group: str, left: int) -> None:
         if group not in self._groups:

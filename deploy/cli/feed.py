@@ -15,6 +15,7 @@ from optionstream.deploy.cli import context, files, output
 from optionstream.deploy.cli.options import (
     SIMULATED_DATE,
     ExpiryDateOption,
+    InstrumentsOption,
     JsonOption,
     PathsArgument,
     ProductOption,
@@ -83,6 +84,7 @@ def file(
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
+    instruments: InstrumentsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish files into the live stream.
@@ -104,7 +106,7 @@ def file(
         )
     failures = output.Failures()
     pace, chosen = parse_speed(speed), parse_products(products)
-    given = files.hints(product, expiry_date, timestamp)
+    given = files.hints(product, expiry_date, timestamp, instruments)
     found = files.expand(paths, failures)
     if found:
         events: Iterable[MarketEvent] = (
@@ -194,8 +196,7 @@ def _publish(
         task = bars.add_task(f"publishing into {namespace.name}", total=None, detail="")
 
         def on_progress(stats: PublishStats) -> None:
-            text = f"{stats.ticks:,} ticks, {stats.chains:,} chains"
-            bars.update(task, completed=stats.records, detail=text)
+            bars.update(task, completed=stats.records, detail=stats.told)
 
         publisher = Publisher(servers.kafka, namespace, allow_live=True)
         try:
@@ -212,6 +213,8 @@ def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
         "namespace": namespace,
         "records": stats.records,
         "ticks": stats.ticks,
+        "candles": stats.candles,
+        "quotes": stats.quotes,
         "chains": stats.chains,
         "heartbeats": stats.heartbeats,
         "delivered": stats.delivered,

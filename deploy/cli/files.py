@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from optionstream.deploy.cli.options import parse_timestamp
 from optionstream.deploy.cli.output import Failures
-from optionstream.schemas.errors import InputError
+from optionstream.schemas.errors import CalendarError, InputError
 
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
+    from optionstream.producers.feeds.kite_instruments import Instrument
     from optionstream.schemas.events import MarketEvent
+
+
+NEAREST = "nearest"
 
 
 def expand(args: Sequence[str], failures: Failures) -> list[Path]:
@@ -28,15 +32,45 @@ def expand(args: Sequence[str], failures: Failures) -> list[Path]:
     return paths
 
 
-def hints(product: str | None, expiry_date: str | None, timestamp: str | None) -> FeedHints:
+def hints(
+    product: str | None = None,
+    expiry_date: str | None = None,
+    timestamp: str | None = None,
+    instruments: Path | None = None,
+) -> FeedHints:
     """What the options say where a file is silent."""
     from optionstream.producers.feeds import FeedHints
 
+    nearest = expiry_date == NEAREST
     return FeedHints(
         product=product.upper() if product else None,
-        expiry=expiry_date,
+        expiry=None if nearest else expiry_date,
         timestamp_ms=parse_timestamp(timestamp),
+        nearest_expiry=_nearest_expiry if nearest else None,
+        instruments=_instruments(instruments) if instruments else {},
     )
+
+
+def _nearest_expiry(product: str, day: str) -> str | None:
+    """The first expiry that the exchange listed on the day; None where the calendar lacks it."""
+    from optionstream.streams.core.contracts import expiries
+
+    try:
+        return min((one.date for one in expiries(product, day) if one.date >= day), default=None)
+    except CalendarError:
+        return None
+
+
+def _instruments(path: Path) -> dict[int, Instrument]:
+    """The broker's list of instruments. Raises InputError, also for a row that cannot be read."""
+    from optionstream.producers.feeds.content import file_source
+    from optionstream.producers.feeds.kite_instruments import read_instruments
+
+    problems: list[str] = []
+    found = read_instruments(file_source(path).body(), str(path), problems)
+    if problems:
+        raise InputError(str(path), problems[0])
+    return found
 
 
 def read_events(path: Path, given: FeedHints, failures: Failures) -> Iterator[MarketEvent]:

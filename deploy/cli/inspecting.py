@@ -9,36 +9,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optionstream.deploy.cli import files, output
+from optionstream.deploy.cli.files import NEAREST
 from optionstream.deploy.cli.options import (
     ExpiryDateOption,
+    IvModeName,
     JsonOption,
     PathsArgument,
     ProductOption,
     TimestampOption,
     parse_date,
 )
-from optionstream.schemas.errors import CalendarError, InputError
+from optionstream.schemas.errors import InputError
 
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.schemas.derived import ChainAnalytics
     from optionstream.schemas.events import ChainSnapshot
+    from optionstream.streams.core.chains.offline import ChainAnalyser
 
-NEAREST = "nearest"
 ALL = "all"
 _COLUMNS = (
     "product",
     "expiry",
     "timestamp",
     "underlying_price",
+    "forward",
+    "atm_strike",
+    "atm_iv",
     "pcr_oi",
-    "pcr_volume",
-    "call_oi",
-    "put_oi",
-    "oi_unit",
     "max_pain",
-    "strikes",
-    "missing_legs",
+    "oi_unit",
+    "legs_with_iv",
+    "flags",
     "source",
 )
 
@@ -57,13 +59,17 @@ def inspect(
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
+    iv_mode: Annotated[
+        IvModeName,
+        typer.Option(help="Volatility: black76 on the parity forward, or as the exchange does."),
+    ] = IvModeName.BLACK76,
     as_json: JsonOption = False,
 ) -> None:
-    """Put-call ratios and max pain of files.
+    """Put-call ratios, max pain, volatilities and quality flags of files.
 
-    Computed here, without any server. One row for each snapshot and expiry, in the order of the
-    input. Open interest is in the source's own unit, which oi_unit names; what cannot be
-    computed is null.
+    Computed here, without any server, as the stream does. One row for each snapshot and expiry, in
+    the order of the input. Open interest is in oi_unit: shares where the lot size is known.
+    Volatilities are decimals; what cannot be computed is null.
 
     \b
     Examples:
@@ -75,7 +81,8 @@ def inspect(
         expiry = parse_date("--expiry", expiry).isoformat()
     failures = output.Failures()
     given = files.hints(product, expiry_date, timestamp)
-    rows = _all_rows(files.expand(paths, failures), given, expiry, failures, as_json)
+    analyser = _analyser(iv_mode)
+    rows = _all_rows(files.expand(paths, failures), given, expiry, analyser, failures, as_json)
     if as_json:
         for row in rows:
             output.json_line(row)
@@ -85,11 +92,13 @@ def inspect(
 
 
 def snapshot_rows(
-    path: Path, given: FeedHints, expiry: str, failures: output.Failures
+    path: Path,
+    given: FeedHints,
+    expiry: str,
+    analyser: ChainAnalyser,
+    failures: output.Failures,
 ) -> Iterator[Row]:
     """One row for each snapshot in the file whose expiry was asked for."""
-    from optionstream.streams.core.offline import analyse_chain
-
     calendar = _Expiries() if expiry == NEAREST else None
     if calendar is not None:
         # A session's snapshots come one by one: which expiry is the nearest shows at the end.
@@ -100,10 +109,7 @@ def snapshot_rows(
         if not _wanted(chain, expiry, calendar):
             continue
         shown = True
-        try:
-            yield analytics_row(analyse_chain(chain), str(path))
-        except CalendarError as error:
-            failures.add(InputError(str(path), str(error)))
+        yield analytics_row(analyser.analyse(chain), str(path))
     if not found and not failures.has(path):
         failures.add(InputError(str(path), "holds no option chain"))
     elif found and not shown:
@@ -127,10 +133,27 @@ def analytics_row(chain: ChainAnalytics, source: str) -> Row:
         "put_volume": chain.put_volume,
         "oi_unit": chain.oi_unit,
         "max_pain": chain.max_pain,
+        "forward": chain.forward,
+        "atm_strike": chain.atm_strike,
+        "atm_iv": chain.atm_iv,
+        "gex_total": chain.gex_total,
         "strikes": len(chain.strikes),
         "missing_legs": chain.missing_legs,
+        "legs_with_iv": chain.legs_with_iv,
+        "iv_null_reasons": chain.iv_null_reasons,
+        "null_reasons": chain.null_reasons,
+        "flags": chain.flags,
         "source": source,
     }
+
+
+def _analyser(mode: IvModeName) -> ChainAnalyser:
+    from optionstream.streams.analytics.indicators import installed_indicators
+    from optionstream.streams.core.calendar import nse_calendar
+    from optionstream.streams.core.chains.offline import ChainAnalyser
+    from optionstream.streams.core.rules import Rules
+
+    return ChainAnalyser(Rules(nse_calendar(), iv_mode=mode.value), installed_indicators())
 
 
 class _Expiries:
@@ -166,11 +189,16 @@ def _chains(path: Path, given: FeedHints, failures: output.Failures) -> Iterator
 
 
 def _all_rows(
-    paths: list[Path], given: FeedHints, expiry: str, failures: output.Failures, as_json: bool
+    paths: list[Path],
+    given: FeedHints,
+    expiry: str,
+    analyser: ChainAnalyser,
+    failures: output.Failures,
+    as_json: bool,
 ) -> Iterator[Row]:
     with output.progress(as_json) as bars:
         task = bars.add_task("reading", total=len(paths), detail="")
         for path in paths:
             bars.update(task, detail=path.name)
-            yield from snapshot_rows(path, given, expiry, failures)
+            yield from snapshot_rows(path, given, expiry, analyser, failures)
             bars.advance(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +24,21 @@ ProductOption = Annotated[
 ]
 ExpiryDateOption = Annotated[
     str | None,
-    typer.Option("--expiry-date", metavar="DATE", help="The expiry, where a file does not say it."),
+    typer.Option(
+        "--expiry-date",
+        metavar="DATE|nearest",
+        help="The expiry, where a file does not say it; nearest: the first listed on its day.",
+    ),
+]
+InstrumentsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--instruments",
+        metavar="FILE",
+        exists=True,
+        dir_okay=False,
+        help="The broker's list of instruments: which contract a token in its packets is.",
+    ),
 ]
 TimestampOption = Annotated[
     str | None,
@@ -53,12 +68,11 @@ SIMULATED_DATE = "2026-01-06"
 _PRODUCT = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,31}$")
 
 
-class BarInterval(StrEnum):
-    """Lengths of a bar."""
+class IvModeName(StrEnum):
+    """The values of schemas.derived.IvMode."""
 
-    ONE = "1m"
-    FIVE = "5m"
-    FIFTEEN = "15m"
+    BLACK76 = "black76"
+    NSE = "nse"
 
 
 def parse_speed(text: str) -> float | None:

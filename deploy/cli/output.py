@@ -63,7 +63,11 @@ def cell(value: object, identifier: bool = False) -> str:
     if isinstance(value, float):
         text = f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4f}"
         return text.rstrip("0").rstrip(".")
-    return str(value).replace("[", "\\[")
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{cell(one)} {name}" for name, one in value.items())
+    elif isinstance(value, list | tuple):
+        value = ", ".join(cell(one) for one in value)
+    return str(value).replace("[", "\\[") or "–"
 
 
 def say(text: str) -> None:

@@ -9,6 +9,7 @@ import typer
 from optionstream.deploy.cli import context, files, output
 from optionstream.deploy.cli.options import (
     ExpiryDateOption,
+    InstrumentsOption,
     JsonOption,
     PathsArgument,
     ProductOption,
@@ -34,6 +35,7 @@ def replay(
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
+    instruments: InstrumentsOption = None,
     keep_workers: Annotated[
         bool,
         typer.Option("--keep-workers", help="Leave the workers running (`down` stops them)."),
@@ -59,7 +61,7 @@ def replay(
     failures = output.Failures()
     pace = parse_speed(speed)
     chosen = parse_products(products)
-    given = files.hints(product, expiry_date, timestamp)
+    given = files.hints(product, expiry_date, timestamp, instruments)
     name = context.replay_namespace(replays.new_name() if namespace is None else namespace)
     found = files.expand(paths, failures)
     if not found:
@@ -73,6 +75,9 @@ def replay(
     failures.finish()
 
 
+_RATES = ("published_per_s", "processed_per_s")
+
+
 def tell(result: ReplayResult, as_json: bool) -> None:
     """The outcome: one JSON object, or two small tables."""
     row = result.row()
@@ -80,10 +85,10 @@ def tell(result: ReplayResult, as_json: bool) -> None:
         output.json_line(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
-    went_in = ("files", "records", "ticks", "chains", "heartbeats", "publish_s", "total_s")
+    kinds = tuple(kind for kind in ("ticks", "candles", "quotes", "chains") if row[kind])
     output.table(
         f"replay into namespace {result.namespace}",
-        (*went_in, "published_per_s", "processed_per_s"),
+        ("files", "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
         [row],
     )
     fates = ("read", "accepted", "outside_session", "duplicates", "held")

@@ -26,9 +26,9 @@ def verify(
 ) -> None:
     """Compute everything again, and compare.
 
-    From the raw input, another way: bars, chains, duplicates and rejects, in the output topics,
-    in MongoDB and in Redis, both ways: what is missing, and what should not be there. Exit code
-    1 when anything differs.
+    From the raw input, another way: bars, gaps, chains, duplicates and rejects, in the output
+    topics, in MongoDB and in Redis, both ways: what is missing, and what should not be there.
+    Exit code 1 when anything differs.
 
     \b
     Examples:

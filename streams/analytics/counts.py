@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from optionstream.schemas.topics import UNDERLYING, Namespace
+from optionstream.schemas.topics import OPTION_CHAIN, OPTION_QUOTE, UNDERLYING, Namespace
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.core import chain_partition, tick_partition
+from optionstream.streams.core import chain_partition, quote_partition, tick_partition
+
+_READ = {
+    UNDERLYING: tick_partition.read_counts,
+    OPTION_CHAIN: chain_partition.read_counts,
+    OPTION_QUOTE: quote_partition.read_counts,
+}
 
 
 @dataclass(slots=True)
 class Counts:
-    """Ticks and chain snapshots alike; the counts are part of the state, so they survive kills.
+    """Ticks, candles, quotes and chain snapshots alike; part of the state, so they survive kills.
 
     ``read`` = accepted + outside_session + duplicates + held + all rejects. Heartbeats are no
     events.
@@ -19,6 +26,8 @@ class Counts:
 
     accepted: int = 0
     outside_session: int = 0
+    outside: dict[str, int] = field(default_factory=dict)
+    """``outside_session`` by phase: ``pre_open``, ``after_close``, ``closed``."""
     duplicates: int = 0
     held: int = 0
     heartbeats: int = 0
@@ -44,12 +53,16 @@ def read_counts(kafka: str, namespace: Namespace) -> Counts:
 
 
 def _add(total: Counts, topic: str, hot: bytes) -> None:
-    read = tick_partition.read_counts if topic == UNDERLYING else chain_partition.read_counts
-    for counts in read(hot):
+    for counts in _READ[topic](hot):
         total.accepted += counts.accepted
         total.outside_session += counts.outside_session
+        _add_all(total.outside, counts.outside)
         total.duplicates += counts.duplicates
         total.held += counts.held
         total.heartbeats += counts.heartbeats
-        for reason, events in counts.rejects.items():
-            total.rejects[reason] = total.rejects.get(reason, 0) + events
+        _add_all(total.rejects, counts.rejects)
+
+
+def _add_all(total: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, events in more.items():
+        total[name] = total.get(name, 0) + events

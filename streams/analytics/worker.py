@@ -10,18 +10,21 @@ from faust.types import TP
 from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.topics import (
     MARKET_TOPICS,
+    OPTION_QUOTE,
     SIM,
     STATE_TOPIC_OF,
     UNDERLYING,
     Namespace,
 )
+from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.calendar import Calendar, always_open_calendar, nse_calendar
 from optionstream.streams.core.chain_partition import ChainPartition
 from optionstream.streams.core.intake import Source
+from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.tick_partition import TickPartition
-from optionstream.streams.core.ticks import Rules
 from optionstream.streams.engine.app import EngineApp, engine_options
 from optionstream.streams.engine.checkpoint import Checkpoint, Processor
 from optionstream.streams.engine.metrics import EngineMetrics
@@ -66,6 +69,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
         **engine_options(data_dir, f"analytics-{config.instance}", timeout_s),
     )
     rules = rules_for(config)
+    indicators = installed_indicators()
 
     def source(tp: TP) -> Source:
         return Source(namespace.base_topic(tp.topic), tp.partition, partitions)
@@ -73,7 +77,9 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
     def processor(at: Source) -> Processor:
         if at.topic == UNDERLYING:
             return TickPartition(at, rules, settings.partial_every_ms)
-        return ChainPartition(at, rules)
+        if at.topic == OPTION_QUOTE:
+            return QuotePartition(at, rules, indicators)
+        return ChainPartition(at, rules, indicators)
 
     app.checkpoint = Checkpoint(
         send=app.producer.send,
@@ -102,6 +108,10 @@ def rules_for(config: WorkerConfig) -> Rules:
         calendar=calendar_for(namespace),
         lateness_ms=settings.allowed_lateness_ms,
         future_limit_ms=settings.future_limit_ms if namespace.is_live else None,
+        silence_ms=settings.silence_ms,
+        quote_cadence_ms=settings.quote_cadence_ms,
+        stale_ms=settings.stale_ms,
+        iv_mode=settings.iv_mode,
     )
 
 

@@ -2,24 +2,35 @@
 
 A cell keeps, beside the prices, the (time, order) of the ticks that decide open, close and volume,
 so that ticks may come in any order and cells may be merged in any order with the same result.
+A candle is a cell as well: that of its four prices, in the minute of its start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from math import lcm
+from typing import Final
 
 from msgspec import Struct
 
-CELL_MS = 60_000
-BLOCK_MS = 900_000
-"""Closed minutes are stored by blocks; no window is longer than a block or crosses two."""
+CELL_MS: Final = 60_000
+WHOLE_SESSION: Final = 1_440
+"""Span of a cell that only the whole session may hold; longer than any other window."""
+MAX_VOLUME: Final = (1 << 53) - 1
+"""The greatest volume that every client holds exactly; a sum above it is not told."""
+_LONGEST_WINDOW: Final = 60
+"""Minutes of the longest window below the session; all shorter ones divide it."""
 
 
 class Cell(Struct, array_like=True):
-    """Aggregate of the ticks of one minute (or, merged, of several). Prices in rupees.
+    """Aggregate of the ticks and candles of one minute (or, merged, of several). Prices in rupees.
 
-    ``v_first`` and ``v_last`` are the cumulative day volumes of the least and the greatest
-    (time, order) among the ticks that tell one; None when none does.
+    ``ticks`` counts both. ``v_first`` and ``v_last`` are the cumulative day volumes of the least
+    and the greatest (time, order) among the ticks that tell one; None when none does. ``traded``
+    is the sum of the candles' volumes (``MAX_VOLUME + 1``: more than that), ``told`` and
+    ``untold`` count candles with and without one. ``span`` is the least length in minutes that
+    every candle's length divides: only windows that are a multiple of it can hold the cell.
     """
 
     first_ts: int
@@ -37,59 +48,79 @@ class Cell(Struct, array_like=True):
     v_last_ts: int = 0
     v_last_order: int = 0
     v_last: int | None = None
-
-    def add(self, ts: int, order: int, price: float, volume: int | None) -> None:
-        """Take one tick; of equal (ts, order) the first taken decides."""
-        self.ticks += 1
-        if price > self.high:
-            self.high = price
-        elif price < self.low:
-            self.low = price
-        if ts > self.last_ts or (ts == self.last_ts and order > self.last_order):
-            self.last_ts, self.last_order, self.close = ts, order, price
-        elif ts < self.first_ts or (ts == self.first_ts and order < self.first_order):
-            self.first_ts, self.first_order, self.open = ts, order, price
-        if volume is not None:
-            self.add_volume(ts, order, volume)
-
-    def add_volume(self, ts: int, order: int, volume: int) -> None:
-        """Take the cumulative volume that one tick tells."""
-        if self.v_last is None:
-            self.v_first_ts, self.v_first_order, self.v_first = ts, order, volume
-            self.v_last_ts, self.v_last_order, self.v_last = ts, order, volume
-        elif (ts, order) > (self.v_last_ts, self.v_last_order):
-            self.v_last_ts, self.v_last_order, self.v_last = ts, order, volume
-        elif (ts, order) < (self.v_first_ts, self.v_first_order):
-            self.v_first_ts, self.v_first_order, self.v_first = ts, order, volume
+    traded: int = 0
+    told: int = 0
+    untold: int = 0
+    span: int = 1
 
     def merge(self, other: Cell) -> None:
-        """Take all ticks of another cell."""
+        """Take all ticks and candles of another cell; of equal (ts, order) the own ones decide."""
         self.ticks += other.ticks
-        self.high = max(self.high, other.high)
-        self.low = min(self.low, other.low)
-        if (other.last_ts, other.last_order) > (self.last_ts, self.last_order):
-            self.last_ts, self.last_order, self.close = (
-                other.last_ts,
-                other.last_order,
-                other.close,
-            )
-        if (other.first_ts, other.first_order) < (self.first_ts, self.first_order):
-            self.first_ts, self.first_order, self.open = (
-                other.first_ts,
-                other.first_order,
-                other.open,
-            )
-        if other.v_first is not None and other.v_last is not None:
-            self.add_volume(other.v_first_ts, other.v_first_order, other.v_first)
-            self.add_volume(other.v_last_ts, other.v_last_order, other.v_last)
+        if other.high > self.high:
+            self.high = other.high
+        if other.low < self.low:
+            self.low = other.low
+        ts, order = other.last_ts, other.last_order
+        if ts > self.last_ts or (ts == self.last_ts and order > self.last_order):
+            self.last_ts, self.last_order, self.close = ts, order, other.close
+        ts, order = other.first_ts, other.first_order
+        if ts < self.first_ts or (ts == self.first_ts and order < self.first_order):
+            self.first_ts, self.first_order, self.open = ts, order, other.open
+        if other.v_last is not None:
+            self._merge_volumes(other)
+        if other.told or other.untold:
+            self._merge_candles(other)
+
+    def _merge_volumes(self, other: Cell) -> None:
+        ts, order = other.v_last_ts, other.v_last_order
+        known = self.v_last is not None
+        if not known or (ts, order) > (self.v_last_ts, self.v_last_order):
+            self.v_last_ts, self.v_last_order, self.v_last = ts, order, other.v_last
+        ts, order = other.v_first_ts, other.v_first_order
+        if not known or (ts, order) < (self.v_first_ts, self.v_first_order):
+            self.v_first_ts, self.v_first_order, self.v_first = ts, order, other.v_first
+
+    def _merge_candles(self, other: Cell) -> None:
+        self.traded = min(self.traded + other.traded, MAX_VOLUME + 1)
+        self.told += other.told
+        self.untold += other.untold
+        self.span = _capped(lcm(self.span, other.span))
 
 
 def new_cell(ts: int, order: int, price: float, volume: int | None) -> Cell:
     """The cell of one tick."""
-    cell = Cell(ts, order, price, ts, order, price, price, price, 1)
-    if volume is not None:
-        cell.add_volume(ts, order, volume)
-    return cell
+    if volume is None:
+        return Cell(ts, order, price, ts, order, price, price, price, 1)
+    return Cell(
+        ts, order, price, ts, order, price, price, price, 1, ts, order, volume, ts, order, volume
+    )
+
+
+def cell_of_candle(
+    first_ts: int,
+    last_ts: int,
+    minutes: int,
+    prices: tuple[float, float, float, float],
+    volume: int | None,
+) -> Cell:
+    """The cell of a candle from its first to its last millisecond, of a nominal length in minutes;
+    ``prices`` are open, high, low and close."""
+    open_, high, low, close = prices
+    return Cell(
+        first_ts,
+        0,
+        open_,
+        last_ts,
+        0,
+        close,
+        high,
+        low,
+        1,
+        traded=volume or 0,
+        told=0 if volume is None else 1,
+        untold=1 if volume is None else 0,
+        span=_capped(minutes),
+    )
 
 
 def cell_of_run(
@@ -124,9 +155,13 @@ def cell_of_run(
 
 
 def merged(cells: Sequence[Cell]) -> Cell:
-    """A new cell with the ticks of all ``cells`` (at least one)."""
-    first = cells[0]
-    whole = Cell(*(getattr(first, name) for name in Cell.__struct_fields__))
+    """A new cell with the ticks and candles of all ``cells`` (at least one)."""
+    whole = copy(cells[0])
     for cell in cells[1:]:
         whole.merge(cell)
     return whole
+
+
+def _capped(span: int) -> int:
+    """A span that fits no window but the session is as good as any other such span."""
+    return span if _LONGEST_WINDOW % span == 0 else WHOLE_SESSION

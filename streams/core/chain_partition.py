@@ -15,13 +15,17 @@ from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.topics import CHAIN, chain_key
 from optionstream.streams.core.calendar import FNO
-from optionstream.streams.core.chains import analyse
+from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
 from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
 from optionstream.streams.core.ranges import RangeSet
-from optionstream.streams.core.ticks import EARLIEST_MS, LATEST_MS, Counts, Rules
+from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.ticks import EARLIEST_MS, LATEST_MS, Counts
 
 HORIZON: Final = 1_024
 """Snapshots remembered for each product and expiry, where the source numbers nothing."""
+_IDS: Final = "ids"
+_CHAINS: Final = "chains"
 LABELS: Final = 2
 """Session labels remembered for each product and source that numbers its snapshots."""
 
@@ -54,8 +58,12 @@ class ProductChains:
         self.numbered: dict[str, OrderedDict[str, RangeSet]] = {}
         self.unnumbered: dict[str, OrderedDict[str, None]] = {}
         """By expiry, snapshot ids in the order they came."""
-        self.changed: set[str] = set()
+        self.expiries: dict[str, ExpiryChains] = {}
+        """By expiry, what is remembered of its snapshots."""
+        self.changed_ids: set[str] = set()
         """Expiries whose ids changed since they were last stored."""
+        self.changed_chains: set[str] = set()
+        """Expiries of which a snapshot was accepted since they were last stored."""
 
     def see(self, chain: ChainSnapshot) -> bool:
         """Note a snapshot; False when it was seen within the horizon."""
@@ -74,16 +82,27 @@ class ProductChains:
         ids[identity] = None
         if len(ids) > HORIZON:
             ids.popitem(last=False)
-        self.changed.add(chain.expiry)
+        self.changed_ids.add(chain.expiry)
         return True
+
+    def chains_of(self, expiry: str) -> ExpiryChains:
+        """The memory of one expiry, to which a snapshot is about to be added."""
+        self.changed_chains.add(expiry)
+        chains = self.expiries.get(expiry)
+        if chains is None:
+            chains = self.expiries[expiry] = ExpiryChains()
+        return chains
 
 
 class ChainPartition:
     """The products of one partition. Not shared between threads."""
 
-    def __init__(self, source: Source, rules: Rules) -> None:
+    def __init__(
+        self, source: Source, rules: Rules, indicators: Indicators = NO_INDICATORS
+    ) -> None:
         self.source = source
         self.rules = rules
+        self.indicators = indicators
         self.products: dict[str, ProductChains] = {}
         self.unread = Counts(rejects={})
 
@@ -136,7 +155,9 @@ class ChainPartition:
             state.counts.duplicates += 1
             return None
         state.counts.accepted += 1
-        record = analyse(chain, self.rules.calendar, state.known_at)
+        record = state.chains_of(chain.expiry).analyse(
+            chain, self.rules, state.known_at, self.indicators
+        )
         key = chain_key(chain.product, chain.expiry).encode()
         return Output(CHAIN, key, record, state.known_at)
 
@@ -147,12 +168,15 @@ class ChainPartition:
         return _encode(_Hot(self.unread, [_hot_product(state) for state in self.products.values()]))
 
     def take_segments(self) -> dict[str, bytes | None]:
-        """The remembered ids of the expiries that changed since the last call, by name."""
+        """What is remembered of the expiries that changed since the last call, by name."""
         changed: dict[str, bytes | None] = {}
         for product, state in self.products.items():
-            for expiry in state.changed:
-                changed[f"{product}|{expiry}"] = _encode(list(state.unnumbered[expiry]))
-            state.changed = set()
+            for expiry in state.changed_ids:
+                name = f"{_IDS}|{product}|{expiry}"
+                changed[name] = _encode(list(state.unnumbered[expiry]))
+            for expiry in state.changed_chains:
+                changed[f"{_CHAINS}|{product}|{expiry}"] = state.expiries[expiry].pack()
+            state.changed_ids, state.changed_chains = set(), set()
         return changed
 
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
@@ -161,8 +185,12 @@ class ChainPartition:
         self.unread = stored.unread
         self.products = {part.product: _product(part) for part in stored.products}
         for name, data in segments.items():
-            product, _, expiry = name.partition("|")
-            self.products[product].unnumbered[expiry] = OrderedDict.fromkeys(_decode_ids(data))
+            part, product, expiry = name.split("|")
+            state = self.products[product]
+            if part == _IDS:
+                state.unnumbered[expiry] = OrderedDict.fromkeys(_decode_ids(data))
+            else:
+                state.expiries[expiry] = ExpiryChains.unpack(data)
 
     def counts(self) -> list[Counts]:
         """The counts of each product, and of what belongs to none."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import repeat
 from typing import Any
 
-from optionstream.schemas.events import Tick, TickFrame
+from optionstream.schemas.events import CandleFrame, Tick, TickFrame
 from optionstream.schemas.identity import tick_id
 from optionstream.streams.core.intake import Incoming
 
@@ -47,10 +47,11 @@ class Columns:
 class Run:
     """Records of one product and feed in a row, to be applied as one set of columns.
 
-    ``events`` are all of one kind, one for each of ``records``.
+    ``events`` are all of one kind, one for each of ``records``. Candles are no columns: a run of
+    them is one frame, and says where they came from.
     """
 
-    kind: type[Tick] | type[TickFrame]
+    kind: type[Tick] | type[TickFrame] | type[CandleFrame]
     source: str
     session: str
     with_ids: bool

@@ -7,13 +7,21 @@ from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from optionstream.schemas import rejects
-from optionstream.schemas.checks import check_chain, check_frame
+from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
 from optionstream.schemas.codec import decode
-from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    OptionQuoteFrame,
+    Tick,
+    TickFrame,
+)
 from optionstream.schemas.topics import (
     OPTION_CHAIN,
+    OPTION_QUOTE,
     REJECTS,
     UNDERLYING,
     chain_key,
@@ -42,7 +50,7 @@ class Output(NamedTuple):
 
     topic: str
     key: bytes | None
-    record: Bar | ChainAnalytics | Reject
+    record: Bar | Gap | ChainAnalytics | Reject
     timestamp: int
 
 
@@ -54,10 +62,11 @@ class Source(NamedTuple):
     partitions: int
 
 
-MarketRecord = TickFrame | Tick | Heartbeat | ChainSnapshot
+MarketRecord = TickFrame | Tick | CandleFrame | Heartbeat | OptionQuoteFrame | ChainSnapshot
 _BELONGS: dict[str, tuple[type, ...]] = {
-    UNDERLYING: (TickFrame, Tick, Heartbeat),
+    UNDERLYING: (TickFrame, Tick, CandleFrame, Heartbeat),
     OPTION_CHAIN: (ChainSnapshot,),
+    OPTION_QUOTE: (OptionQuoteFrame,),
 }
 
 
@@ -82,6 +91,12 @@ def read(incoming: Incoming, source: Source) -> MarketRecord:
         if type(record) is TickFrame:
             events = len(record.ts_ms)
             check_frame(record)
+        elif type(record) is CandleFrame:
+            events = len(record.start_ms)
+            check_candles(record)
+        elif type(record) is OptionQuoteFrame:
+            events = len(record.ts_ms)
+            check_quotes(record)
         elif type(record) is ChainSnapshot:
             check_chain(record)
         _check_place(record, incoming.key, source)  # type: ignore[arg-type]
@@ -94,7 +109,7 @@ def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> Non
     """The record's key and partition are those of its content."""
     product = record.product
     expected, home = _place(product, source.partitions)
-    if isinstance(record, ChainSnapshot):
+    if isinstance(record, ChainSnapshot | OptionQuoteFrame):
         expected = chain_key(product, record.expiry).encode()
     if key != expected:
         shown = rejects.short(None if key is None else key.decode("utf-8", "backslashreplace"))

@@ -59,3 +59,19 @@ class RangeSet:
     def ranges(self) -> list[tuple[int, int]]:
         """The ranges, rising."""
         return list(zip(self._low, self._high, strict=True))
+
+
+def cut(ranges: list[tuple[int, int]], number: int) -> bool:
+    """Take one number out of disjoint, inclusive, rising ranges; False when none holds it."""
+    at = bisect_right(ranges, number, key=_low) - 1
+    if at < 0 or number > ranges[at][1]:
+        return False
+    low, high = ranges[at]
+    ranges[at : at + 1] = [
+        (first, last) for first, last in ((low, number - 1), (number + 1, high)) if first <= last
+    ]
+    return True
+
+
+def _low(ends: tuple[int, int]) -> int:
+    return ends[0]

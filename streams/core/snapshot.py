@@ -1,7 +1,7 @@
-"""The state of one product as bytes: a small hot part, and one block for every closed quarter-hour.
+"""The state of one product as bytes: a small hot part, and one block for every quarter-hour.
 
-The hot part is written with every checkpoint; a block only when one of its bars closed or was
-revised. Together they hold all that the next tick may depend on.
+The hot part is written with every checkpoint; a block only when a minute of it ended or something
+that it holds was revised. Together they hold all that the next event may depend on.
 """
 
 from __future__ import annotations
@@ -12,39 +12,54 @@ import msgspec
 from msgspec import Struct
 
 from optionstream.schemas.derived import Interval
-from optionstream.streams.core.bars import SessionBars
+from optionstream.streams.core.bars import BLOCK_MINUTES
 from optionstream.streams.core.calendar import Session
-from optionstream.streams.core.cells import BLOCK_MS, CELL_MS, Cell
-from optionstream.streams.core.ranges import RangeSet
-from optionstream.streams.core.ticks import Counts, ProductTicks, Rules, Waiting
+from optionstream.streams.core.cells import Cell
+from optionstream.streams.core.columns import Feed
+from optionstream.streams.core.holes import Hole, Numbers
+from optionstream.streams.core.minute_ids import IdRows
+from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.session_ticks import SessionTicks
+from optionstream.streams.core.silences import Silence
+from optionstream.streams.core.singles import Single
+from optionstream.streams.core.ticks import Counts, ProductTicks
+from optionstream.streams.core.windows import MINUTES
 
-_MINUTES = BLOCK_MS // CELL_MS
-_Ids = list[tuple[int, str, str, list[int]]]
-"""(minute, source, session label, ids)."""
+
+class HotSession(Struct, array_like=True):
+    """What changes with every tick of a session: its open minutes, and what is seen last."""
+
+    date: str
+    open_ms: int
+    close_ms: int
+    index: int
+    watermark: int
+    cells: dict[int, Cell]
+    ids: IdRows
+    candles: IdRows
+    feeds: list[tuple[Feed, Numbers]]
 
 
 class HotTicks(Struct, array_like=True):
-    """What changes with every tick."""
+    """The hot part of one product."""
 
     product: str
     counts: Counts
     known_at: int
-    waiting: list[tuple[int, Waiting]]
-    session: tuple[str, int, int, int] | None
-    """IST date, open, close (UTC epoch ms), index."""
-    watermark: int
-    cells: dict[int, Cell]
-    """Of the minutes still open."""
-    seen: list[tuple[str, str, list[tuple[int, int]]]]
-    ids: _Ids
+    waiting: list[tuple[int, Single]]
+    current: HotSession | None
 
 
 class Block(Struct, array_like=True):
-    """The closed minutes of one block of the session, and the revisions of its bars."""
+    """The ended minutes of one block of the session, and what was told of all that starts there:
+    revisions of bars, silences, holes."""
 
     cells: dict[int, Cell]
+    ids: IdRows
+    candles: IdRows
     revisions: dict[Interval, dict[int, int]]
-    ids: _Ids
+    silences: list[Silence]
+    holes: list[tuple[Feed, Hole]]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -53,96 +68,95 @@ _decode_block = msgspec.msgpack.Decoder(Block).decode
 
 def hot_part(ticks: ProductTicks) -> HotTicks:
     """The hot part of a product's state."""
-    bars = ticks.bars
-    session, cells, watermark = None, {}, 0
-    ids: _Ids = []
-    if bars is not None:
-        at = bars.session
-        session = (at.date, at.open_ms, at.close_ms, at.index)
-        watermark = bars.watermark
-        cells = {minute: bars.cells[minute] for minute in _open_minutes(bars, bars.cells)}
-        ids = _ids_in(ticks, _open_minutes(bars, ticks.seen_ids))
     return HotTicks(
         product=ticks.product,
         counts=ticks.counts,
         known_at=ticks.known_at,
-        waiting=sorted(ticks.waiting.items()),
-        session=session,
-        watermark=watermark,
-        cells=cells,
-        seen=[(*feed, ranges.ranges()) for feed, ranges in sorted(ticks.seen.items())],
-        ids=ids,
+        waiting=sorted(ticks.waiting.items(), key=lambda item: item[0]),
+        current=None if ticks.current is None else _hot_session(ticks.current),
     )
 
 
-def block_name(ticks: ProductTicks, block: int) -> str:
-    """``NIFTY|1761536700000|3``: product, opening time of the session, block."""
-    assert ticks.bars is not None
-    return f"{ticks.product}|{ticks.bars.session.open_ms}|{block}"
+def block_prefix(current: SessionTicks) -> str:
+    """``NIFTY|1761536700000|``: product and opening time; the number of the block follows."""
+    return f"{current.product}|{current.session.open_ms}|"
 
 
-def block_part(ticks: ProductTicks, block: int) -> bytes:
-    """One block of a product's state."""
-    bars = ticks.bars
-    assert bars is not None
-    minutes = [
-        minute
-        for minute in range(block * _MINUTES, (block + 1) * _MINUTES)
-        if not bars.is_open(minute)
-    ]
-    return _encode(
-        Block(
-            cells={minute: bars.cells[minute] for minute in minutes if minute in bars.cells},
-            revisions={
-                name: {
-                    window: revision
-                    for window, revision in revisions.items()
-                    if bars.block_of(name, window) == block
-                }
-                for name, revisions in bars.revisions.items()
-            },
-            ids=_ids_in(ticks, minutes),
-        )
-    )
+def take_blocks(current: SessionTicks) -> dict[str, bytes]:
+    """The blocks of a session that changed since the last call, by name."""
+    blocks = current.changed_blocks | current.holes.full_blocks()
+    current.changed_blocks.clear()
+    prefix = block_prefix(current)
+    return {f"{prefix}{block}": _encode(_block(current, block)) for block in sorted(blocks)}
 
 
-def restored(hot: HotTicks, blocks: list[bytes], rules: Rules) -> ProductTicks:
+def restored(hot: HotTicks, blocks: Iterable[bytes], rules: Rules) -> ProductTicks:
     """The product's state from its parts."""
     ticks = ProductTicks(hot.product, rules)
     ticks.counts, ticks.known_at = hot.counts, hot.known_at
     ticks.waiting = dict(hot.waiting)
-    if hot.session is None:
-        return ticks
-    date, opened, closed, index = hot.session
-    bars = SessionBars(hot.product, Session(date, opened, closed, index))
-    bars.restore_watermark(hot.watermark)
-    ticks.bars = bars
-    bars.cells = dict(hot.cells)
-    ticks.seen = {(source, label): RangeSet(ranges) for source, label, ranges in hot.seen}
-    _add_ids(ticks, hot.ids)
-    for data in blocks:
-        block = _decode_block(data)
-        bars.cells.update(block.cells)
-        for name, revisions in block.revisions.items():
-            bars.revisions[name].update(revisions)
-        _add_ids(ticks, block.ids)
+    if hot.current is not None:
+        stored = [_decode_block(data) for data in blocks]
+        ticks.current = _restored_session(hot.product, hot.current, stored, rules)
     return ticks
 
 
-def _open_minutes(bars: SessionBars, minutes: Iterable[int]) -> list[int]:
-    """Those of ``minutes`` that are open."""
-    first = bars.first_open()
-    return [minute for minute in minutes if minute >= first]
+def _hot_session(current: SessionTicks) -> HotSession:
+    bars, at = current.bars, current.session
+    first, stop = bars.ended, bars.windows.minutes
+    minutes = bars.minutes
+    return HotSession(
+        date=at.date,
+        open_ms=at.open_ms,
+        close_ms=at.close_ms,
+        index=at.index,
+        watermark=bars.watermark,
+        cells={minute: minutes.cells[minute] for minute in minutes.filled_between(first, stop)},
+        ids=current.ids.rows(first, stop),
+        candles=current.candles.rows(first, stop),
+        feeds=current.holes.hot(),
+    )
 
 
-def _ids_in(ticks: ProductTicks, minutes: list[int]) -> _Ids:
-    return [
-        (minute, *feed, sorted(ids))
-        for minute in minutes
-        for feed, ids in ticks.seen_ids.get(minute, {}).items()
-    ]
+def _block(current: SessionTicks, block: int) -> Block:
+    bars = current.bars
+    minutes = bars.minutes
+    first = block * BLOCK_MINUTES
+    stop = min(first + BLOCK_MINUTES, bars.ended)
+    return Block(
+        cells={minute: minutes.cells[minute] for minute in minutes.filled_between(first, stop)},
+        ids=current.ids.rows(first, stop),
+        candles=current.candles.rows(first, stop),
+        revisions={
+            name: {
+                window: revision
+                for window, revision in revisions.items()
+                if window * MINUTES[name] // BLOCK_MINUTES == block
+            }
+            for name, revisions in bars.revisions.items()
+        },
+        silences=current.silences.in_block(block),
+        holes=current.holes.take_block(block),
+    )
 
 
-def _add_ids(ticks: ProductTicks, rows: _Ids) -> None:
-    for minute, source, label, ids in rows:
-        ticks.seen_ids.setdefault(minute, {}).setdefault((source, label), set()).update(ids)
+def _restored_session(
+    product: str, hot: HotSession, blocks: list[Block], rules: Rules
+) -> SessionTicks:
+    session = Session(hot.date, hot.open_ms, hot.close_ms, hot.index)
+    current = SessionTicks(product, session, rules)
+    bars = current.bars
+    bars.restore_watermark(hot.watermark)
+    cells = dict(hot.cells)
+    current.ids.restore(hot.ids)
+    current.candles.restore(hot.candles)
+    for block in blocks:
+        cells.update(block.cells)
+        current.ids.restore(block.ids)
+        current.candles.restore(block.candles)
+        for name, revisions in block.revisions.items():
+            bars.revisions[name].update(revisions)
+        current.silences.restore(block.silences)
+    bars.restore_minutes(cells)
+    current.holes.restore(hot.feeds, [one for block in blocks for one in block.holes])
+    return current

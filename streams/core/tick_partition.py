@@ -1,4 +1,4 @@
-"""One partition of ``market.underlying``: records in, bars and rejects out, state as bytes."""
+"""One partition of ``market.underlying``: records in; bars, gaps, rejects out; state as bytes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from optionstream.schemas import codec, rejects
-from optionstream.schemas.derived import Bar, Reject
-from optionstream.schemas.events import Heartbeat, Tick, TickFrame
-from optionstream.schemas.topics import OHLC, REJECTS
+from optionstream.schemas.derived import Bar, Gap, Reject
+from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
+from optionstream.schemas.topics import GAPS, OHLC, REJECTS
 from optionstream.streams.core.bulk import TickGroup, read_ticks
 from optionstream.streams.core.columns import Run
 from optionstream.streams.core.intake import (
@@ -22,14 +22,17 @@ from optionstream.streams.core.intake import (
     read,
     reject,
 )
+from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.session_ticks import Outcome
+from optionstream.streams.core.singles import Single
 from optionstream.streams.core.snapshot import (
     HotTicks,
-    block_name,
-    block_part,
+    block_prefix,
     hot_part,
     restored,
+    take_blocks,
 )
-from optionstream.streams.core.ticks import Counts, Outcome, ProductTicks, Rules, Waiting
+from optionstream.streams.core.ticks import Counts, ProductTicks
 
 _SMALL_FRAME = 16
 _WORTH_BULK = 8
@@ -52,15 +55,12 @@ class TickPartition:
         self.rules = rules
         self.partial_every_ms = partial_every_ms
         self.products: dict[str, ProductTicks] = {}
-        self.unread = Counts(rejects={})
+        self.unread = Counts()
         """Counts of records that belong to no product's state."""
         self._runs: dict[str, Run] = {}
         self._outputs: list[Output] = []
         self._blocks: dict[str, set[str]] = {}
         """Names of the stored blocks, by product."""
-        self._partial_sent: dict[tuple[str, str], tuple[int, int]] = {}
-        """(product, interval) → (start, time reached) of the last partial; not part of the
-        state, since partials are views of the moment."""
 
     # -- records ----------------------------------------------------------------------------
 
@@ -93,18 +93,17 @@ class TickPartition:
             self._flush(product)
 
     def partials(self) -> list[Output]:
-        """The bars of open windows that changed since the last call: a view of the moment."""
+        """The bars of open windows that changed: a view of the moment, of each window at most once
+        in ``partial_every_ms`` of event time."""
         return [
             _bar_output(bar)
             for ticks in self.products.values()
-            if ticks.bars is not None and ticks.bars.changed
-            for bar in ticks.bars.take_partials(ticks.known_at)
-            if self._is_due(bar, ticks.bars.watermark)
+            if ticks.current is not None
+            for bar in ticks.current.bars.take_partials(self.partial_every_ms, ticks.known_at)
         ]
 
     def _refuse_record(self, incoming: Incoming, error: Refused) -> None:
-        counts = self.unread.rejects
-        counts[error.reason] = counts.get(error.reason, 0) + error.events
+        self.unread.add_reject(error.reason, error.events)
         self._outputs.append(
             reject(incoming, self.source, error.reason, error.detail, error.events)
         )
@@ -116,6 +115,11 @@ class TickPartition:
             self._gather(record, record.tick_id is not None, incoming)
             if len(record.ts_ms) > _SMALL_FRAME:
                 self._flush(record.product)
+        elif isinstance(record, CandleFrame):
+            self._flush(record.product)
+            ticks = self._ticks(record.product)
+            run = Run(CandleFrame, record.source, record.session, False, [record], [incoming])
+            self._emit(ticks, ticks.apply_candles(record, incoming.offset), run)
         elif isinstance(record, Heartbeat):
             self._flush(record.product)
             ticks = self._ticks(record.product)
@@ -157,13 +161,14 @@ class TickPartition:
 
     def _emit(self, ticks: ProductTicks, outcome: Outcome, run: Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]
+        self._outputs += [_gap_output(gap) for gap in outcome.gaps]
         if run is not None:
             for reason, positions in outcome.refused.items():
-                self._refuse_ticks(run, reason, positions)
-        for tick in outcome.late_waiting:
-            self._outputs.append(self._waiting_reject(ticks.product, tick))
+                self._refuse_events(run, reason, positions)
+        for event in outcome.late_waiting:
+            self._outputs.append(self._waiting_reject(ticks.product, event))
 
-    def _refuse_ticks(self, run: Run, reason: str, positions: list[int]) -> None:
+    def _refuse_events(self, run: Run, reason: str, positions: list[int]) -> None:
         by_record: dict[int, list[int]] = {}
         for at in positions:
             index, position = run.find(at)
@@ -174,47 +179,25 @@ class TickPartition:
                 reject(run.records[index], self.source, reason, detail, len(indices), indices)
             )
 
-    def _waiting_reject(self, product: str, tick: Waiting) -> Output:
-        """The reject of a tick that waited for its session in vain: its record is long gone, so
-        the bytes are those of a frame with this tick alone."""
-        source, session = tick.feed
-        frame = TickFrame(
-            product=product,
-            source=source,
-            session=session,
-            ts_recv=max(0, tick.ts_recv),
-            ts_ms=[tick.ts],
-            price=[tick.price],
-            seq=[tick.order],
-            volume=None if tick.volume is None else [tick.volume],
-            tick_id=None if tick.id is None else [tick.id],
-        )
+    def _waiting_reject(self, product: str, event: Single) -> Output:
+        """The reject of a tick or candle that waited for its session in vain: its record is long
+        gone, so the bytes are those of a frame with this event alone."""
+        frame = event.frame(product)
         key = product.encode()
         record = Reject(
             reason=rejects.TOO_LATE,
             detail=rejects.MEANING[rejects.TOO_LATE],
             topic=self.source.topic,
             partition=self.source.partition,
-            offset=tick.partition_offset,
-            record_ts=tick.ts_recv,
+            offset=event.offset,
+            record_ts=event.ts_recv,
             events=1,
-            indices=[tick.position],
+            indices=[event.position],
             raw_key=key,
             raw=codec.encode(frame),
             headers=codec.headers_for(frame),
         )
-        return Output(REJECTS, key, record, max(0, tick.ts_recv))
-
-    def _is_due(self, bar: Bar, reached: int) -> bool:
-        every = self.partial_every_ms
-        if not every:
-            return True
-        key = (bar.product, bar.interval)
-        start, sent = self._partial_sent.get(key, (-1, 0))
-        if start == bar.start and reached - sent < every:
-            return False
-        self._partial_sent[key] = (bar.start, reached)
-        return True
+        return Output(REJECTS, key, record, max(0, event.ts_recv))
 
     # -- state ------------------------------------------------------------------------------
 
@@ -226,18 +209,16 @@ class TickPartition:
         """The segments changed since the last call, by name; None for those no longer needed."""
         changed: dict[str, bytes | None] = {}
         for product, ticks in self.products.items():
-            if ticks.bars is None:
+            if ticks.current is None:
                 continue
             names = self._blocks.setdefault(product, set())
-            prefix = block_name(ticks, 0).rpartition("|")[0] + "|"
+            prefix = block_prefix(ticks.current)
             for name in [name for name in names if not name.startswith(prefix)]:
                 names.discard(name)
                 changed[name] = None
-            for block in ticks.changed_blocks:
-                name = block_name(ticks, block)
-                names.add(name)
-                changed[name] = block_part(ticks, block)
-            ticks.changed_blocks = set()
+            blocks = take_blocks(ticks.current)
+            names.update(blocks)
+            changed.update(blocks)
         return changed
 
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
@@ -266,3 +247,7 @@ def read_counts(hot: bytes) -> list[Counts]:
 
 def _bar_output(bar: Bar) -> Output:
     return Output(OHLC, bar.product.encode(), bar, bar.known_at)
+
+
+def _gap_output(gap: Gap) -> Output:
+    return Output(GAPS, gap.product.encode(), gap, gap.known_at)

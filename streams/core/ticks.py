@@ -1,29 +1,26 @@
-"""The ticks of one product: which count, which repeat, which are refused, and their bars.
+"""The ticks and candles of one product: which count, which repeat, which are refused.
 
-Implements the rules of docs/semantics.md ("Ticks", "Heartbeats"), one tick after the other. Runs of
-ticks that are in order and new, the common case, are taken minute by minute instead: same
-rules, same result, a fraction of the time.
+Implements the rules of docs/semantics.md ("Ticks", "Candles", "Heartbeats") about single events
+and sessions; what happens within a session is in ``session_ticks``.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from math import inf
 from typing import Final
 
 from msgspec import Struct
 
 from optionstream.schemas import rejects
-from optionstream.schemas.derived import Bar
 from optionstream.schemas.errors import CalendarError
+from optionstream.schemas.events import CandleFrame
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
-from optionstream.streams.core.bars import SessionBars
-from optionstream.streams.core.calendar import CASH, Calendar, Session
-from optionstream.streams.core.cells import BLOCK_MS, CELL_MS, cell_of_run
-from optionstream.streams.core.columns import Columns, Feed
-from optionstream.streams.core.ranges import RangeSet
+from optionstream.streams.core.calendar import CASH, Session
+from optionstream.streams.core.columns import Columns
+from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.session_ticks import Outcome, SessionTicks
+from optionstream.streams.core.singles import Single, candle_at, tick_at
 
 EARLIEST_MS: Final = 946_684_800_000
 LATEST_MS: Final = 4_102_444_800_000
@@ -34,34 +31,9 @@ Place = Callable[[int], tuple[int, int]]
 """From a position in columns to (offset of the record, position in it)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the rules depend on: the calendar and the settings."""
-
-    calendar: Calendar
-    lateness_ms: int
-    future_limit_ms: int | None
-    """None where events may lie ahead of their receipt (replays)."""
-
-
-class Waiting(Struct, array_like=True):
-    """The first tick of a session that no second event has confirmed yet."""
-
-    feed: Feed
-    ts: int
-    price: float
-    order: int
-    volume: int | None
-    id: int | None
-    ts_recv: int
-    partition_offset: int
-    """Offset of the record it came in, for the reject if it is refused in the end."""
-    position: int
-    """Position in that record."""
-
-
 class Counts(Struct):
-    """What became of the ticks of one product. ``held`` ones wait for a second event."""
+    """What became of the events of one product. ``held`` ones wait for a second event of their
+    session; ``outside`` is ``outside_session`` by phase of the calendar."""
 
     accepted: int = 0
     outside_session: int = 0
@@ -69,19 +41,16 @@ class Counts(Struct):
     held: int = 0
     heartbeats: int = 0
     rejects: dict[str, int] = {}
+    outside: dict[str, int] = {}
 
+    def add_reject(self, reason: str, events: int = 1) -> None:
+        """Count refused events."""
+        self.rejects[reason] = self.rejects.get(reason, 0) + events
 
-@dataclass(slots=True)
-class Outcome:
-    """What applying events gave: bars in order, and refused ticks by reason.
-
-    ``refused`` maps a reason to positions in the columns; ``late_waiting`` are ticks of earlier
-    columns that were refused only now.
-    """
-
-    bars: list[Bar] = field(default_factory=list)
-    refused: dict[str, list[int]] = field(default_factory=dict)
-    late_waiting: list[Waiting] = field(default_factory=list)
+    def add_outside(self, phase: str) -> None:
+        """Count an event that no session holds."""
+        self.outside_session += 1
+        self.outside[phase] = self.outside.get(phase, 0) + 1
 
 
 def _same_place(at: int) -> tuple[int, int]:
@@ -94,16 +63,11 @@ class ProductTicks:
     def __init__(self, product: str, rules: Rules) -> None:
         self.product = product
         self.rules = rules
-        self.counts = Counts(rejects={})
-        self.bars: SessionBars | None = None
-        self.seen: dict[Feed, RangeSet] = {}
-        self.seen_ids: dict[int, dict[Feed, set[int]]] = {}
-        """By minute of the session."""
-        self.waiting: dict[int, Waiting] = {}
-        """By opening time of the session."""
+        self.counts = Counts()
+        self.current: SessionTicks | None = None
+        self.waiting: dict[int, Single] = {}
+        """The first event of a session that no second one has confirmed, by the session's open."""
         self.known_at = 0
-        self.changed_blocks: set[int] = set()
-        """Blocks of the session in which a closed bar was made or revised; see core.snapshot."""
 
     # -- events -----------------------------------------------------------------------------
 
@@ -115,11 +79,22 @@ class ProductTicks:
         runs = count >= _SHORT_RUN and self._is_orderly(columns)
         at = 0
         while at < count:
-            after = self._apply_run(columns, at, outcome) if runs else at
+            after = at
+            if runs and self.current is not None:
+                after = self.current.apply_run(columns, at, self.known_at, outcome)
+                self.counts.accepted += after - at
             if after == at:
-                self._apply_tick(columns, at, place, outcome)
+                self._apply_single(tick_at(columns, at, *place(at)), at, outcome)
                 after = at + 1
             at = after
+        return outcome
+
+    def apply_candles(self, frame: CandleFrame, offset: int = 0) -> Outcome:
+        """Apply the candles of a frame, which came in the record at ``offset``, in order."""
+        outcome = Outcome()
+        self.known_at = max(self.known_at, frame.ts_recv)
+        for at in range(len(frame.start_ms)):
+            self._apply_single(candle_at(frame, at, offset), at, outcome)
         return outcome
 
     def heartbeat(self, ts: int, ts_recv: int) -> Outcome:
@@ -133,20 +108,28 @@ class ProductTicks:
         if session is None:
             return outcome
         self.known_at = max(self.known_at, ts_recv)
-        current = self.bars.session if self.bars else None
-        if current is None or session.open_ms > current.open_ms:
+        current = self.current
+        if current is None or session.open_ms > current.session.open_ms:
             first = self.waiting.get(session.open_ms)
             if first is None:
                 return outcome
-            self._begin(session, outcome)
-            self._accept(first, outcome)
-        elif session.open_ms < current.open_ms:
+            current = self._begin(session, outcome)
+            self._accept(first, current, outcome)
+        elif session.open_ms < current.session.open_ms:
             return outcome
         lateness = self.rules.lateness_ms
-        self._advance(min(ts, session.close_ms + lateness) - lateness, outcome)
+        reached = min(ts, session.close_ms + lateness) - lateness
+        current.advance(reached, self.known_at, outcome)
         return outcome
 
-    # -- runs -------------------------------------------------------------------------------
+    def close(self) -> Outcome:
+        """End the current session, if there is one: its windows become final."""
+        outcome = Outcome()
+        if self.current is not None:
+            self.current.close(self.known_at, outcome)
+        return outcome
+
+    # -- single events ----------------------------------------------------------------------
 
     def _is_orderly(self, columns: Columns) -> bool:
         """Rising times and numbers, good prices and volumes, none from the future."""
@@ -165,189 +148,105 @@ class ProductTicks:
             and (volume is None or None not in volume)
         )
 
-    def _apply_run(self, columns: Columns, at: int, outcome: Outcome) -> int:
-        """Take the ticks from ``at`` to the end of their minute; ``at`` when they need the long
-        way."""
-        bars = self.bars
-        ts = columns.ts
-        if bars is None or not bars.session.open_ms <= ts[at] < bars.session.close_ms:
-            return at
-        minute = bars.minute_of(ts[at])
-        if not bars.is_open(minute):
-            return at
-        end = min(bars.session.open_ms + (minute + 1) * CELL_MS, bars.session.close_ms)
-        stop = bisect_left(ts, end, at)
-        if not self._see_run(columns, minute, at, stop):
-            return at
-        cell = cell_of_run(ts, columns.order, columns.price, columns.volume, at, stop)
-        bars.add_cell(minute, cell)
-        self.counts.accepted += stop - at
-        self._advance(ts[stop - 1] - self.rules.lateness_ms, outcome)
-        return stop
-
-    def _see_run(self, columns: Columns, minute: int, at: int, stop: int) -> bool:
-        """Note the identities of a run; False, and nothing noted, when one was seen before."""
-        if columns.ids is None:
-            seen = self.seen.get(columns.feed)
-            if seen is None:
-                seen = self.seen[columns.feed] = RangeSet()
-            return seen.add_range(columns.order[at], columns.order[stop - 1])
-        ids = columns.ids[at:stop]
-        known = self._ids_of(minute, columns.feed)
-        fresh = set(ids)
-        if len(fresh) < len(ids) or not known.isdisjoint(fresh):
-            return False
-        known |= fresh
-        return True
-
-    def _ids_of(self, minute: int, feed: Feed) -> set[int]:
-        return self.seen_ids.setdefault(minute, {}).setdefault(feed, set())
-
-    # -- single ticks -----------------------------------------------------------------------
-
-    def _apply_tick(
-        self,
-        columns: Columns,
-        at: int,
-        place: Place,
-        outcome: Outcome,
-    ) -> None:
-        ts, price = columns.ts[at], columns.price[at]
-        recv = columns.recv_of(at)
-        reason = self._fault(ts, price, recv)
+    def _apply_single(self, event: Single, at: int, outcome: Outcome) -> None:
+        reason = self._fault(event)
         if reason is not None:
             self._refuse(reason, at, outcome)
             return
-        bars = self.bars
-        if bars is not None and bars.session.open_ms <= ts < bars.session.close_ms:
-            session: Session | None = bars.session
-        else:
-            try:
-                session = self.rules.calendar.session_at(CASH, ts)
-            except CalendarError:
-                self._refuse(rejects.NO_CALENDAR, at, outcome)
-                return
-        if session is None:
-            self.counts.outside_session += 1
+        try:
+            session = self._session_at(event.ts)
+        except CalendarError:
+            self._refuse(rejects.NO_CALENDAR, at, outcome)
             return
-        tick = Waiting(
-            columns.feed,
-            ts,
-            price,
-            columns.order[at],
-            None if columns.volume is None else columns.volume[at],
-            None if columns.ids is None else columns.ids[at],
-            recv,
-            *place(at),
-        )
-        if bars is None or session.open_ms != bars.session.open_ms:
-            if bars is not None and session.open_ms < bars.session.open_ms:
-                self._refuse(rejects.TOO_LATE, at, outcome)
-                return
-            if not self._confirm(session, tick, at, outcome):
-                return
-        self._accept(tick, outcome)
+        if session is None:
+            self.counts.add_outside(self.rules.calendar.phase_at(CASH, event.ts))
+        elif not event.fits(session):
+            self._refuse(rejects.MISALIGNED_CANDLE, at, outcome)
+        else:
+            self._place(event, session, at, outcome)
 
-    def _fault(self, ts: int, price: float, recv: int) -> str | None:
-        if not EARLIEST_MS <= ts < LATEST_MS:
+    def _fault(self, event: Single) -> str | None:
+        if not EARLIEST_MS <= event.ts < LATEST_MS:
             return rejects.BAD_TIME
-        if not 0 < price < inf:
-            return rejects.BAD_PRICE
+        if not event.is_sound():
+            return event.FAULT
         limit = self.rules.future_limit_ms
-        if limit is not None and ts > recv + limit:
+        if limit is not None and event.ts > event.ts_recv + limit:
             return rejects.FUTURE_EVENT
         return None
 
-    def _confirm(self, session: Session, tick: Waiting, at: int, outcome: Outcome) -> bool:
-        """A tick of a later session: True when it confirms that session, which then begins."""
+    def _place(self, event: Single, session: Session, at: int, outcome: Outcome) -> None:
+        """An event of ``session``: it counts, waits, or comes too late."""
+        current = self.current
+        if current is None or session.open_ms > current.session.open_ms:
+            begun = self._confirm(session, event, at, outcome)
+            if begun is not None:
+                self._accept(event, begun, outcome)
+        elif session.open_ms < current.session.open_ms:
+            self._refuse(rejects.TOO_LATE, at, outcome)
+        else:
+            self._accept(event, current, outcome)
+
+    def _confirm(
+        self, session: Session, event: Single, at: int, outcome: Outcome
+    ) -> SessionTicks | None:
+        """An event of a later session: that session, when the event confirms and begins it."""
         first = self.waiting.get(session.open_ms)
         if first is None:
             if len(self.waiting) >= MAX_WAITING:
                 self._refuse(rejects.UNCONFIRMED_SESSION, at, outcome)
             else:
-                self.waiting[session.open_ms] = tick
+                self.waiting[session.open_ms] = event
                 self.counts.held += 1
-            return False
-        if self._identity(session, first) == self._identity(session, tick):
+            return None
+        if first.identity(session) == event.identity(session):
             self.counts.duplicates += 1
-            return False
-        self._begin(session, outcome)
-        self._accept(first, outcome)
-        return True
+            return None
+        begun = self._begin(session, outcome)
+        self._accept(first, begun, outcome)
+        return begun
 
-    @staticmethod
-    def _identity(session: Session, tick: Waiting) -> tuple[Feed, int, int | None]:
-        if tick.id is None:
-            return tick.feed, tick.order, None
-        return tick.feed, (tick.ts - session.open_ms) // CELL_MS, tick.id
-
-    def _accept(self, tick: Waiting, outcome: Outcome) -> None:
-        """A tick of the current session: count it once."""
-        bars = self.bars
-        assert bars is not None
-        minute = bars.minute_of(tick.ts)
-        if not self._see(tick, minute):
+    def _accept(self, event: Single, current: SessionTicks, outcome: Outcome) -> None:
+        """An event of the current session: count it once."""
+        if current.apply(event, self.known_at, outcome):
+            self.counts.accepted += 1
+        else:
             self.counts.duplicates += 1
-            return
-        self.counts.accepted += 1
-        revised = bars.add_tick(tick.ts, tick.order, tick.price, tick.volume, self.known_at)
-        self._emit(revised, outcome)
-        self._advance(tick.ts - self.rules.lateness_ms, outcome)
-
-    def _see(self, tick: Waiting, minute: int) -> bool:
-        if tick.id is None:
-            return self.seen.setdefault(tick.feed, RangeSet()).add(tick.order)
-        known = self._ids_of(minute, tick.feed)
-        if tick.id in known:
-            return False
-        known.add(tick.id)
-        return True
 
     def _refuse(self, reason: str, at: int, outcome: Outcome) -> None:
         outcome.refused.setdefault(reason, []).append(at)
-        self.count_reject(reason)
-
-    def count_reject(self, reason: str, events: int = 1) -> None:
-        """Count refused events."""
-        self.counts.rejects[reason] = self.counts.rejects.get(reason, 0) + events
+        self.counts.add_reject(reason)
 
     # -- sessions ---------------------------------------------------------------------------
 
-    def _begin(self, session: Session, outcome: Outcome) -> None:
-        """Close the current session and begin ``session``, whose waiting tick the caller takes."""
-        if self.bars is not None:
-            outcome.bars += self.bars.close(self.known_at)
-        self.bars = SessionBars(self.product, session)
-        self.seen, self.seen_ids = {}, {}
-        self.changed_blocks = set()
+    def _begin(self, session: Session, outcome: Outcome) -> SessionTicks:
+        """Close the current session and begin ``session``, whose waiting event the caller takes."""
+        if self.current is not None:
+            self.current.close(self.known_at, outcome)
+        self.current = SessionTicks(self.product, session, self.rules)
         for opened in sorted(self.waiting):
             if opened < session.open_ms:
                 self.counts.held -= 1
-                self.count_reject(rejects.TOO_LATE)
+                self.counts.add_reject(rejects.TOO_LATE)
                 outcome.late_waiting.append(self.waiting.pop(opened))
         del self.waiting[session.open_ms]
         self.counts.held -= 1
+        return self.current
 
-    def _advance(self, watermark: int, outcome: Outcome) -> None:
-        bars = self.bars
-        assert bars is not None
-        self._emit(bars.advance(watermark, self.known_at), outcome)
-
-    def _emit(self, bars: list[Bar], outcome: Outcome) -> None:
-        """Send closed or revised bars of the current session."""
-        if bars:
-            assert self.bars is not None
-            opened = self.bars.session.open_ms
-            outcome.bars += bars
-            self.changed_blocks.update((bar.start - opened) // BLOCK_MS for bar in bars)
+    def _session_at(self, ts: int) -> Session | None:
+        """The session that holds ``ts``; raises CalendarError for a year without calendar."""
+        current = self.current
+        if current is not None and current.session.open_ms <= ts < current.session.close_ms:
+            return current.session
+        return self.rules.calendar.session_at(CASH, ts)
 
     def _session_before(self, ts: int) -> Session | None:
         """The session open at ``ts``, or the last one of its IST date that has ended by then."""
         if not EARLIEST_MS <= ts < LATEST_MS:
             return None
-        bars = self.bars
-        if bars is not None and bars.session.open_ms <= ts < bars.session.close_ms:
-            return bars.session
+        current = self.current
+        if current is not None and current.session.open_ms <= ts < current.session.close_ms:
+            return current.session
         try:
             sessions = self.rules.calendar.sessions_on(CASH, (ts + IST_OFFSET_MS) // DAY_MS)
         except CalendarError:

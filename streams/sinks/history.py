@@ -10,14 +10,16 @@ from confluent_kafka import Message
 from pymongo.errors import PyMongoError
 
 from optionstream.schemas import topics
-from optionstream.schemas.derived import Bar, ChainAnalytics, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,
+    GAPS,
     REJECTS,
     Document,
     bar_document,
     chain_document,
+    gap_document,
 )
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import BAD_TIME, WRONG_TOPIC
@@ -57,7 +59,9 @@ class HistorySink:
         self._db = database(self._client, config.namespace)
         plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
         self._ticks = TickStore(self._db, plausible)
-        self._derived: dict[str, list[Document]] = {BARS: [], CHAINS: [], REJECTS: []}
+        self._derived: dict[str, list[Document]] = {
+            name: [] for name in (BARS, CHAINS, GAPS, REJECTS)
+        }
         self._bases: dict[str, str] = {}
         self._flush_rows = config.settings.mongo_flush_rows
         self._rows_a_record = float(self._flush_rows)
@@ -122,6 +126,9 @@ class HistorySink:
         elif base == topics.CHAIN and isinstance(record, ChainAnalytics):
             reading.check_chain(record)
             self._derived[CHAINS].append({"_id": record.id, **chain_document(record)})
+        elif base == topics.GAPS and isinstance(record, Gap):
+            reading.check_gap(record)
+            self._derived[GAPS].append({"_id": record.id, **gap_document(record)})
         elif base == topics.REJECTS and isinstance(record, Reject):
             self._derived[REJECTS].append(_reject_document(record))
         else:

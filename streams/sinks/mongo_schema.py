@@ -14,6 +14,7 @@ from pymongo.write_concern import WriteConcern
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,
+    GAPS,
     REJECTS,
     SINK_POSITIONS,
     TICK_RANGES,
@@ -56,6 +57,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("product", ASCENDING), ("timestamp", DESCENDING)], name="by_time"),
     ],
+    GAPS: [
+        IndexModel(
+            [("product", ASCENDING), ("start", ASCENDING), ("revision", DESCENDING)],
+            name="by_start",
+        )
+    ],
     REJECTS: [
         IndexModel(
             [("topic", ASCENDING), ("partition", ASCENDING), ("offset", ASCENDING)],
@@ -63,7 +70,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         )
     ],
 }
-PLAIN = (TICK_RANGES, SINK_POSITIONS, BARS, CHAINS, REJECTS)
+PLAIN = (TICK_RANGES, SINK_POSITIONS, BARS, CHAINS, GAPS, REJECTS)
 
 
 def connect(uri: str) -> MongoClient[Document]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
@@ -14,17 +13,16 @@ from optionstream.schemas.documents import (
     Document,
     bar_document,
     chain_document,
+    option_documents,
     pcr_document,
     tick_document,
 )
-from optionstream.schemas.events import LEG_COLUMNS, Legs, TickFrame
-from optionstream.schemas.times import ist
+from optionstream.schemas.events import TickFrame
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.sinks.newer_wins import Entry
 from optionstream.streams.sinks.versions import bar_version, tick_version
 
 _encode = msgspec.json.Encoder().encode
-KINDS = ("CE", "PE")
 
 
 @dataclass
@@ -110,15 +108,13 @@ class Batch:
             yield from self._option_entries(newest_first)
 
     def _option_entries(self, newest_first: list[ChainAnalytics]) -> Iterator[Entry]:
-        done: set[tuple[float, str]] = set()
+        done: set[str] = set()
         for chain in newest_first:
-            for strike, kind, columns in present_legs(chain):
-                if (strike, kind) in done:
-                    continue
-                done.add((strike, kind))
-                document = option_document(chain, strike, kind, columns)
-                key = redis_keys.option(document["symbol"])
-                yield self._entry(key, chain.version, document)
+            for document in option_documents(chain):
+                symbol = document["symbol"]
+                if symbol not in done:
+                    done.add(symbol)
+                    yield self._entry(redis_keys.option(symbol), chain.version, document)
 
     def _entry(
         self, key: str, version: str, document: Document, lifetime_s: int = 0, channel: str = ""
@@ -146,32 +142,3 @@ def frame_tick(frame: TickFrame, at: int) -> Document:
         frame.source,
         frame.session,
     )
-
-
-def present_legs(chain: ChainAnalytics) -> Iterator[tuple[float, str, tuple[Any, ...]]]:
-    """Strike, ``CE`` or ``PE``, and the values in the order of LEG_COLUMNS, of each leg there."""
-    for kind, legs in zip(KINDS, (chain.calls, chain.puts), strict=True):
-        for strike, columns in zip(chain.strikes, _rows(legs), strict=True):
-            if any(value is not None for value in columns):
-                yield strike, kind, columns
-
-
-def option_document(
-    chain: ChainAnalytics, strike: float, kind: str, columns: tuple[Any, ...]
-) -> Document:
-    """One leg: its contract, its seven figures, and the moment they are of."""
-    return {
-        "symbol": redis_keys.trading_symbol(chain.product, chain.expiry, strike, kind),
-        "product": chain.product,
-        "expiry": chain.expiry,
-        "strike": strike,
-        "kind": kind,
-        **dict(zip(LEG_COLUMNS, columns, strict=True)),
-        "oi_unit": chain.oi_unit,
-        "underlying_price": chain.underlying_price,
-        "timestamp": ist(chain.ts_event),
-    }
-
-
-def _rows(legs: Legs) -> Iterator[tuple[Any, ...]]:
-    return zip(*(getattr(legs, name) for name in LEG_COLUMNS), strict=True)

@@ -11,11 +11,11 @@ from datetime import date
 from confluent_kafka import Message
 
 from optionstream.schemas import rejects
-from optionstream.schemas.checks import check_frame
+from optionstream.schemas.checks import check_candles, check_frame
 from optionstream.schemas.codec import Record, decode
-from optionstream.schemas.derived import Bar, ChainAnalytics
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
 from optionstream.schemas.identity import tick_id
 from optionstream.schemas.topics import partition_for
 
@@ -30,7 +30,8 @@ def read(message: Message) -> Record:
 
 
 def read_ticks(message: Message) -> TickFrame | None:
-    """The well-formed ticks of a record of the underlying topic; None for a heartbeat.
+    """The well-formed ticks of a record of the underlying topic; None for candles, which are
+    no ticks, and for a heartbeat.
 
     Rules 1 to 3 for whole records of docs/semantics.md; RecordError when one is broken. A single
     tick becomes a frame of one.
@@ -39,6 +40,9 @@ def read_ticks(message: Message) -> TickFrame | None:
     if isinstance(record, TickFrame):
         check_frame(record)
         return record
+    if isinstance(record, CandleFrame):
+        check_candles(record)
+        return None
     if isinstance(record, Heartbeat):
         return None
     if isinstance(record, Tick):
@@ -49,6 +53,11 @@ def read_ticks(message: Message) -> TickFrame | None:
 def check_bar(bar: Bar) -> None:
     """Its times can be written as dates; else RecordError ``bad_time``."""
     _check_times(bar.start, bar.end, bar.known_at)
+
+
+def check_gap(gap: Gap) -> None:
+    """Its times can be written as dates; else RecordError ``bad_time``."""
+    _check_times(gap.start, gap.end, gap.known_at)
 
 
 def check_chain(chain: ChainAnalytics) -> None:

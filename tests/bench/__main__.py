@@ -21,13 +21,20 @@ from optionstream.deploy.namespaces import drop_namespace
 from optionstream.deploy.stack import Addresses, Stack, free_port
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import UNDERLYING, Namespace
+from tests.bench import pricing
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
+from tests.bench.live import CHAINS_A_SECOND, LEGS, TICKS_A_SECOND, Load, live_load
 from tests.bench.worker import Run, watch
 
+PRICING_ROUNDS = 30
+LIVE_S = 30.0
+CORE_SHARE = 0.5
 MEMORY_LIMIT = 250_000_000
 ANALYTICS_RECORDS = "optionstream_analytics_records_total"
 HISTORY_ROWS = 'optionstream_sink_rows_total{group="history",kind="tick'
+
+_LESS_IS_BETTER = ("bytes", "cores", "µs")
 
 console = Console(width=110)
 
@@ -105,6 +112,14 @@ class Bench:
             drop_namespace(self.addresses, namespace.name, self.settings)
         return bare, ours
 
+    def live(self, seconds: float) -> Load:
+        """What the analytics worker needs for a live load at its own pace."""
+        namespace = Namespace.parse("bench-live")
+        log = self.folder / "bench-live.log"
+        load = live_load(self.addresses, namespace, self.settings, seconds, log)
+        drop_namespace(self.addresses, namespace.name, self.settings)
+        return load
+
     def _bare(self, namespace: Namespace, records: int, frame_ticks: int) -> float:
         kind = "ticks" if frame_ticks == 1 else "frames"
         argv = [sys.executable, "-m", "tests.bench.bare", self.addresses.kafka]
@@ -143,7 +158,20 @@ def _run_all(bench: Bench, options: argparse.Namespace) -> list[Result]:
     results.append(
         Result("history sink against insert_many", "ticks/s", mid, raw, 0.6, mid >= 0.6 * raw)
     )
+    with console.status("volatilities and Greeks"):
+        contests = pricing.measure(PRICING_ROUNDS)
+    results += [_pricing(one, one.target) for one in contests if one.target is not None]
+    name = f"analytics at {TICKS_A_SECOND:,} ticks/s and {CHAINS_A_SECOND} chains/s of {LEGS} legs"
+    with console.status(name):
+        load = bench.live(LIVE_S / scale)
+    kept_up = load.share <= CORE_SHARE and load.behind < TICKS_A_SECOND
+    results.append(Result(f"{name}, of a core", "cores", load.share, 1.0, CORE_SHARE, kept_up))
     return results
+
+
+def _pricing(contest: pricing.Contest, target: float) -> Result:
+    name = f"volatilities and Greeks, {contest.legs} legs, against QuantLib"
+    return Result(name, "µs", contest.ours, contest.bare, target, contest.held)
 
 
 def _ratio(name: str, unit: str, runs: list[Run], bare: list[float], target: float) -> Result:
@@ -156,16 +184,20 @@ def _show(results: list[Result]) -> None:
     for heading in ("", "optionstream", "bare (or limit)", "ratio", "target", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for result in results:
-        bound = "below" if result.unit == "bytes" else "at least"
+        bound = "at most" if result.unit in _LESS_IS_BETTER else "at least"
         table.add_row(
             result.name,
-            f"{result.ours:,.0f} {result.unit}",
-            f"{result.bare:,.0f} {result.unit}",
+            _figure(result.ours, result.unit),
+            _figure(result.bare, result.unit),
             f"{result.ratio:.2f}",
             f"{bound} {result.target:g}",
             "held" if result.held else "MISSED",
         )
     console.print(table)
+
+
+def _figure(value: float, unit: str) -> str:
+    return f"{value:.2f} {unit}" if unit == "cores" else f"{value:,.0f} {unit}"
 
 
 def _machine() -> str:

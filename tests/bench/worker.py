@@ -8,6 +8,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +48,15 @@ def watch(
     log: Path,
 ) -> Run:
     """Run a worker until the sum of its metric ``counter`` reaches ``until``, then stop it."""
+    with running_worker(group, namespace, addresses, settings, log) as (process, port):
+        return _measure(process, port, counter, until, log)
+
+
+@contextmanager
+def running_worker(
+    group: str, namespace: Namespace, addresses: Addresses, settings: Settings, log: Path
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A worker process and the port of its metrics page; stopped at the end of the block."""
     port = free_port()
     argv = [sys.executable, "-m", "optionstream", "worker", group]
     argv += ["--namespace", namespace.name, "--metrics-port", str(port)]
@@ -54,7 +65,7 @@ def watch(
             argv, env=os.environ | worker_env(addresses, settings), stdout=out, stderr=out
         )
     try:
-        return _measure(process, port, counter, until, log)
+        yield process, port
     finally:
         process.terminate()
         process.wait(30)
@@ -68,7 +79,7 @@ def _measure(
     while time.perf_counter() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"the worker ended with {process.returncode}; see {log}")
-        now, value = time.perf_counter(), _total(port, counter)
+        now, value = time.perf_counter(), metric(port, counter)
         if value and first is None:
             first = (now, value)
         if first is not None and value >= until:
@@ -78,8 +89,8 @@ def _measure(
     raise RuntimeError(f"the worker did not reach {until} within {_LONGEST_S:g} s; see {log}")
 
 
-def _total(port: int, counter: str) -> float:
-    """Sum of a metric over its labels; 0 while the page is not up."""
+def metric(port: int, counter: str) -> float:
+    """Sum of a worker's metric over its labels; 0 while the page is not up."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as page:
             lines = page.read().decode().splitlines()

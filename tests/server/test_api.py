@@ -13,7 +13,7 @@ from optionstream.api.stores import Stores
 from optionstream.deploy.stack import free_port
 from optionstream.schemas import topics
 from optionstream.schemas.documents import TICKS
-from tests.unit.sinks.support import bar, chain, frame
+from tests.unit.sinks.support import bar, chain, frame, gap, hole
 from tests.unit.sinks.world import World, world
 
 pytestmark = pytest.mark.server
@@ -37,6 +37,8 @@ def filled(addresses: Any) -> Iterator[World]:
         here.send(topics.UNDERLYING, frame(900, 1, ts_ms=[4_070_908_800_000]))
         here.send(topics.OHLC, *(bar(at, 1) for at in range(9)), bar(3, 2), bar(9, 0, 4))
         here.send(topics.CHAIN, *(chain(at) for at in range(5)), chain(4, "2025-11-04"))
+        here.send(topics.GAPS, gap(120), gap(300), gap(120, 2, filled=True), hole())
+        here.send(topics.GAPS, hole(5, 2, [(7, 9)]), gap(0, product="BANKNIFTY"), gap(300))
         for group in ("latest", "history"):
             here.worker(group)
         for group in ("latest", "history"):
@@ -91,6 +93,24 @@ def test_pages_of_bars_join_without_gap(filled: World) -> None:
             starts += [row["start"][11:16] for row in page.json()["bars"]]
             cursor = page.json()["next_cursor"]
     assert starts == [f"09:{16 + at}" for at in range(8)]
+
+
+def test_gaps_are_their_newest_revisions_in_the_order_of_time(filled: World) -> None:
+    def told(query: str) -> list[tuple[str, int, bool, list[list[int]]]]:
+        with _client(filled) as client:
+            rows = client.get(f"/api/data/gaps/NIFTY{query}").json()["gaps"]
+        fields = ("start", "revision", "filled", "missing")
+        return [(row["start"][11:19], *(row[name] for name in fields[1:])) for row in rows]
+
+    every = [
+        ("09:16:30", 2, False, [[7, 9]]),
+        ("09:17:00", 2, True, []),
+        ("09:20:00", 1, False, []),
+    ]
+    assert told("") == every
+    assert told("?limit=2") == every[1:]
+    assert told("?start=2025-10-27T09:16:00%2B05:30&limit=2") == every[:2]
+    assert told("?end=2025-10-27T09:17:00%2B05:30") == every[:1]
 
 
 def test_the_nearest_expiry_is_the_default(filled: World) -> None:

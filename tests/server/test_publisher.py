@@ -22,7 +22,13 @@ from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
 from optionstream.schemas.events import ChainSnapshot, Heartbeat, Legs, MarketEvent, TickFrame
-from optionstream.schemas.topics import OPTION_CHAIN, UNDERLYING, Namespace, partition_for
+from optionstream.schemas.topics import (
+    MARKET_TOPICS,
+    OPTION_CHAIN,
+    UNDERLYING,
+    Namespace,
+    partition_for,
+)
 
 pytestmark = pytest.mark.server
 
@@ -47,7 +53,7 @@ class Broker:
     def namespace(self, **config: str) -> Namespace:
         """A new namespace with its two market topics."""
         namespace = Namespace(f"pub-{uuid.uuid4().hex[:8]}")
-        names = [namespace.topic(name) for name in (UNDERLYING, OPTION_CHAIN)]
+        names = [namespace.topic(name) for name in MARKET_TOPICS]
         made = self.admin.create_topics([NewTopic(n, PARTITIONS, 1, config=config) for n in names])
         for future in made.values():
             future.result(30)

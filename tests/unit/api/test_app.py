@@ -15,9 +15,15 @@ from optionstream.api.mongo_store import MongoDown
 from optionstream.api.redis_store import RedisDown
 from optionstream.api.stores import Stores
 from optionstream.schemas import redis_keys
-from optionstream.schemas.documents import Document, bar_document, chain_document, pcr_document
+from optionstream.schemas.documents import (
+    Document,
+    bar_document,
+    chain_document,
+    gap_document,
+    pcr_document,
+)
 from optionstream.schemas.topics import Namespace
-from tests.unit.sinks.support import OPEN_MS, bar, chain
+from tests.unit.sinks.support import OPEN_MS, bar, chain, gap, hole
 
 NAMESPACE = Namespace("replayed")
 NOW_S = OPEN_MS / 1000 + 60
@@ -60,6 +66,7 @@ class FakeMongo:
         self.down = False
         self.rows: list[Document] = []
         self.chains: dict[tuple[str, str], Document] = {}
+        self.lacking: list[Document] = []
 
     async def close(self) -> None: ...
 
@@ -81,6 +88,12 @@ class FakeMongo:
     async def newest_tick(self, product: str) -> Document | None:
         self._check()
         return None
+
+    async def gaps(
+        self, product: str, start: int | None, end: int | None, limit: int
+    ) -> list[Document]:
+        self._check()
+        return [row for row in self.lacking if row["product"] == product][:limit]
 
     async def bars(
         self, product: str, interval: str, start: int | None, end: int | None, limit: int
@@ -188,6 +201,8 @@ def test_404_names_what_exists(made: Made) -> None:
         ("/api/data/ohlc/NIFTY?limit=5001", "limit", "query"),
         ("/api/data/ohlc/NIFTY?start=soon", "start", "query"),
         ("/api/data/ohlc/NIFTY?start=5&end=4", "end", "query"),
+        ("/api/data/gaps/NIFTY?start=5&end=4", "end", "query"),
+        ("/api/data/gaps/NIFTY?limit=0", "limit", "query"),
     ],
 )
 def test_422_points_at_the_parameter(made: Made, path: str, parameter: str, where: str) -> None:
@@ -245,6 +260,26 @@ def test_without_a_start_the_page_holds_the_last_bars(made: Made) -> None:
     assert response.headers["x-degraded"] == "redis"
 
 
+def test_gaps_come_from_history_alone(made: Made) -> None:
+    made.mongo.rows = [bar_document(bar(0))]
+    made.mongo.lacking = [gap_document(gap(60)), gap_document(hole())]
+    made.redis.down = True
+    response = made.get("/api/data/gaps/NIFTY")
+    assert response.headers["x-cache"] == "L3"
+    rows = response.json()["gaps"]
+    assert [(row["kind"], row["start"], row["missing"]) for row in rows] == [
+        ("silence", "2025-10-27T09:16:00+05:30", []),
+        ("sequence", "2025-10-27T09:16:30+05:30", [[5, 9]]),
+    ]
+    made.redis.down = False
+    made.mongo.lacking = []
+    assert made.get("/api/data/gaps/NIFTY").json() == {"product": "NIFTY", "gaps": []}
+    _problem(made.get("/api/data/gaps/FOO"), 404, "unknown_product")
+    made.mongo.down = True
+    body = _problem(made.get("/api/data/gaps/NIFTY"), 503, "store_unavailable")
+    assert body["down"] == {"mongodb": "no primary"}
+
+
 def test_openapi_is_whole_and_its_examples_fit_their_models(made: Made) -> None:
     from optionstream.api import examples, models
 
@@ -257,6 +292,7 @@ def test_openapi_is_whole_and_its_examples_fit_their_models(made: Made) -> None:
         (models.Pcr, examples.PCR),
         (models.Underlying, examples.UNDERLYING),
         (models.Bars, examples.BARS),
+        (models.Gaps, examples.GAPS),
         (models.Expiries, examples.EXPIRIES),
         (models.Products, examples.PRODUCTS),
     ):
@@ -271,6 +307,8 @@ def test_the_models_describe_the_documents_exactly() -> None:
     assert set(models.Leg.model_fields) == set(chain_body["calls"][0])
     assert set(models.Metadata.model_fields) == set(chain_body["metadata"])
     assert set(models.Pcr.model_fields) == set(pcr_document(chain()))
+    assert set(models.Gap.model_fields) == set(gap_document(gap()))
+    assert set(models.Greeks.model_fields) == set(chain_body["calls"][0]["greeks"])
     assert set(models.Bar.model_fields) == set(bar_document(bar()))
 
 

@@ -1,4 +1,4 @@
-"""`bars`: offline bars of tick files."""
+"""`bars`: offline bars of tick and candle files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from optionstream.deploy.cli.bars import BarInterval
+from optionstream.schemas.derived import INTERVALS
 from tests.unit.cli.running import run
 from tests.unit.producers.builders import tick_lines, written
 
@@ -41,8 +43,21 @@ def test_a_bar_is_one_json_line_with_the_promised_fields(tmp_path: Path) -> None
     ]
 
 
+def test_the_intervals_on_offer_are_those_of_the_bars() -> None:
+    assert tuple(interval.value for interval in BarInterval) == INTERVALS
+
+
 @pytest.mark.parametrize(
-    ("interval", "count", "size"), [("1m", 30, 60), ("5m", 6, 300), ("15m", 2, 900)]
+    ("interval", "count", "size"),
+    [
+        ("1m", 30, 60),
+        ("3m", 10, 180),
+        ("5m", 6, 300),
+        ("15m", 2, 900),
+        ("30m", 1, 1800),
+        ("60m", 1, 1800),
+        ("1d", 1, 1800),
+    ],
 )
 def test_each_interval_holds_all_ticks(
     tmp_path: Path, interval: str, count: int, size: int
@@ -67,10 +82,49 @@ def test_a_late_tick_shows_in_its_bar_and_the_bar_only_once(tmp_path: Path) -> N
     assert rows[0]["high"] == 27000.0
 
 
-def test_a_sundays_ticks_make_no_bar(tmp_path: Path) -> None:
+def test_a_sundays_ticks_make_no_bar_and_are_told_in_one_line(tmp_path: Path) -> None:
     path = written(tmp_path / "nifty.csv", tick_lines([("2026-01-04 10:00:00", 1.0)] * 3))
     ran = run("bars", path, "--json")
     assert (ran.code, ran.out) == (0, "")
+    assert ran.complaint == "note: NIFTY: in no bar: 3 outside the session (closed)"
+
+
+def candle_lines(minutes: list[int], length: int = 1) -> str:
+    """Candles of ``length`` minutes that start so many minutes after the open."""
+    rows = [
+        f"{second(60 * n)}+05:30,{100 + n},{102 + n},{99 + n},{101 + n},{10 * length}"
+        for n in minutes
+    ]
+    return "\n".join(["date,open,high,low,close,volume", *rows]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("interval", "count", "size"),
+    [("1m", 75, 1), ("5m", 15, 5), ("15m", 5, 15), ("60m", 2, 60), ("1d", 1, 75)],
+)
+def test_candles_are_rolled_up(tmp_path: Path, interval: str, count: int, size: int) -> None:
+    path = written(tmp_path / "nifty_1min.csv", candle_lines(list(range(75))))
+    ran = run("bars", path, "--interval", interval, "--json")
+    assert (ran.code, ran.err) == (0, "")
+    assert len(ran.rows) == count
+    first = ran.rows[0]
+    assert (first["open"], first["high"], first["low"]) == (100.0, 101.0 + size, 99.0)
+    assert (first["ticks"], first["volume"]) == (size, 10 * size)
+    assert sum(row["volume"] for row in ran.rows) == 750
+
+
+def test_candles_longer_than_a_bar_are_counted_in_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "nifty_15min.csv", candle_lines([0, 15, 30], length=15))
+    ran = run("bars", path, "--interval", "5m", "--json")
+    assert (ran.code, ran.out) == (0, "")
+    assert ran.complaint == "note: NIFTY: in no bar: 3 candles of which 5m is no multiple"
+
+
+def test_misaligned_candles_are_counted_in_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "nifty_15min.csv", candle_lines([0, 15, 31, 45, 60], length=15))
+    ran = run("bars", path, "--interval", "30m", "--json")
+    assert [row["ticks"] for row in ran.rows] == [2, 1, 1]
+    assert ran.complaint == "note: NIFTY: in no bar: 1 misaligned_candle"
 
 
 def test_several_products_are_kept_apart(tmp_path: Path) -> None:
@@ -104,10 +158,10 @@ def test_a_bad_file_does_not_hide_the_good_ones(tmp_path: Path) -> None:
     assert ran.complaint.startswith(f"error: {bad}: ")
 
 
-def test_a_chain_file_has_no_ticks(tmp_path: Path) -> None:
+def test_a_chain_file_has_no_ticks_and_no_candles(tmp_path: Path) -> None:
     from tests.unit.producers.builders import body, row
 
     path = written(tmp_path / "chain.json", body([row(26000)]))
     ran = run("bars", path)
     assert ran.code == 2
-    assert "holds no ticks" in ran.complaint
+    assert "holds no ticks and no candles" in ran.complaint

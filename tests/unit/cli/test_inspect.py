@@ -24,8 +24,16 @@ FIELDS = [
     "put_volume",
     "oi_unit",
     "max_pain",
+    "forward",
+    "atm_strike",
+    "atm_iv",
+    "gex_total",
     "strikes",
     "missing_legs",
+    "legs_with_iv",
+    "iv_null_reasons",
+    "null_reasons",
+    "flags",
     "source",
 ]
 
@@ -49,23 +57,26 @@ def test_a_snapshot_is_one_json_line_with_the_promised_fields(tmp_path: Path) ->
     assert ran.code == 0
     (found,) = ran.rows
     assert list(found) == FIELDS
-    assert found == {
+    shares = 65
+    expected = {
         "product": "NIFTY",
         "expiry": "2026-01-13",
         "timestamp": "2026-01-06T10:31:07+05:30",
         "underlying_price": 26000.4,
         "pcr_oi": 1.5,
         "pcr_volume": 1.0,
-        "call_oi": 400.0,
-        "put_oi": 600.0,
+        "call_oi": 400.0 * shares,
+        "put_oi": 600.0 * shares,
         "call_volume": 1800.0,
         "put_volume": 1800.0,
-        "oi_unit": "lots",
+        "oi_unit": "shares",
         "max_pain": 26100.0,
         "strikes": 2,
         "missing_legs": 0,
         "source": str(path),
     }
+    assert {name: found[name] for name in expected} == expected
+    assert found["legs_with_iv"] + sum(found["iv_null_reasons"].values()) == 4
 
 
 @pytest.mark.parametrize(

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import NamedTuple
 
 from optionstream.schemas import codec
-from optionstream.schemas.derived import Bar, Reject
-from optionstream.schemas.events import Heartbeat, Tick, TickFrame
+from optionstream.schemas.derived import Bar, Gap, Reject
+from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import UNDERLYING, partition_for
 from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.intake import Output, Source
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.tick_partition import TickPartition
-from optionstream.streams.core.ticks import Rules
 
 PARTITIONS = 6
 LATENESS_MS = 2_000
@@ -25,7 +25,9 @@ def at(text: str) -> int:
     return to_ms(datetime.fromisoformat(text + "+05:30"))
 
 
+MINUTE = 60_000
 OPEN = at("2026-01-06 09:15:00")
+CLOSE = at("2026-01-06 15:30:00")
 AFTER = at("2026-01-06 16:00:00")
 NEXT_OPEN = at("2026-01-07 09:15:00")
 
@@ -38,7 +40,12 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
-def record(event: TickFrame | Tick | Heartbeat, offset: int = 0) -> Record:
+Event = TickFrame | Tick | CandleFrame | Heartbeat
+Candle = tuple[int, float, float, float, float, int | None]
+"""Start, open, high, low, close, volume."""
+
+
+def record(event: Event, offset: int = 0) -> Record:
     return Record(offset, 0, event.product.encode(), codec.encode(event), codec.headers_for(event))
 
 
@@ -46,10 +53,47 @@ def tick(ts: int, price: float, seq: int, volume: int | None = None, **more: obj
     return Tick(product="NIFTY", ts_ms=ts, price=price, seq=seq, volume=volume, ts_recv=ts, **more)
 
 
-def partition(live: bool = False) -> TickPartition:
-    rules = Rules(nse_calendar(), LATENESS_MS, 60_000 if live else None)
+def beat(ts: int) -> Heartbeat:
+    return Heartbeat(product="NIFTY", source="s", ts_event=ts, ts_recv=ts)
+
+
+def candles(minutes: int, *rows: Candle, **more: object) -> CandleFrame:
+    """A frame of candles of one length."""
+    start, open_, high, low, close, volume = (list(column) for column in zip(*rows, strict=True))
+    given = {"source": "c", "session": "d", "ts_recv": max(0, *start), **more}
+    return CandleFrame(
+        product="NIFTY",
+        interval_ms=minutes * MINUTE,
+        start_ms=start,
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        volume=volume,
+        **given,
+    )
+
+
+def flat(start: int, price: float = 1.0, volume: int | None = None) -> Candle:
+    """A candle of one price."""
+    return start, price, price, price, price, volume
+
+
+def partition(
+    live: bool = False, partial_every_ms: int = 0, lateness_ms: int = LATENESS_MS
+) -> TickPartition:
+    rules = Rules(nse_calendar(), lateness_ms, 60_000 if live else None)
     home = partition_for("NIFTY", PARTITIONS)
-    return TickPartition(Source(UNDERLYING, home, PARTITIONS), rules)
+    return TickPartition(Source(UNDERLYING, home, PARTITIONS), rules, partial_every_ms)
+
+
+def play(*events: Event, live: bool = False) -> tuple[TickPartition, list[Output]]:
+    """Each event as a record of its own; the partition and all that went out."""
+    part = partition(live)
+    outputs: list[Output] = []
+    for offset, event in enumerate(events):
+        outputs += part.apply([record(event, offset)])
+    return part, outputs
 
 
 def finals(outputs: Iterable[Output]) -> list[Bar]:
@@ -59,11 +103,27 @@ def finals(outputs: Iterable[Output]) -> list[Bar]:
     ]
 
 
-def canonical(bars: Iterable[Bar]) -> list[tuple[object, ...]]:
-    skip = {"known_at"}
+def restarted(part: TickPartition, stored: dict[str, bytes]) -> TickPartition:
+    """The partition that goes on from what ``part`` stores now; ``stored`` has its segments."""
+    for name, data in part.take_segments().items():
+        if data is None:
+            stored.pop(name)
+        else:
+            stored[name] = data
+    again = TickPartition(part.source, part.rules, part.partial_every_ms)
+    again.restore(part.hot(), dict(stored))
+    return again
+
+
+def gaps(outputs: Iterable[Output]) -> list[Gap]:
+    return [out.record for out in outputs if isinstance(out.record, Gap)]
+
+
+def canonical(records: Iterable[Bar | Gap]) -> list[tuple[object, ...]]:
+    """What counts of them: all but the receipt time known."""
     return [
-        tuple(getattr(bar, name) for name in Bar.__struct_fields__ if name not in skip)
-        for bar in bars
+        tuple(getattr(one, name) for name in one.__struct_fields__ if name != "known_at")
+        for one in records
     ]
 
 
@@ -76,6 +136,7 @@ def frames_of(ticks: Sequence[Tick], sizes: Sequence[int]) -> list[TickFrame]:
     frames, start, turn = [], 0, 0
     while start < len(ticks):
         part = ticks[start : start + sizes[turn % len(sizes)]]
+        volumes = [one.volume for one in part]
         frames.append(
             TickFrame(
                 product="NIFTY",
@@ -85,7 +146,7 @@ def frames_of(ticks: Sequence[Tick], sizes: Sequence[int]) -> list[TickFrame]:
                 ts_ms=[one.ts_ms for one in part],
                 price=[one.price for one in part],
                 seq=[one.seq or 0 for one in part],
-                volume=[one.volume for one in part],
+                volume=None if volumes.count(None) == len(volumes) else volumes,
             )
         )
         start, turn = start + len(part), turn + 1

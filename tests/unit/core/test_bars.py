@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from optionstream.schemas import rejects as reasons
-from optionstream.schemas.derived import Bar
-from optionstream.schemas.events import Heartbeat, Tick, TickFrame
+from optionstream.schemas.derived import INTERVALS, Bar
+from optionstream.schemas.events import Tick, TickFrame
 from optionstream.streams.core.tick_partition import TickPartition
 from tests.unit.core.helpers import (
     AFTER,
+    CLOSE,
+    MINUTE,
     NEXT_OPEN,
     OPEN,
     at,
+    beat,
     finals,
     partition,
+    play,
     record,
     rejects,
+    restarted,
     tick,
 )
-
-MINUTE = 60_000
-
-
-def beat(ts: int) -> Heartbeat:
-    return Heartbeat(product="NIFTY", source="s", ts_event=ts, ts_recv=ts)
-
-
-def play(*events: Tick | TickFrame | Heartbeat, live: bool = False):  # type: ignore[no-untyped-def]
-    part = partition(live)
-    outputs = []
-    for offset, event in enumerate(events):
-        outputs += part.apply([record(event, offset)])
-    return part, outputs
 
 
 def counts(part: TickPartition) -> tuple[int, int, int, int]:
@@ -96,11 +87,25 @@ def test_a_late_tick_revises_every_closed_window_it_belongs_to() -> None:
     first = [bar for bar in finals(out) if bar.start == OPEN]
     assert [(bar.interval, bar.revision, bar.high) for bar in first] == [
         ("1m", 1, 1.0),
+        ("3m", 1, 1.0),
         ("5m", 1, 1.0),
         ("1m", 2, 9.0),
+        ("3m", 2, 9.0),
         ("5m", 2, 9.0),
         ("15m", 1, 9.0),
+        ("30m", 1, 9.0),
+        ("60m", 1, 9.0),
+        ("1d", 1, 9.0),
     ]
+
+
+def test_a_late_tick_after_the_close_revises_the_day() -> None:
+    _, out = play(
+        tick(OPEN, 1.0, 1), tick(CLOSE - 1, 2.0, 2), beat(AFTER), tick(OPEN + 40 * MINUTE, 9.0, 3)
+    )
+    days = [bar for bar in finals(out) if bar.interval == "1d"]
+    assert [(bar.revision, bar.high, bar.ticks) for bar in days] == [(1, 2.0, 2), (2, 9.0, 3)]
+    assert all((bar.start, bar.end) == (OPEN, CLOSE) for bar in days)
 
 
 def test_a_late_tick_into_an_empty_closed_window_makes_its_first_bar() -> None:
@@ -147,12 +152,14 @@ def test_frames_with_tick_ids_repeat_by_id_whatever_their_numbers() -> None:
 
 def test_pre_open_after_close_and_holiday_ticks_are_counted_and_enter_no_bar() -> None:
     part, out = play(
-        tick(OPEN - 1, 1.0, 1),
-        tick(at("2026-01-06 15:30:00"), 1.0, 2),
+        tick(OPEN - 10 * MINUTE, 1.0, 1),
+        tick(CLOSE, 1.0, 2),
         tick(at("2026-01-04 11:00:00"), 1.0, 3),
+        tick(at("2026-01-06 08:00:00"), 1.0, 4),
         beat(AFTER),
     )
-    assert counts(part) == (0, 3, 0, 0)
+    assert counts(part) == (0, 4, 0, 0)
+    assert part.products["NIFTY"].counts.outside == {"pre_open": 1, "after_close": 1, "closed": 2}
     assert finals(out) == []
 
 
@@ -201,7 +208,24 @@ def test_a_heartbeat_confirms_a_session_and_closes_its_windows() -> None:
 
 def test_a_heartbeat_after_the_close_ends_the_session() -> None:
     _, out = play(tick(at("2026-01-06 15:29:59"), 1.0, 1), beat(AFTER))
-    assert [bar.interval for bar in finals(out)] == ["1m", "5m", "15m"]
+    assert [bar.interval for bar in finals(out)] == list(INTERVALS)
+    assert {bar.end for bar in finals(out)} == {CLOSE}
+
+
+def test_a_split_day_has_two_sessions_and_a_day_bar_for_each() -> None:
+    morning, noon = at("2024-03-02 09:15:00"), at("2024-03-02 11:30:00")
+    _, out = play(
+        tick(morning, 1.0, 1),
+        tick(morning + 1, 1.0, 2),
+        tick(noon, 2.0, 3),
+        tick(noon + 1, 2.0, 4),
+        beat(at("2024-03-02 18:00:00")),
+    )
+    days = [bar for bar in finals(out) if bar.interval == "1d"]
+    assert [(bar.session, bar.start, bar.ticks) for bar in days] == [
+        ("2024-03-02", morning, 2),
+        ("2024-03-02#1", noon, 2),
+    ]
 
 
 def test_a_stamp_from_2099_is_refused_and_the_day_goes_on() -> None:
@@ -277,12 +301,68 @@ def test_a_late_tick_that_moves_the_volume_of_the_next_bar_revises_that_too() ->
     ]
 
 
+def test_a_day_of_bars_of_all_intervals_comes_in_the_order_of_end_and_length() -> None:
+    ticks = [tick(OPEN + 10_000 * i, 1.0 + i % 9, i) for i in range(2_250)]
+    _, out = play(*ticks, beat(AFTER))
+    lengths = [(bar.end, INTERVALS.index(bar.interval)) for bar in finals(out)]
+    assert lengths == sorted(lengths)
+    assert [[bar.interval for bar in finals(out)].count(name) for name in INTERVALS] == [
+        375,
+        125,
+        75,
+        25,
+        13,
+        7,
+        1,
+    ]
+
+
+def partials(part: TickPartition) -> list[tuple[str, int, float]]:
+    return [
+        (one.record.interval, one.record.start - OPEN, one.record.close)
+        for one in part.partials()
+        if isinstance(one.record, Bar) and one.record.revision == 0 and not one.record.final
+    ]
+
+
 def test_partial_bars_have_revision_0_and_show_what_is_there() -> None:
     part, _ = play(tick(OPEN, 1.0, 1), tick(OPEN + 1, 3.0, 2))
-    partial = [one.record for one in part.partials() if isinstance(one.record, Bar)]
+    assert partials(part) == [(name, 0, 3.0) for name in INTERVALS]
     assert part.partials() == []
-    assert [(bar.interval, bar.revision, bar.close, bar.ticks) for bar in partial] == [
-        ("15m", 0, 3.0, 2),
-        ("1m", 0, 3.0, 2),
-        ("5m", 0, 3.0, 2),
+
+
+def test_a_held_back_partial_goes_out_with_a_later_checkpoint() -> None:
+    part = partition(partial_every_ms=5_000)
+
+    def at_second(second: int, price: float) -> list[tuple[str, int, float]]:
+        ts = OPEN + 1_000 * second
+        part.apply([record(tick(ts, price, second))])
+        return [one for one in partials(part) if one[0] in ("1m", "1d")]
+
+    part.apply([record(tick(OPEN, 1.0, -1)), record(tick(OPEN, 1.0, 0))])
+    assert at_second(10, 2.0) == [("1m", 0, 2.0), ("1d", 0, 2.0)]
+    assert at_second(12, 3.0) == []
+    assert partials(part) == []
+    part.apply([record(beat(OPEN + 15_000))])
+    assert [one for one in partials(part) if one[0] in ("1m", "1d")] == [
+        ("1m", 0, 3.0),
+        ("1d", 0, 3.0),
     ]
+    assert partials(part) == []
+    assert at_second(61, 4.0) == [("1d", 0, 4.0), ("1m", MINUTE, 4.0)]
+    assert at_second(62, 5.0) == []
+
+
+def test_a_new_window_shows_at_once_and_a_closed_one_no_more() -> None:
+    part = partition(partial_every_ms=600_000)
+    part.apply([record(tick(OPEN, 1.0, 1)), record(tick(OPEN + 1, 1.0, 2))])
+    assert len(partials(part)) == len(INTERVALS)
+    part.apply([record(tick(OPEN + 30_000, 2.0, 3)), record(tick(OPEN + 63_000, 3.0, 4))])
+    assert partials(part) == [("1m", MINUTE, 3.0)]
+
+
+def test_a_restored_partition_shows_its_open_windows_again() -> None:
+    part, _ = play(*(tick(OPEN + 20_000 * i, 1.0 + i, i) for i in range(4)))
+    before = partials(part)
+    again = restarted(part, {})
+    assert partials(again) == before

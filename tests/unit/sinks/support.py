@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Interval
+from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Greeks, Interval
 from optionstream.schemas.events import Legs, TickFrame
 from optionstream.schemas.times import ist_date
 
@@ -59,6 +59,46 @@ def bar(
     )
 
 
+def gap(start_s: int = 0, revision: int = 1, filled: bool = False, product: str = "NIFTY") -> Gap:
+    """A silence of two minutes that begins ``start_s`` after the open."""
+    start = OPEN_MS + start_s * 1000
+    return Gap(
+        product=product,
+        kind="silence",
+        session=ist_date(OPEN_MS),
+        source="",
+        label="",
+        first=None,
+        last=None,
+        missing=[],
+        start=start,
+        end=start + 120_000,
+        revision=revision,
+        filled=filled,
+        known_at=start + 122_000,
+    )
+
+
+def hole(first: int = 5, revision: int = 1, missing: Sequence[tuple[int, int]] = ((5, 9),)) -> Gap:
+    """Missing numbers of one feed, told first at the ninetieth second."""
+    start = OPEN_MS + 90_000
+    return Gap(
+        product="NIFTY",
+        kind="sequence",
+        session=ist_date(OPEN_MS),
+        source="test",
+        label="s",
+        first=first,
+        last=9,
+        missing=list(missing),
+        start=start,
+        end=start + 4_000,
+        revision=revision,
+        filled=not missing,
+        known_at=start + 6_000,
+    )
+
+
 def legs(oi: Sequence[float | None], seed: int = 0) -> Legs:
     """One side: open interest as given, the rest made up; None is a missing leg."""
     some = random.Random(seed)
@@ -74,6 +114,26 @@ def legs(oi: Sequence[float | None], seed: int = 0) -> Legs:
         last=column(300),
         bid=column(300),
         ask=column(300),
+    )
+
+
+def greeks(oi: Sequence[float | None], seed: int = 0) -> Greeks:
+    """Made-up figures for the legs that ``legs`` makes of the same open interest."""
+    some = random.Random(seed)
+
+    def column(scale: float) -> list[float | None]:
+        return [None if value is None else round(some.random() * scale, 6) for value in oi]
+
+    return Greeks(
+        iv=column(0.3),
+        reason=[None for _ in oi],
+        delta=column(1),
+        gamma=column(0.01),
+        theta=column(-30),
+        vega=column(10),
+        rho=column(1),
+        oi_intraday=column(100),
+        gex=column(1e8),
     )
 
 
@@ -96,21 +156,46 @@ def chain(
         snapshot_id=f"{moment}-{at:016x}",
         ts_event=moment,
         ts_recv=moment + 5,
-        oi_unit="lots",
+        oi_unit="shares",
+        lot_size=75,
         underlying_price=24_010.5,
         strikes=strikes,
         calls=legs(call_oi, at),
         puts=legs(put_oi, at + 1),
+        call_greeks=greeks(call_oi, at),
+        put_greeks=greeks(put_oi, at + 1),
         call_oi=calls,
         put_oi=puts,
+        call_oi_change=12.0,
+        put_oi_change=-3.0,
+        call_oi_intraday=1.0,
+        put_oi_intraday=2.0,
         call_volume=1_000.0,
         put_volume=1_200.0,
         pcr_oi=puts / calls,
         pcr_volume=1.2,
+        near_strikes=10,
+        pcr_oi_near=puts / calls,
+        pcr_volume_near=1.2,
         max_pain=24_050.0,
+        resistance=[strikes[-1]],
+        support=[strikes[0]],
+        iv_mode="black76",
+        rate=0.0,
+        years=1 / 365,
+        forward=24_012.25,
+        atm_strike=24_000.0,
+        atm_iv=0.12,
+        straddle=180.5,
+        gex_total=1e9,
+        legs_with_iv=5,
+        iv_null_reasons={},
         missing_legs=1,
+        completeness=5 / 6,
+        oldest_leg_ms=None,
         null_reasons={},
         flags=["missing_legs"],
+        custom_indicators={"skew": {"skew_500": 0.03}},
         capture_id="capture",
         expiries_in_capture=1,
         known_at=moment + 5,

@@ -1,0 +1,1 @@
+"""What an option chain says: totals, levels, implied volatility, Greeks, quality flags."""
