@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.schemas.derived import Bar
     from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
-    from optionstream.streams.core.offline import Offline
+    from optionstream.streams.core.ticks.offline import Offline
 
     Event = TickFrame | CandleFrame | Heartbeat
 
@@ -107,8 +107,8 @@ def _rows(
     failures: output.Failures,
     as_json: bool,
 ) -> list[dict[str, Any]]:
-    from optionstream.streams.core.calendar import nse_calendar
-    from optionstream.streams.core.offline import bars_from_events
+    from optionstream.streams.core.market.calendar import nse_calendar
+    from optionstream.streams.core.ticks.offline import bars_from_events
 
     chosen = parse_products(products)
     order: dict[str, int] = {}

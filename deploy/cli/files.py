@@ -53,7 +53,7 @@ def hints(
 
 def _nearest_expiry(product: str, day: str) -> str | None:
     """The first expiry that the exchange listed on the day; None where the calendar lacks it."""
-    from optionstream.streams.core.contracts import expiries
+    from optionstream.streams.core.market.contracts import expiries
 
     try:
         return min((one.date for one in expiries(product, day) if one.date >= day), default=None)

@@ -149,8 +149,8 @@ def analytics_row(chain: ChainAnalytics, source: str) -> Row:
 
 def _analyser(mode: IvModeName) -> ChainAnalyser:
     from optionstream.streams.analytics.indicators import installed_indicators
-    from optionstream.streams.core.calendar import nse_calendar
     from optionstream.streams.core.chains.offline import ChainAnalyser
+    from optionstream.streams.core.market.calendar import nse_calendar
     from optionstream.streams.core.rules import Rules
 
     return ChainAnalyser(Rules(nse_calendar(), iv_mode=mode.value), installed_indicators())

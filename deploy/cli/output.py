@@ -30,10 +30,13 @@ def json_line(row: Row) -> None:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-    """A table of the named columns; numbers to the right, what is null as a dash."""
+    """A table of the named columns; numbers to the right, what is null as a dash.
+    Nothing where there are no rows."""
     from rich.table import Table
 
     shown = list(rows)
+    if not shown:
+        return
     grid = Table(title=title or None, title_justify="left", header_style="bold")
     for name in columns:
         numbers = any(isinstance(row.get(name), int | float) for row in shown)

@@ -54,7 +54,7 @@ def check(
     from optionstream.deploy.replay import counts_row
     from optionstream.deploy.verify import verify as recompute
     from optionstream.streams.analytics.counts import read_counts
-    from optionstream.streams.core.calendar import always_open_calendar, nse_calendar
+    from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
 
     admin = topics_admin.admin_client(addresses.kafka)
     known = topics_admin.namespaces_in(topics_admin.partition_counts(admin))

@@ -16,7 +16,7 @@ from optionstream.schemas.derived import IvMode
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot
 from optionstream.schemas.times import DAY_MS, ist_date
-from optionstream.streams.core.contracts import chain_width, expiry_instant
+from optionstream.streams.core.market.contracts import chain_width, expiry_instant
 
 RATES: dict[IvMode, float] = {"black76": 0.0, "nse": 0.10}
 PAIRS = 5

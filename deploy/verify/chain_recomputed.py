@@ -31,7 +31,7 @@ from optionstream.deploy.verify.chain_sides import (
 from optionstream.deploy.verify.rules import Rules
 from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.times import ist
-from optionstream.streams.core.calendar import FNO
+from optionstream.streams.core.market.calendar import FNO
 
 
 def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> ChainFacts:

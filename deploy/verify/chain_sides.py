@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from optionstream.deploy.verify.chain_tolerances import NEARLY_WHOLE
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from optionstream.schemas.times import ist_date
-from optionstream.streams.core.contracts import lot_size
+from optionstream.streams.core.market.contracts import lot_size
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -52,7 +52,7 @@ from optionstream.schemas.topics import CHAIN, Namespace
 from optionstream.schemas.topics import GAPS as GAPS_TOPIC
 from optionstream.schemas.topics import OHLC as OHLC_TOPIC
 from optionstream.schemas.topics import REJECTS as REJECTS_TOPIC
-from optionstream.streams.core.calendar import Calendar
+from optionstream.streams.core.market.calendar import Calendar
 
 
 class Check:

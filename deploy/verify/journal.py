@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import NamedTuple
 
-from optionstream.streams.core.calendar import Session
+from optionstream.streams.core.market.calendar import Session
 
 _LEAST, _GREATEST = -(1 << 63), (1 << 63) - 1
 

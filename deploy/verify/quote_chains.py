@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from optionstream.deploy.verify.quote_log import PRICES, QuoteLog
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
-from optionstream.streams.core.calendar import Session
+from optionstream.streams.core.market.calendar import Session
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.rules import Rules, possible_time
 from optionstream.schemas import rejects
 from optionstream.schemas.events import LARGEST_FIGURE, MAX_STRIKES, OptionQuoteFrame
-from optionstream.streams.core.calendar import FNO, Session
+from optionstream.streams.core.market.calendar import FNO, Session
 
 MOST_WAITING = 8
 _MAY_BE_NEGATIVE = [FIGURES.index(name) for name in ("oi_change", "iv")]

@@ -9,7 +9,7 @@ from optionstream.schemas import rejects
 from optionstream.schemas.derived import IvMode
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST, to_ms
-from optionstream.streams.core.calendar import Calendar
+from optionstream.streams.core.market.calendar import Calendar
 
 EARLIEST_MS = 946_684_800_000
 """2000-01-01T00:00:00Z, the first instant taken."""

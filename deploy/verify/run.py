@@ -17,7 +17,7 @@ from optionstream.deploy.verify.stores import mongo_client, mongo_database
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import MARKET_TOPICS, OUTPUT_TOPICS, Namespace
-from optionstream.streams.core.calendar import Calendar
+from optionstream.streams.core.market.calendar import Calendar
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and how much there is."""

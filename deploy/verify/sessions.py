@@ -8,7 +8,7 @@ from optionstream.deploy.verify.arrivals import CandleArrival, Group, Number, Ti
 from optionstream.deploy.verify.journal import Journal
 from optionstream.deploy.verify.ledger import Ledger
 from optionstream.schemas import rejects
-from optionstream.streams.core.calendar import Session
+from optionstream.streams.core.market.calendar import Session
 
 MOST_WAITING = 8
 

@@ -15,7 +15,7 @@ from optionstream.schemas import rejects
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import CandleFrame, Heartbeat
 from optionstream.schemas.times import ist
-from optionstream.streams.core.calendar import CASH, Session
+from optionstream.streams.core.market.calendar import CASH, Session
 
 _MINUTE_MS = 60_000
 _NUMBERED, _HASHED = "seq", "tick_id"

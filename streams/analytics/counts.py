@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from optionstream.schemas.topics import OPTION_CHAIN, OPTION_QUOTE, UNDERLYING, Namespace
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.core import chain_partition, quote_partition, tick_partition
+from optionstream.streams.core.chains import partition as chain_partition
+from optionstream.streams.core.quotes import partition as quote_partition
+from optionstream.streams.core.ticks import partition as tick_partition
 
 _READ = {
     UNDERLYING: tick_partition.read_counts,

@@ -19,12 +19,12 @@ from optionstream.schemas.topics import (
 from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
 from optionstream.streams.config import WorkerConfig
-from optionstream.streams.core.calendar import Calendar, always_open_calendar, nse_calendar
-from optionstream.streams.core.chain_partition import ChainPartition
+from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Source
-from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.market.calendar import Calendar, always_open_calendar, nse_calendar
+from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.tick_partition import TickPartition
+from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.engine.app import EngineApp, engine_options
 from optionstream.streams.engine.checkpoint import Checkpoint, Processor
 from optionstream.streams.engine.metrics import EngineMetrics

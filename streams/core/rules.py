@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from optionstream.schemas.derived import IvMode
-from optionstream.streams.core.calendar import Calendar
+from optionstream.streams.core.market.calendar import Calendar
+
+EARLIEST_MS: Final = 946_684_800_000
+LATEST_MS: Final = 4_102_444_800_000
+"""The first instant that is taken, and the first that is not any more: 2000 and 2100, UTC."""
+MAX_WAITING: Final = 8
+"""Sessions of which a first event may wait for a second."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from optionstream.schemas import rejects
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
 from optionstream.schemas.topics import SIM, Namespace
-from optionstream.streams.core.calendar import Calendar, always_open_calendar, nse_calendar
-from optionstream.streams.core.ticks import EARLIEST_MS, LATEST_MS
+from optionstream.streams.core.market.calendar import Calendar, always_open_calendar, nse_calendar
+from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 

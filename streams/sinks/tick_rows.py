@@ -14,7 +14,7 @@ from bson import ObjectId
 
 from optionstream.schemas.documents import Document
 from optionstream.schemas.events import TickFrame
-from optionstream.streams.core.ticks import EARLIEST_MS, LATEST_MS
+from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS
 from optionstream.streams.sinks.plausible import Plausibility
 
 _EPOCH = datetime(1970, 1, 1)

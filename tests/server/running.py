@@ -36,7 +36,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace, partition_for
 from optionstream.streams.analytics.counts import read_counts
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.core.calendar import nse_calendar
+from optionstream.streams.core.market.calendar import nse_calendar
 from tests.server.seeded import Sent
 
 SEED_VARIABLE = "OPTIONSTREAM_TEST_SEED"

@@ -20,7 +20,7 @@ from optionstream.schemas import topics
 from optionstream.schemas.documents import BARS, CHAINS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST
-from optionstream.streams.core.calendar import CASH, nse_calendar
+from optionstream.streams.core.market.calendar import CASH, nse_calendar
 from tests.server.running import Running, running
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
@@ -134,7 +134,7 @@ SESSIONS = (
     ("candles-multi-tf/reliance_1min_60days.csv", ("--product", "RELIANCE")),
     ("ticks-depth-niftyfut-2025-12-29", ("--product", "NIFTYFUT")),
     ("iv-surface-2026-01", ()),
-    ("broker-chain-greeks", ()),
+    ("broker-chain-greeks", ("--timestamp", "2023-11-20T10:00:00")),
     ("nse-json-misc", ()),
     ("nse-json-v3-2026-06-19", ()),
     ("oc-minute-parquet-2026-08", ()),

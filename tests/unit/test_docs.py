@@ -31,18 +31,19 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
-from optionstream.streams.core import bars
-from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.chains.flags import flags
 from optionstream.streams.core.chains.offline import ChainAnalyser
-from optionstream.streams.core.columns import columns_of
+from optionstream.streams.core.counts import Counts
+from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.pricing import parity
 from optionstream.streams.core.pricing.implied import REASONS
-from optionstream.streams.core.quotes import ExpiryQuotes
+from optionstream.streams.core.quotes.assembly import ExpiryQuotes
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.ticks import Counts, ProductTicks
+from optionstream.streams.core.ticks import bars
+from optionstream.streams.core.ticks.columns import columns_of
+from optionstream.streams.core.ticks.product import ProductTicks
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"

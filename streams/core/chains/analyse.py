@@ -38,8 +38,8 @@ from optionstream.streams.core.chains.interest import (
 )
 from optionstream.streams.core.chains.priced import PricedChain, price
 from optionstream.streams.core.chains.table import CALL, PUT, ChainTable, normalised, table_of
-from optionstream.streams.core.contracts import LOT_SIZE_UNKNOWN, chain_width
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators, run
+from optionstream.streams.core.market.contracts import LOT_SIZE_UNKNOWN, chain_width
 from optionstream.streams.core.rules import Rules
 
 _USUAL_WIDTH: Final = 21

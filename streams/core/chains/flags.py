@@ -5,7 +5,6 @@ from __future__ import annotations
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
-from optionstream.streams.core.calendar import FNO, Calendar
 from optionstream.streams.core.chains.history import (
     DUPLICATE,
     REVISED,
@@ -14,6 +13,7 @@ from optionstream.streams.core.chains.history import (
     Compared,
 )
 from optionstream.streams.core.chains.table import ChainTable
+from optionstream.streams.core.market.calendar import FNO, Calendar
 from optionstream.streams.core.rules import Rules
 
 

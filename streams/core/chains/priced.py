@@ -28,7 +28,7 @@ from optionstream.streams.core.chains.table import (
     Floats,
     column,
 )
-from optionstream.streams.core.contracts import expiry_instant
+from optionstream.streams.core.market.contracts import expiry_instant
 from optionstream.streams.core.pricing.chain import Priced, price_chain
 from optionstream.streams.core.pricing.implied import REASONS, Reason
 from optionstream.streams.core.pricing.modes import DEFAULT_RATE, premiums, years_to_expiry

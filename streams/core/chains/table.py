@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OiUnit
 from optionstream.schemas.times import ist_date
-from optionstream.streams.core.contracts import lot_size
+from optionstream.streams.core.market.contracts import lot_size
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -12,9 +12,9 @@ from optionstream.schemas.derived import Reject
 from optionstream.schemas.events import MAX_STRIKES
 from optionstream.schemas.topics import UNDERLYING
 from optionstream.streams.core.intake import Source
-from optionstream.streams.core.tick_partition import TickPartition
+from optionstream.streams.core.ticks.partition import TickPartition
 from tests.unit.core.chains.test_partition import chain, new_partition
-from tests.unit.core.helpers import OPEN, Record, frames_of, partition, record, tick
+from tests.unit.core.ticks.helpers import OPEN, Record, frames_of, partition, record, tick
 
 FRAME = frames_of([tick(OPEN + i, 1.0, i) for i in range(3)], [3])[0]
 

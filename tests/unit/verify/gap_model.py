@@ -9,7 +9,7 @@ from typing import Any
 
 from optionstream.deploy.verify.gap_facts import GapFacts
 from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
-from optionstream.streams.core.calendar import CASH, Session, nse_calendar
+from optionstream.streams.core.market.calendar import CASH, Session, nse_calendar
 from tests.unit.verify.world import MINUTE, PRODUCT
 
 Name = tuple[str, str, int]

@@ -20,12 +20,12 @@ from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.codec import encode, headers_for
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.events import CandleFrame, ChainSnapshot, Heartbeat, Legs, TickFrame
-from optionstream.streams.core.calendar import always_open_calendar, nse_calendar
-from optionstream.streams.core.chain_partition import ChainPartition
+from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
-from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
+from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.tick_partition import TickPartition
+from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.sinks.newest import Batch
 from tests.unit.verify.test_chains_against_the_core import WildQuotes
 from tests.unit.verify.world import (

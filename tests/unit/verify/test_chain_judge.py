@@ -19,8 +19,8 @@ from optionstream.schemas import redis_keys
 from optionstream.schemas.derived import GREEK_COLUMNS, ChainAnalytics, Greeks
 from optionstream.schemas.documents import chain_document, option_documents, pcr_document
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
-from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
 from tests.unit.verify.world import OPEN, as_json, floats, rules, snapshot
 

@@ -21,10 +21,10 @@ from optionstream.schemas.codec import decode, encode, headers_for
 from optionstream.schemas.derived import ChainAnalytics, IvMode, Reject
 from optionstream.schemas.documents import chain_document
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OptionQuoteFrame
-from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.intake import Source
-from optionstream.streams.core.quote_partition import QuotePartition
+from optionstream.streams.core.market.calendar import nse_calendar
+from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
 from tests.unit.verify.world import (
     DAY,

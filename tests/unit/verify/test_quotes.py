@@ -12,7 +12,7 @@ from optionstream.deploy.verify.quote_log import QuoteLog, quotes_of
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.events import MAX_STRIKES, OptionQuoteFrame
-from optionstream.streams.core.calendar import FNO, nse_calendar
+from optionstream.streams.core.market.calendar import FNO, nse_calendar
 from tests.unit.verify.world import DAY, LATENESS, MINUTE, OPEN, PRODUCT, Log
 
 FNO_CLOSE = OPEN + 375 * MINUTE

@@ -11,7 +11,7 @@ from optionstream.schemas import rejects, topics
 from optionstream.schemas.codec import encode, headers_for
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.identity import tick_id
-from optionstream.streams.core.calendar import always_open_calendar
+from optionstream.streams.core.market.calendar import always_open_calendar
 from tests.unit.verify.world import (
     DAY,
     HOME,

@@ -14,8 +14,8 @@ from optionstream.schemas import documents, topics
 from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.times import ist
-from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules as CoreRules
 from tests.unit.verify.world import (
     DAY,

@@ -28,7 +28,7 @@ from optionstream.schemas.events import (
 )
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import ist, to_ms
-from optionstream.streams.core.calendar import Calendar, nse_calendar
+from optionstream.streams.core.market.calendar import Calendar, nse_calendar
 
 PARTITIONS = 6
 PRODUCT = "NIFTY"

@@ -10,9 +10,9 @@ import numpy as np
 from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from optionstream.schemas.times import IST, to_ms
-from optionstream.streams.core.calendar import nse_calendar
 from optionstream.streams.core.chains.analyse import ExpiryChains
-from optionstream.streams.core.contracts import expiry_instant
+from optionstream.streams.core.market.calendar import nse_calendar
+from optionstream.streams.core.market.contracts import expiry_instant
 from optionstream.streams.core.pricing.black import black76_price
 from optionstream.streams.core.pricing.modes import YEAR_MS
 from optionstream.streams.core.rules import Rules

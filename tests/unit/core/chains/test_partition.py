@@ -13,12 +13,12 @@ from optionstream.schemas import rejects as reasons
 from optionstream.schemas.derived import ChainAnalytics, Reject
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from optionstream.schemas.topics import OPTION_CHAIN, partition_for
-from optionstream.streams.core.calendar import nse_calendar
-from optionstream.streams.core.chain_partition import HORIZON, ChainPartition
 from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.partition import HORIZON, ChainPartition
 from optionstream.streams.core.intake import Source
+from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
-from tests.unit.core.helpers import OPEN, PARTITIONS, Record, at
+from tests.unit.core.ticks.helpers import OPEN, PARTITIONS, Record, at
 
 Column = list[float | None]
 NO_PRICES = {

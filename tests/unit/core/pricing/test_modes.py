@@ -13,8 +13,8 @@ from optionstream.schemas.derived import IvMode
 from optionstream.streams.core.pricing.black import black76_price
 from optionstream.streams.core.pricing.modes import DEFAULT_RATE, premiums, years_to_expiry
 from optionstream.streams.core.pricing.parity import forward_from_parity
-from tests.unit.core.helpers import at
 from tests.unit.core.pricing.oracle import PATIENT
+from tests.unit.core.ticks.helpers import at
 
 NAN = float("nan")
 CLOSE = at("2026-01-13 15:30:00")

@@ -1,0 +1,221 @@
+"""One partition of ``market.option_chain``: snapshots in, analytics and rejects out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from optionstream.schemas import rejects
+from optionstream.schemas.errors import CalendarError, RecordError
+from optionstream.schemas.events import ChainSnapshot
+from optionstream.schemas.identity import snapshot_id
+from optionstream.schemas.topics import CHAIN, chain_key
+from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.counts import Counts
+from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
+from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
+from optionstream.streams.core.market.calendar import FNO
+from optionstream.streams.core.ranges import RangeSet
+from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS, Rules
+
+HORIZON: Final = 1_024
+"""Snapshots remembered for each product and expiry, where the source numbers nothing."""
+_IDS: Final = "ids"
+_CHAINS: Final = "chains"
+LABELS: Final = 2
+"""Session labels remembered for each product and source that numbers its snapshots."""
+
+
+class _HotProduct(Struct, array_like=True):
+    product: str
+    counts: Counts
+    known_at: int
+    seen: list[tuple[str, list[tuple[str, list[tuple[int, int]]]]]]
+    """source → session labels in the order they began → ranges of seq."""
+
+
+class _Hot(Struct, array_like=True):
+    unread: Counts
+    products: list[_HotProduct]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Hot).decode
+_decode_ids = msgspec.msgpack.Decoder(list[str]).decode
+
+
+class ProductChains:
+    """What has been seen of one product's chains."""
+
+    def __init__(self, product: str) -> None:
+        self.product = product
+        self.counts = Counts(rejects={})
+        self.known_at = 0
+        self.numbered: dict[str, OrderedDict[str, RangeSet]] = {}
+        self.unnumbered: dict[str, OrderedDict[str, None]] = {}
+        """By expiry, snapshot ids in the order they came."""
+        self.expiries: dict[str, ExpiryChains] = {}
+        """By expiry, what is remembered of its snapshots."""
+        self.changed_ids: set[str] = set()
+        """Expiries whose ids changed since they were last stored."""
+        self.changed_chains: set[str] = set()
+        """Expiries of which a snapshot was accepted since they were last stored."""
+
+    def see(self, chain: ChainSnapshot) -> bool:
+        """Note a snapshot; False when it was seen within the horizon."""
+        if chain.seq is not None:
+            labels = self.numbered.setdefault(chain.source, OrderedDict())
+            seen = labels.get(chain.session)
+            if seen is None:
+                seen = labels[chain.session] = RangeSet()
+                if len(labels) > LABELS:
+                    labels.popitem(last=False)
+            return seen.add(chain.seq)
+        ids = self.unnumbered.setdefault(chain.expiry, OrderedDict())
+        identity = snapshot_id(chain)
+        if identity in ids:
+            return False
+        ids[identity] = None
+        if len(ids) > HORIZON:
+            ids.popitem(last=False)
+        self.changed_ids.add(chain.expiry)
+        return True
+
+    def chains_of(self, expiry: str) -> ExpiryChains:
+        """The memory of one expiry, to which a snapshot is about to be added."""
+        self.changed_chains.add(expiry)
+        chains = self.expiries.get(expiry)
+        if chains is None:
+            chains = self.expiries[expiry] = ExpiryChains()
+        return chains
+
+
+class ChainPartition:
+    """The products of one partition. Not shared between threads."""
+
+    def __init__(
+        self, source: Source, rules: Rules, indicators: Indicators = NO_INDICATORS
+    ) -> None:
+        self.source = source
+        self.rules = rules
+        self.indicators = indicators
+        self.products: dict[str, ProductChains] = {}
+        self.unread = Counts(rejects={})
+
+    def apply(self, records: Sequence[Incoming]) -> list[Output]:
+        """Apply records in log order; returns what goes out."""
+        outputs = []
+        for incoming in records:
+            try:
+                chain = read(incoming, self.source)
+                assert isinstance(chain, ChainSnapshot)
+                self._check_time(chain)
+            except Refused as error:
+                counts = self.unread.rejects
+                counts[error.reason] = counts.get(error.reason, 0) + error.events
+                outputs.append(
+                    reject(incoming, self.source, error.reason, error.detail, error.events)
+                )
+                continue
+            output = self._take(chain)
+            if output is not None:
+                outputs.append(output)
+        return outputs
+
+    def partials(self) -> list[Output]:
+        """None: every snapshot is final."""
+        return []
+
+    def _check_time(self, chain: ChainSnapshot) -> None:
+        limit = self.rules.future_limit_ms
+        ts = chain.ts_event
+        reason = None
+        if limit is not None and ts > chain.ts_recv + limit:
+            reason = rejects.FUTURE_EVENT
+        elif not EARLIEST_MS <= ts < LATEST_MS:
+            reason = rejects.BAD_TIME
+        else:
+            try:
+                self.rules.calendar.session_at(FNO, ts)
+            except CalendarError:
+                reason = rejects.NO_CALENDAR
+        if reason is not None:
+            raise Refused(RecordError(reason, rejects.MEANING[reason]), 1)
+
+    def _take(self, chain: ChainSnapshot) -> Output | None:
+        state = self.products.get(chain.product)
+        if state is None:
+            state = self.products[chain.product] = ProductChains(chain.product)
+        state.known_at = max(state.known_at, chain.ts_recv)
+        if not state.see(chain):
+            state.counts.duplicates += 1
+            return None
+        state.counts.accepted += 1
+        record = state.chains_of(chain.expiry).analyse(
+            chain, self.rules, state.known_at, self.indicators
+        )
+        key = chain_key(chain.product, chain.expiry).encode()
+        return Output(CHAIN, key, record, state.known_at)
+
+    # -- state ------------------------------------------------------------------------------
+
+    def hot(self) -> bytes:
+        """What changes with every checkpoint."""
+        return _encode(_Hot(self.unread, [_hot_product(state) for state in self.products.values()]))
+
+    def take_segments(self) -> dict[str, bytes | None]:
+        """What is remembered of the expiries that changed since the last call, by name."""
+        changed: dict[str, bytes | None] = {}
+        for product, state in self.products.items():
+            for expiry in state.changed_ids:
+                name = f"{_IDS}|{product}|{expiry}"
+                changed[name] = _encode(list(state.unnumbered[expiry]))
+            for expiry in state.changed_chains:
+                changed[f"{_CHAINS}|{product}|{expiry}"] = state.expiries[expiry].pack()
+            state.changed_ids, state.changed_chains = set(), set()
+        return changed
+
+    def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
+        """Become what ``hot`` and the segments were taken from."""
+        stored = _decode(hot)
+        self.unread = stored.unread
+        self.products = {part.product: _product(part) for part in stored.products}
+        for name, data in segments.items():
+            part, product, expiry = name.split("|")
+            state = self.products[product]
+            if part == _IDS:
+                state.unnumbered[expiry] = OrderedDict.fromkeys(_decode_ids(data))
+            else:
+                state.expiries[expiry] = ExpiryChains.unpack(data)
+
+    def counts(self) -> list[Counts]:
+        """The counts of each product, and of what belongs to none."""
+        return [self.unread, *(state.counts for state in self.products.values())]
+
+
+def read_counts(hot: bytes) -> list[Counts]:
+    """The counts in a stored hot part."""
+    stored = _decode(hot)
+    return [stored.unread, *(part.counts for part in stored.products)]
+
+
+def _hot_product(state: ProductChains) -> _HotProduct:
+    seen = [
+        (source, [(label, ranges.ranges()) for label, ranges in labels.items()])
+        for source, labels in state.numbered.items()
+    ]
+    return _HotProduct(state.product, state.counts, state.known_at, seen)
+
+
+def _product(part: _HotProduct) -> ProductChains:
+    state = ProductChains(part.product)
+    state.counts, state.known_at = part.counts, part.known_at
+    state.numbered = {
+        source: OrderedDict((label, RangeSet(ranges)) for label, ranges in labels)
+        for source, labels in part.seen
+    }
+    return state

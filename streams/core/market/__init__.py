@@ -1,0 +1,1 @@
+"""Facts of the market: sessions, contracts, expiries. The tables are in ``data``."""

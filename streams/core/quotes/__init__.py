@@ -1,0 +1,1 @@
+"""From quotes of single contracts to option chains."""

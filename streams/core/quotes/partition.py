@@ -1,0 +1,291 @@
+"""One partition of ``market.option_quote``: quotes in, analytics of assembled chains out.
+
+What changes with every quote is the hot part: waiting quotes, watermarks, the page of numbers that
+is being filled. Legs and what is remembered of chains change only at boundaries: a segment for each
+product and expiry. A full page of numbers is a segment that never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from optionstream.schemas import codec, rejects
+from optionstream.schemas.derived import Reject
+from optionstream.schemas.events import LEG_COLUMNS, OptionQuoteFrame
+from optionstream.schemas.topics import CHAIN, REJECTS, chain_key
+from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.counts import Counts
+from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
+from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
+from optionstream.streams.core.market.calendar import Session
+from optionstream.streams.core.quotes.assembly import ExpiryQuotes
+from optionstream.streams.core.quotes.rows import Quote
+from optionstream.streams.core.quotes.seen_numbers import Page
+from optionstream.streams.core.rules import Rules
+
+_CHAINS: Final = "chains"
+_SEEN: Final = "seen"
+
+
+class _HotExpiry(Struct, array_like=True):
+    expiry: str
+    session: Session | None
+    watermark: int
+    waiting: list[Quote]
+    held: list[tuple[int, Quote]]
+    page: Page
+
+
+class _HotProduct(Struct, array_like=True):
+    product: str
+    counts: Counts
+    known_at: int
+    expiries: list[_HotExpiry]
+
+
+class _Hot(Struct, array_like=True):
+    unread: Counts
+    products: list[_HotProduct]
+
+
+class _Applied(Struct, array_like=True):
+    """The segment of an expiry: its book, and what is remembered of its chains."""
+
+    last_recv: int
+    quotes: list[Quote]
+    chains: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Hot).decode
+_decode_applied = msgspec.msgpack.Decoder(_Applied).decode
+_decode_page = msgspec.msgpack.Decoder(Page).decode
+
+
+@dataclass(slots=True)
+class _Expiry:
+    quotes: ExpiryQuotes
+    chains: ExpiryChains = field(default_factory=ExpiryChains)
+    pages: list[str] = field(default_factory=list)
+    """Names of the stored pages, all of one session."""
+
+
+@dataclass(slots=True)
+class _Product:
+    counts: Counts = field(default_factory=Counts)
+    known_at: int = 0
+    expiries: dict[str, _Expiry] = field(default_factory=dict)
+
+
+class QuotePartition:
+    """The products of one partition. Not shared between threads."""
+
+    def __init__(
+        self, source: Source, rules: Rules, indicators: Indicators = NO_INDICATORS
+    ) -> None:
+        self.source = source
+        self.rules = rules
+        self.indicators = indicators
+        self.products: dict[str, _Product] = {}
+        self.unread = Counts()
+        """Counts of records that belong to no product's state."""
+
+    def apply(self, records: Sequence[Incoming]) -> list[Output]:
+        """Apply records in log order; returns what goes out."""
+        outputs = []
+        for incoming in records:
+            try:
+                frame = read(incoming, self.source)
+            except Refused as error:
+                self.unread.add_reject(error.reason, error.events)
+                outputs.append(
+                    reject(incoming, self.source, error.reason, error.detail, error.events)
+                )
+            else:
+                assert isinstance(frame, OptionQuoteFrame)
+                outputs += self._take(frame, incoming)
+        return outputs
+
+    def partials(self) -> list[Output]:
+        """None: every chain is final."""
+        return []
+
+    def _take(self, frame: OptionQuoteFrame, incoming: Incoming) -> list[Output]:
+        product = self.products.setdefault(frame.product, _Product())
+        expiry = self._expiry(frame.product, frame.expiry)
+        product.known_at = max(product.known_at, frame.ts_recv)
+        outcome = expiry.quotes.apply(frame, incoming.offset)
+        key = chain_key(frame.product, frame.expiry).encode()
+        outputs = []
+        for chain, oldest_leg_ms in outcome.chains:
+            record = expiry.chains.analyse(
+                chain, self.rules, product.known_at, self.indicators, oldest_leg_ms
+            )
+            outputs.append(Output(CHAIN, key, record, product.known_at))
+        for reason, indices in outcome.refused.items():
+            detail = rejects.MEANING[reason]
+            outputs.append(reject(incoming, self.source, reason, detail, len(indices), indices))
+        for quote in outcome.late_waiting:
+            outputs.append(self._waiting_reject(frame.product, frame.expiry, quote))
+        return outputs
+
+    def _expiry(self, product: str, expiry: str) -> _Expiry:
+        state = self.products[product]
+        found = state.expiries.get(expiry)
+        if found is None:
+            quotes = ExpiryQuotes(product, expiry, self.rules, state.counts)
+            found = state.expiries[expiry] = _Expiry(quotes)
+        return found
+
+    def _waiting_reject(self, product: str, expiry: str, quote: Quote) -> Output:
+        """The reject of a quote that waited for its session in vain: its record is long gone, so
+        the bytes are those of a frame with this quote alone."""
+        frame = _frame_of(product, expiry, quote)
+        key = chain_key(product, expiry).encode()
+        record = Reject(
+            reason=rejects.TOO_LATE,
+            detail=rejects.MEANING[rejects.TOO_LATE],
+            topic=self.source.topic,
+            partition=self.source.partition,
+            offset=quote.offset,
+            record_ts=frame.ts_recv,
+            events=1,
+            indices=[quote.position],
+            raw_key=key,
+            raw=codec.encode(frame),
+            headers=codec.headers_for(frame),
+        )
+        return Output(REJECTS, key, record, frame.ts_recv)
+
+    # -- state ------------------------------------------------------------------------------
+
+    def hot(self) -> bytes:
+        """What changes with every checkpoint."""
+        return _encode(
+            _Hot(
+                self.unread,
+                [
+                    _HotProduct(
+                        name,
+                        state.counts,
+                        state.known_at,
+                        [_hot_expiry(each.quotes) for each in state.expiries.values()],
+                    )
+                    for name, state in self.products.items()
+                ],
+            )
+        )
+
+    def take_segments(self) -> dict[str, bytes | None]:
+        """The segments changed since the last call, by name; None for those no longer needed."""
+        changed: dict[str, bytes | None] = {}
+        for state in self.products.values():
+            for expiry in state.expiries.values():
+                changed.update(_take_pages(expiry))
+                quotes, book = expiry.quotes, expiry.quotes.book
+                if quotes.changed:
+                    part = _Applied(book.last_recv, book.quotes(), expiry.chains.pack())
+                    changed[_chains_name(quotes)] = _encode(part)
+                    quotes.changed = False
+        return changed
+
+    def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
+        """Become what ``hot`` and the segments were taken from."""
+        stored = _decode(hot)
+        self.unread = stored.unread
+        self.products = {}
+        for part in stored.products:
+            self.products[part.product] = _Product(part.counts, part.known_at)
+            for each in part.expiries:
+                expiry = self._expiry(part.product, each.expiry)
+                expiry.quotes.held = dict(each.held)
+                if each.session is not None:
+                    _restore_session(expiry, each, each.session, segments)
+
+    def counts(self) -> list[Counts]:
+        """The counts of each product, and of what belongs to none."""
+        return [self.unread, *(state.counts for state in self.products.values())]
+
+
+def read_counts(hot: bytes) -> list[Counts]:
+    """The counts in a stored hot part."""
+    stored = _decode(hot)
+    return [stored.unread, *(part.counts for part in stored.products)]
+
+
+def _hot_expiry(quotes: ExpiryQuotes) -> _HotExpiry:
+    return _HotExpiry(
+        expiry=quotes.expiry,
+        session=quotes.session,
+        watermark=quotes.watermark,
+        waiting=quotes.waiting,
+        held=sorted(quotes.held.items()),
+        page=quotes.seen.page,
+    )
+
+
+def _restore_session(
+    expiry: _Expiry, hot: _HotExpiry, session: Session, segments: Mapping[str, bytes]
+) -> None:
+    quotes = expiry.quotes
+    part = _decode_applied(segments[_chains_name(quotes)])
+    expiry.chains = ExpiryChains.unpack(part.chains)
+    quotes.restore(session, hot.watermark, hot.waiting, part.quotes, part.last_recv)
+    while (name := _page_name(quotes, session, len(expiry.pages))) in segments:
+        quotes.seen.add_page(_decode_page(segments[name]))
+        expiry.pages.append(name)
+    quotes.seen.add_page(hot.page)
+
+
+def _take_pages(expiry: _Expiry) -> dict[str, bytes | None]:
+    """New full pages of seen numbers; those of an earlier session are no longer needed."""
+    quotes, pages = expiry.quotes, expiry.pages
+    session = quotes.session
+    changed: dict[str, bytes | None] = {}
+    if session is None:
+        return changed
+    if pages and pages[0] != _page_name(quotes, session, 0):
+        changed.update(dict.fromkeys(pages))
+        pages.clear()
+    for page in quotes.seen.take_full():
+        name = _page_name(quotes, session, len(pages))
+        changed[name] = _encode(page)
+        pages.append(name)
+    return changed
+
+
+def _chains_name(quotes: ExpiryQuotes) -> str:
+    return f"{_CHAINS}|{quotes.product}|{quotes.expiry}"
+
+
+def _page_name(quotes: ExpiryQuotes, session: Session, number: int) -> str:
+    return f"{_SEEN}|{quotes.product}|{quotes.expiry}|{session.open_ms}|{number}"
+
+
+def _frame_of(product: str, expiry: str, quote: Quote) -> OptionQuoteFrame:
+    """A frame of one quote alone."""
+    (source, session), unit, ts_recv = quote.origin
+    figures: dict[str, Any] = {
+        name: None if value is None else [value]
+        for name, value in zip(LEG_COLUMNS, quote.figures, strict=True)
+    }
+    price = quote.underlying_price
+    return OptionQuoteFrame(
+        product=product,
+        expiry=expiry,
+        source=source,
+        session=session,
+        ts_recv=ts_recv,
+        oi_unit=unit,
+        ts_ms=[quote.ts],
+        seq=[quote.seq],
+        strike=[quote.strike],
+        kind=[quote.kind],
+        underlying_price=None if price is None else [price],
+        **figures,
+    )

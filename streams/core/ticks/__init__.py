@@ -1,0 +1,1 @@
+"""From the ticks and candles of one product to bars and gaps."""
