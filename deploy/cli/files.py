@@ -12,7 +12,7 @@ from optionstream.schemas.errors import CalendarError, InputError
 
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
-    from optionstream.producers.feeds.kite_instruments import Instrument
+    from optionstream.producers.feeds.kite.instruments import Instrument
     from optionstream.schemas.events import MarketEvent
 
 
@@ -63,8 +63,8 @@ def _nearest_expiry(product: str, day: str) -> str | None:
 
 def _instruments(path: Path) -> dict[int, Instrument]:
     """The broker's list of instruments. Raises InputError, also for a row that cannot be read."""
-    from optionstream.producers.feeds.content import file_source
-    from optionstream.producers.feeds.kite_instruments import read_instruments
+    from optionstream.producers.feeds.files.content import file_source
+    from optionstream.producers.feeds.kite.instruments import read_instruments
 
     problems: list[str] = []
     found = read_instruments(file_source(path).body(), str(path), problems)

@@ -8,35 +8,23 @@ from typing import Any
 
 import polars as pl
 
-from optionstream.deploy.verify.compare_bars import (
-    compare_bars,
-    compare_newest_bars,
-    finals_told,
-    report_partials,
-)
-from optionstream.deploy.verify.compare_chains import (
+from optionstream.deploy.verify.chains.compare import (
     compare_chains,
     compare_newest_chains,
     newest_chains,
 )
-from optionstream.deploy.verify.compare_gaps import compare_gaps
-from optionstream.deploy.verify.compare_ticks import (
-    compare_latest_ticks,
-    compare_rejects,
-    compare_stored_ticks,
-)
 from optionstream.deploy.verify.differences import DIFFERENT, Differences
 from optionstream.deploy.verify.expect import Expectation
-from optionstream.deploy.verify.expected_bars import ExpectedBars
-from optionstream.deploy.verify.gap_facts import GapFacts
-from optionstream.deploy.verify.holes import holes
+from optionstream.deploy.verify.gaps.compare import compare_gaps
+from optionstream.deploy.verify.gaps.facts import GapFacts
+from optionstream.deploy.verify.gaps.holes import holes
+from optionstream.deploy.verify.gaps.silences import silences
 from optionstream.deploy.verify.ledger import Counts
 from optionstream.deploy.verify.outputs import Outputs
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.reject_parts import expected_facts, told_facts
 from optionstream.deploy.verify.report import Report
 from optionstream.deploy.verify.rules import Rules
-from optionstream.deploy.verify.silences import silences
 from optionstream.deploy.verify.stores import (
     Mongo,
     stored_bars,
@@ -45,7 +33,19 @@ from optionstream.deploy.verify.stores import (
     stored_rejects,
     stored_ticks,
 )
-from optionstream.deploy.verify.window_book import BAR_COLUMNS
+from optionstream.deploy.verify.ticks.compare import (
+    compare_latest_ticks,
+    compare_rejects,
+    compare_stored_ticks,
+)
+from optionstream.deploy.verify.ticks.compare_bars import (
+    compare_bars,
+    compare_newest_bars,
+    finals_told,
+    report_partials,
+)
+from optionstream.deploy.verify.ticks.expected_bars import ExpectedBars
+from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, Namespace

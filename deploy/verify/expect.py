@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from optionstream.deploy.verify.chain_facts import ChainFacts
-from optionstream.deploy.verify.chain_fold import ChainFold
+from optionstream.deploy.verify.chains.facts import ChainFacts
+from optionstream.deploy.verify.chains.fold import ChainFold
 from optionstream.deploy.verify.intake import (
     Content,
     Refusal,
@@ -17,14 +17,14 @@ from optionstream.deploy.verify.intake import (
     misplaced,
     parse,
 )
-from optionstream.deploy.verify.journal_frames import EVENTS_A_PART, timelines_of
 from optionstream.deploy.verify.ledger import Counts, Ledger, Refused, RejectKey
-from optionstream.deploy.verify.quote_fold import QuoteFold
+from optionstream.deploy.verify.quotes.fold import QuoteFold
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.rules import Rules
-from optionstream.deploy.verify.stored_ticks import StoredTicks
-from optionstream.deploy.verify.tick_fold import TickFold
-from optionstream.deploy.verify.timeline import Timeline
+from optionstream.deploy.verify.ticks.fold import TickFold
+from optionstream.deploy.verify.ticks.journal_frames import EVENTS_A_PART, timelines_of
+from optionstream.deploy.verify.ticks.stored import StoredTicks
+from optionstream.deploy.verify.ticks.timeline import Timeline
 from optionstream.schemas.events import (
     CandleFrame,
     ChainSnapshot,

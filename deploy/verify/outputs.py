@@ -7,13 +7,13 @@ from typing import Any
 
 import polars as pl
 
-from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_record
+from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_record
 from optionstream.deploy.verify.differences import MISPLACED, UNREADABLE, Differences
-from optionstream.deploy.verify.gap_facts import GapFacts, facts_of_gap
-from optionstream.deploy.verify.journal import in_64_bits
+from optionstream.deploy.verify.gaps.facts import GapFacts, facts_of_gap
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_record
-from optionstream.deploy.verify.window_book import BAR_COLUMNS
+from optionstream.deploy.verify.ticks.journal import in_64_bits
+from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.codec import decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.errors import RecordError

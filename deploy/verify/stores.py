@@ -11,12 +11,12 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
-from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, instant
+from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_document, instant
 from optionstream.deploy.verify.differences import DIFFERENT, UNREADABLE, Differences
-from optionstream.deploy.verify.gap_facts import GapFacts, facts_of_gap_document
+from optionstream.deploy.verify.gaps.facts import GapFacts, facts_of_gap_document
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_document
-from optionstream.deploy.verify.stored_ticks import STORED_COLUMNS
-from optionstream.deploy.verify.window_book import BAR_COLUMNS
+from optionstream.deploy.verify.ticks.stored import STORED_COLUMNS
+from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from optionstream.producers.feeds.content import Source, file_source
+from optionstream.producers.feeds.files.content import Source, file_source
 from optionstream.producers.feeds.format import Format
 from optionstream.producers.feeds.formats import format_of
 from optionstream.producers.feeds.hints import FeedHints

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from optionstream.producers.feeds.content import Source
+from optionstream.producers.feeds.files.content import Source
 from optionstream.producers.feeds.hints import FeedHints
 from optionstream.schemas.events import MarketEvent
 

@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from optionstream.producers.feeds.angel_chain import angel_chains, looks_like_angel
-from optionstream.producers.feeds.archive import is_archive, members
-from optionstream.producers.feeds.chain_tables import parquet_chains, sqlite_chains
-from optionstream.producers.feeds.column_table import is_parquet, is_sqlite, parquet_columns
-from optionstream.producers.feeds.content import Source
-from optionstream.producers.feeds.eod_chain import eod_csv_chains, looks_like_eod
+from optionstream.producers.feeds.chains.angel import angel_chains, looks_like_angel
+from optionstream.producers.feeds.chains.end_of_day import eod_csv_chains, looks_like_eod
+from optionstream.producers.feeds.chains.iv_surface_csv import looks_like_surface, surface_chains
+from optionstream.producers.feeds.chains.ltp_oi_json import looks_like_ltp_oi, ltp_oi_chains
+from optionstream.producers.feeds.chains.nse_csv import export_chains, looks_like_export
+from optionstream.producers.feeds.chains.nse_flat_csv import flat_chains, looks_like_flat
+from optionstream.producers.feeds.chains.nse_json import chain_snapshots, is_json, looks_like_nse
+from optionstream.producers.feeds.chains.nse_pages_csv import looks_like_pages, page_chains
+from optionstream.producers.feeds.chains.tables import parquet_chains, sqlite_chains
+from optionstream.producers.feeds.chains.upstox import looks_like_upstox, upstox_chains
+from optionstream.producers.feeds.files.archive import is_archive, members
+from optionstream.producers.feeds.files.column_table import is_parquet, is_sqlite, parquet_columns
+from optionstream.producers.feeds.files.content import Source
 from optionstream.producers.feeds.format import Format, Reader
 from optionstream.producers.feeds.hints import FeedHints, needed_product
-from optionstream.producers.feeds.iv_surface_csv import looks_like_surface, surface_chains
-from optionstream.producers.feeds.ltp_oi_json import looks_like_ltp_oi, ltp_oi_chains
-from optionstream.producers.feeds.market_formats import FORMATS as MARKET_FORMATS
-from optionstream.producers.feeds.nse_chain import chain_snapshots, is_json, looks_like_nse
-from optionstream.producers.feeds.nse_csv import export_chains, looks_like_export
-from optionstream.producers.feeds.nse_flat_csv import flat_chains, looks_like_flat
-from optionstream.producers.feeds.nse_pages_csv import looks_like_pages, page_chains
 from optionstream.producers.feeds.session_file import is_session, read_session
-from optionstream.producers.feeds.trade_table import holds_trades, trade_events
-from optionstream.producers.feeds.upstox_chain import looks_like_upstox, upstox_chains
+from optionstream.producers.feeds.ticks.formats import FORMATS as MARKET_FORMATS
+from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_events
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
 

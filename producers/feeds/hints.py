@@ -14,7 +14,7 @@ from optionstream.schemas.errors import InputError, UsageError
 from optionstream.schemas.times import ist_date
 
 if TYPE_CHECKING:
-    from optionstream.producers.feeds.kite_instruments import Instrument
+    from optionstream.producers.feeds.kite.instruments import Instrument
 
 KNOWN_INDICES: Final = (
     "NIFTYNXT50",

@@ -17,7 +17,7 @@ import zstandard
 from msgspec import Raw, Struct
 
 from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.content import Source, file_source
+from optionstream.producers.feeds.files.content import Source, file_source
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.errors import InputError, RecordError
 from optionstream.schemas.events import MarketEvent

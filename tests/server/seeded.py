@@ -1,8 +1,9 @@
 """Input made from a seed: a few products and days with everything that the rules speak of.
 
 Ticks in frames of mixed sizes, single ticks with and without numbers or header, late ones, repeated
-ones, bad prices, bad stamps, other sessions; heartbeats; chains with and without numbers,
-repeated, with legs missing. Equal arguments make equal bytes.
+ones, bad prices, bad stamps, other sessions, numbers that never come; candles among them;
+heartbeats; chains with and without numbers, repeated, with legs missing; quotes of contracts,
+late, repeated, bad ones. Equal arguments make equal bytes.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ from datetime import datetime
 from typing import Any
 
 from optionstream.schemas import codec, topics
-from optionstream.schemas.events import ChainSnapshot, Heartbeat, Legs, Tick, TickFrame
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    Legs,
+    OptionQuoteFrame,
+    Tick,
+    TickFrame,
+)
 from optionstream.schemas.times import to_ms
+
+Record = TickFrame | Tick | CandleFrame | Heartbeat | OptionQuoteFrame | ChainSnapshot
 
 PRODUCTS = ("NIFTY", "BANKNIFTY", "FINNIFTY", "SENSEX")
 DATES = ("2026-01-06", "2026-01-07")
 SESSION_MS = 22_500_000
 _STRIKES = 15
 _LARGEST_FRAME = 50
+_QUOTES_A_CHAIN = 12
+_EXPIRIES = ("2026-01-13", "2026-01-27")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +52,21 @@ class Sent:
 
     @property
     def events(self) -> int:
-        """Ticks or chains in it; 0 for a heartbeat."""
+        """Ticks, candles, quotes or chains in it; 0 for a heartbeat."""
         record = codec.decode(self.value, self.headers)
-        if isinstance(record, TickFrame):
+        if isinstance(record, TickFrame | OptionQuoteFrame):
             return len(record.ts_ms)
+        if isinstance(record, CandleFrame):
+            return len(record.start_ms)
         return 0 if isinstance(record, Heartbeat) else 1
 
 
-def sent(record: TickFrame | Tick | Heartbeat | ChainSnapshot, *, header: bool = True) -> Sent:
+def sent(record: Record, *, header: bool = True) -> Sent:
     """A record as a producer of ours would send it."""
     if isinstance(record, ChainSnapshot):
         base, key = topics.OPTION_CHAIN, topics.chain_key(record.product, record.expiry)
+    elif isinstance(record, OptionQuoteFrame):
+        base, key = topics.OPTION_QUOTE, topics.chain_key(record.product, record.expiry)
     else:
         base, key = topics.UNDERLYING, record.product
     headers = codec.headers_for(record) if header else []
@@ -69,7 +86,8 @@ def messy_input(
     products: Sequence[str] = PRODUCTS,
     dates: Sequence[str] = DATES,
 ) -> list[Sent]:
-    """About ``ticks`` ticks and ``chains`` chains in all, in the order to publish them in.
+    """About ``ticks`` ticks and ``chains`` chains in all, some candles, and a dozen quotes for each
+    chain, in the order to publish them in.
 
     The last record of each product is a heartbeat behind the last close, so that every window
     closes.
@@ -84,6 +102,8 @@ def messy_input(
             for at, record in _ticks(rng, product, date, start, ticks // share, before):
                 placed.append((at, len(placed), record))
             for at, record in _chains(rng, product, date, start, chains // share):
+                placed.append((at, len(placed), record))
+            for at, record in _quotes(rng, product, date, start, chains // share):
                 placed.append((at, len(placed), record))
     placed.sort()
     return [record for _, _, record in placed]
@@ -110,7 +130,11 @@ def _ticks(
         recent = [*recent[-20:], record]
         if rng.random() < 0.03:
             yield stamps[at - 1], rng.choice(recent)
-        if stamps[at - 1] > beat:
+        if rng.random() < 0.01:
+            yield stamps[at - 1], sent(_candles(rng, product, date, start, stamps[at - 1]))
+        if rng.random() < 0.01:
+            at += rng.randint(1, 9)  # numbers that never come
+        if at and at < count and stamps[at - 1] > beat:
             yield stamps[at - 1], _beat(product, beat)
             beat = stamps[at - 1] + 60_000
     yield close + 30_000, _beat(product, close + 5_000)
@@ -148,6 +172,77 @@ def _packed(
     )
 
 
+def _candles(rng: random.Random, product: str, date: str, start: int, now: int) -> CandleFrame:
+    """One to three candles of minutes before ``now``, seldom as they should not be."""
+    length = rng.choice((60_000, 60_000, 300_000, 2_700_000))
+    first = start + (now - start) // length * length - rng.choice((0, length, 3 * length))
+    if rng.random() < 0.1:
+        first += 30_000
+    rows = []
+    for number in range(rng.randint(1, 3)):
+        opened, closed = (25_000.0 + round(rng.gauss(0, 20), 2) for _ in range(2))
+        low = min(opened, closed) - (1.0 if rng.random() < 0.95 else -1.0)
+        volume = rng.randrange(1_000) if rng.random() < 0.8 else None
+        high = max(opened, closed) + 1.0
+        rows.append((first + number * length, opened, high, low, closed, volume))
+    names = ("start_ms", "open", "high", "low", "close", "volume")
+    columns: dict[str, Any] = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    return CandleFrame(
+        product=product,
+        source="seeded-candles",
+        session=date,
+        ts_recv=max(0, now),
+        interval_ms=length,
+        **columns,
+    )
+
+
+def _quotes(
+    rng: random.Random, product: str, date: str, start: int, chains: int
+) -> Iterator[tuple[int, Sent]]:
+    seq = dict.fromkeys(_EXPIRIES, 0)
+    recent: list[Sent] = []
+    for number in range(chains):
+        at = start + number * (SESSION_MS // chains)
+        if recent and rng.random() < 0.05:
+            yield at, rng.choice(recent)
+            continue
+        expiry = rng.choice(_EXPIRIES)
+        rows = [_quote(rng, seq[expiry] + n + 1, at) for n in range(_QUOTES_A_CHAIN)]
+        seq[expiry] += len(rows)
+        columns: dict[str, Any] = {name: [row[name] for row in rows] for name in rows[0]}
+        record = sent(
+            OptionQuoteFrame(
+                product=product,
+                expiry=expiry,
+                source="seeded",
+                session=date,
+                ts_recv=at + 1_000,
+                oi_unit="shares" if rng.random() < 0.9 else "lots",
+                **columns,
+            )
+        )
+        recent = [*recent[-20:], record]
+        yield at, record
+
+
+def _quote(rng: random.Random, seq: int, at: int) -> dict[str, Any]:
+    """One quote, sometimes late, seldom as it should not be."""
+    late = rng.choice((1_500, 60_000)) if rng.random() < 0.05 else 0
+    price = round(rng.random() * 500, 2) if rng.random() < 0.97 else rng.choice((0.0, -1.0))
+    return {
+        "ts_ms": at + rng.randrange(1_000) - late,
+        "seq": seq,
+        "strike": 25_000.0 + 50 * rng.randrange(8) if rng.random() < 0.99 else 0.0,
+        "kind": rng.choice(("CE", "PE")),
+        "oi": float(rng.randrange(100_000)) if rng.random() < 0.5 else None,
+        "volume": float(rng.randrange(100_000)) if rng.random() < 0.5 else None,
+        "last": price,
+        "bid": price,
+        "underlying_price": 25_200.0 if rng.random() < 0.5 else None,
+    }
+
+
 def _beat(product: str, at: int) -> Sent:
     return sent(Heartbeat(product=product, source="seeded", ts_event=at, ts_recv=at))
 
@@ -161,7 +256,7 @@ def _chains(
             yield start + number * (SESSION_MS // count), rng.choice(recent)
             continue
         ts = start + number * (SESSION_MS // count) + rng.randrange(1_000)
-        expiry = rng.choice(("2026-01-13", "2026-01-27"))
+        expiry = rng.choice(_EXPIRIES)
         record = sent(chain(rng, product, expiry, ts, date, number if number % 2 else None))
         recent = [*recent[-20:], record]
         yield ts, record

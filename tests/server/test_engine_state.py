@@ -55,7 +55,7 @@ class StateWorld:
 
     @property
     def state(self) -> str:
-        return self.namespace.topic(topics.STATE_UNDERLYING)
+        return self.namespace.topic(topics.STATE_TOPIC_OF[topics.UNDERLYING])
 
     def write(self, topic: str, key: bytes, value: bytes | None) -> int:
         """The offset at which it lies."""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.archive import members
-from optionstream.producers.feeds.content import file_source
+from optionstream.producers.feeds.files.archive import members
+from optionstream.producers.feeds.files.content import file_source
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
 from tests.unit.producers.builders import NO_HINTS, body, chains_of, packed, row, written

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.candle_rows import CandleRow, candle_events, in_order
+from optionstream.producers.feeds.ticks.candle_rows import CandleRow, candle_events, in_order
 from optionstream.schemas.checks import check_candles
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import CandleFrame, Heartbeat, MarketEvent

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.wide_csv import cell_number
+from optionstream.producers.feeds.files.wide_csv import cell_number
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from tests.unit.producers.builders import NO_HINTS, at, chains_of, written

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.kite_events import kite_events
-from optionstream.producers.feeds.kite_instruments import Instrument, Option, read_instruments
-from optionstream.producers.feeds.kite_packet import (
+from optionstream.producers.feeds.kite.events import kite_events
+from optionstream.producers.feeds.kite.instruments import Instrument, Option, read_instruments
+from optionstream.producers.feeds.kite.packet import (
     PACKET_BYTES,
     looks_like_base64,
     looks_like_packets,
@@ -28,7 +28,7 @@ from optionstream.producers.feeds.kite_packet import (
     parse_packets,
     split_messages,
 )
-from optionstream.producers.feeds.kite_tick import Depth, DepthLevel, KiteTick, Ohlc
+from optionstream.producers.feeds.kite.tick import Depth, DepthLevel, KiteTick, Ohlc
 from optionstream.schemas.checks import check_quotes
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import OptionQuoteFrame, TickFrame

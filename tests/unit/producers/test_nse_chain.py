@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.nse_chain import chain_snapshots
+from optionstream.producers.feeds.chains.nse_json import chain_snapshots
 from optionstream.schemas.checks import check_chain
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, expand_paths, open_feed
-from optionstream.producers.feeds.tick_csv import tick_events
+from optionstream.producers.feeds.ticks.seconds_csv import tick_events
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, MarketEvent, TickFrame

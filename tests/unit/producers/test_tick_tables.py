@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.tick_table import read_ticks
+from optionstream.producers.feeds.ticks.tick_table import read_ticks
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, TickFrame

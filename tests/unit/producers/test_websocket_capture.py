@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from optionstream.producers.feeds import open_feed
-from optionstream.producers.feeds.trade_table import holds_trades, trade_events
+from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_events
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from optionstream.deploy.verify.gap_facts import GapFacts
+from optionstream.deploy.verify.gaps.facts import GapFacts
 from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
 from optionstream.streams.core.market.calendar import CASH, Session, nse_calendar
 from tests.unit.verify.world import MINUTE, PRODUCT

@@ -7,8 +7,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optionstream.deploy.verify.expected_bars import ExpectedBars
-from optionstream.deploy.verify.window_book import BAR_COLUMNS, WindowBook
+from optionstream.deploy.verify.ticks.expected_bars import ExpectedBars
+from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS, WindowBook
 from optionstream.schemas.derived import INTERVALS
 from tests.unit.verify.world import DAY, MINUTE, OPEN, Log, candle_record, heartbeat, tick_record
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optionstream.deploy.verify.chain_facts import ChainFacts
-from optionstream.deploy.verify.chain_history import ChainHistory
-from optionstream.deploy.verify.chain_recomputed import recomputed
+from optionstream.deploy.verify.chains.facts import ChainFacts
+from optionstream.deploy.verify.chains.history import ChainHistory
+from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.schemas.events import ChainSnapshot
 from tests.unit.verify.world import DAY, MINUTE, OPEN, legs, rules, snapshot
 

@@ -9,11 +9,11 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, facts_of_record
-from optionstream.deploy.verify.chain_history import ChainHistory
-from optionstream.deploy.verify.chain_judge import differing
-from optionstream.deploy.verify.chain_recomputed import recomputed
-from optionstream.deploy.verify.compare_chains import compare_newest_chains, newest_chains
+from optionstream.deploy.verify.chains.compare import compare_newest_chains, newest_chains
+from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
+from optionstream.deploy.verify.chains.history import ChainHistory
+from optionstream.deploy.verify.chains.judge import differing
+from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.deploy.verify.differences import Differences
 from optionstream.schemas import redis_keys
 from optionstream.schemas.derived import GREEK_COLUMNS, ChainAnalytics, Greeks

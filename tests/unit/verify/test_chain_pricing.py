@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optionstream.deploy.verify.chain_black import Market, Parts, greeks, time_value
-from optionstream.deploy.verify.chain_facts import ChainFacts
-from optionstream.deploy.verify.chain_history import ChainHistory
-from optionstream.deploy.verify.chain_legs import COLUMNS, Legs, judge, reasons
-from optionstream.deploy.verify.chain_recomputed import recomputed
+from optionstream.deploy.verify.chains.black import Market, Parts, greeks, time_value
+from optionstream.deploy.verify.chains.facts import ChainFacts
+from optionstream.deploy.verify.chains.history import ChainHistory
+from optionstream.deploy.verify.chains.legs import COLUMNS, Legs, judge, reasons
+from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.schemas.events import LEG_COLUMNS
 from optionstream.schemas.events import Legs as SourceLegs
 from tests.unit.verify.world import DAY, MINUTE, OPEN, floats, rules, snapshot

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from optionstream.deploy.verify.chain_facts import ChainFacts, facts_of_document, facts_of_record
-from optionstream.deploy.verify.chain_history import ChainHistory
-from optionstream.deploy.verify.chain_judge import differing
-from optionstream.deploy.verify.chain_recomputed import recomputed
+from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
+from optionstream.deploy.verify.chains.history import ChainHistory
+from optionstream.deploy.verify.chains.judge import differing
+from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.deploy.verify.ledger import Ledger
-from optionstream.deploy.verify.quote_fold import QuoteFold
+from optionstream.deploy.verify.quotes.fold import QuoteFold
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.rules import Rules as VerifyRules
 from optionstream.schemas import topics

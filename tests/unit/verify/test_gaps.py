@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optionstream.deploy.verify.gap_facts import GapFacts
-from optionstream.deploy.verify.holes import holes
-from optionstream.deploy.verify.silences import silences
+from optionstream.deploy.verify.gaps.facts import GapFacts
+from optionstream.deploy.verify.gaps.holes import holes
+from optionstream.deploy.verify.gaps.silences import silences
 from tests.unit.verify.gap_model import GapModel
 from tests.unit.verify.world import (
     DAY,

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.quote_chains import Assembled, Timing, assembled
-from optionstream.deploy.verify.quote_log import QuoteLog, quotes_of
+from optionstream.deploy.verify.quotes.assembled import Assembled, Timing, assembled
+from optionstream.deploy.verify.quotes.log import QuoteLog, quotes_of
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.events import MAX_STRIKES, OptionQuoteFrame
@@ -318,7 +318,7 @@ def test_a_long_session_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -
         for at in range(3, 90)
     ]
     whole = chains(*quotes, ended=True, lateness=1_000)
-    monkeypatch.setattr("optionstream.deploy.verify.quote_chains._CHUNK", 3)
+    monkeypatch.setattr("optionstream.deploy.verify.quotes.assembled._CHUNK", 3)
     assert chains(*quotes, ended=True, lateness=1_000) == whole
     assert len(whole) > 20
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.chain_facts import facts_of_document, facts_of_record
+from optionstream.deploy.verify.chains.facts import facts_of_document, facts_of_record
 from optionstream.schemas import documents, topics
 from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.events import ChainSnapshot

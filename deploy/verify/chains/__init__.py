@@ -1,0 +1,1 @@
+"""Option chains: history, figures, pricing, and the comparison."""

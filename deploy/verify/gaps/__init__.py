@@ -1,0 +1,1 @@
+"""What ticks lack, as a batch."""

@@ -1,0 +1,1 @@
+"""Option quotes, assembled as a batch."""

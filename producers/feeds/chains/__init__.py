@@ -1,0 +1,1 @@
+"""Option chains in every form they come in."""

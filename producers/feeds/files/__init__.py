@@ -1,0 +1,1 @@
+"""Bytes, tables and archives, whatever market data is in them."""

@@ -1,0 +1,1 @@
+"""Kite's packets, quotes and list of instruments."""
