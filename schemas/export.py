@@ -7,7 +7,9 @@ holds the files against the types.
 from __future__ import annotations
 
 import json
+from inspect import cleandoc
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -27,9 +29,21 @@ def json_schemas() -> dict[str, str]:
             **reference,
             "$defs": definitions,
         }
-        text = json.dumps(schema, indent=1)
+        text = json.dumps(_cleaned(schema), indent=1)
         files[name.replace(":", ".v") + ".json"] = text + "\n"
     return files
+
+
+def _cleaned(node: Any) -> Any:
+    """The schema with the indentation of docstrings taken out, as Python 3.13 does by itself."""
+    if isinstance(node, dict):
+        return {
+            key: cleandoc(value)
+            if key == "description" and isinstance(value, str)
+            else _cleaned(value)
+            for key, value in node.items()
+        }
+    return [_cleaned(one) for one in node] if isinstance(node, list) else node
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 """A bare confluent-kafka loop that computes the same 1-, 5- and 15-minute bars.
 
-``python -m tests.bench.bare KAFKA TOPIC RECORDS frames|ticks`` prints ``{"ticks", "seconds"}``,
-from the first record polled to the last one applied. No checks, no state, no output: what remains
-when everything but the aggregation is left out.
+``python -m tests.bench.bare KAFKA TOPIC RECORDS frames|ticks`` prints ``{"ticks", "seconds",
+"bars"}``: from the first record polled to the last one applied, and the 1-minute bars as rows of
+product, start, open, high, low and close. No checks, no state, no output: what remains when
+everything but the aggregation is left out.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def roll_up(minutes: Bars, length_ms: int) -> Bars:
     return longer
 
 
-def run(kafka: str, topic: str, records: int, kind: str) -> dict[str, float]:
+def run(kafka: str, topic: str, records: int, kind: str) -> dict[str, Any]:
     """Read ``records`` records of ``topic`` from its beginning."""
     consumer = Consumer(
         {
@@ -113,7 +114,8 @@ def run(kafka: str, topic: str, records: int, kind: str) -> dict[str, float]:
         roll_up(bars, length_ms)
     seconds = time.perf_counter() - (started or 0.0)
     consumer.close()
-    return {"ticks": ticks, "seconds": seconds}
+    rows = [[*key, *bar[:4]] for key, bar in bars.items()]
+    return {"ticks": ticks, "seconds": seconds, "bars": rows}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from itertools import islice
 
 from confluent_kafka import Producer
 
@@ -20,11 +21,17 @@ SESSION_MS = 22_500_000
 
 
 def publish_ticks(
-    kafka: str, namespace: Namespace, settings: Settings, ticks: int, frame_ticks: int
+    kafka: str,
+    namespace: Namespace,
+    settings: Settings,
+    ticks: int,
+    frame_ticks: int,
+    at_most: int | None = None,
 ) -> int:
     """Publish a session of ``ticks`` ticks over four products; returns the number of records.
 
-    Frames of ``frame_ticks``, or with 1 the one-tick JSON that foreign producers send.
+    Frames of ``frame_ticks``, or with 1 the one-tick JSON that foreign producers send; only the
+    first ``at_most`` records, if given.
     """
     ensure_topics(kafka, namespace, settings)
     producer = Producer(
@@ -38,7 +45,7 @@ def publish_ticks(
         }
     )
     topic, records = namespace.topic(UNDERLYING), 0
-    for record in records_of(ticks, frame_ticks):
+    for record in islice(records_of(ticks, frame_ticks), at_most):
         while True:
             try:
                 producer.produce(
@@ -58,8 +65,8 @@ def publish_ticks(
 
 
 def records_of(ticks: int, frame_ticks: int) -> Iterator[TickFrame | Tick]:
-    """The session, in event-time order."""
-    rng = random.Random(7)
+    """The session, in event-time order; the same ticks in any packing."""
+    rng = {product: random.Random(product) for product in PRODUCTS}
     each = ticks // len(PRODUCTS)
     price = dict.fromkeys(PRODUCTS, 20_000.0)
     for start in range(0, each, frame_ticks):
@@ -68,7 +75,7 @@ def records_of(ticks: int, frame_ticks: int) -> Iterator[TickFrame | Tick]:
         for product in PRODUCTS:
             prices = []
             for _ in range(count):
-                price[product] = round(price[product] + rng.choice((-0.05, 0.0, 0.05)), 2)
+                price[product] = round(price[product] + rng[product].choice((-0.05, 0.0, 0.05)), 2)
                 prices.append(price[product])
             numbers = list(range(start + 1, start + count + 1))
             volumes = [10 * number for number in numbers]
