@@ -6,7 +6,7 @@ their offset. Open interest is in ``oi_unit``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks
@@ -91,8 +91,15 @@ LEG_FIELDS = ("oi", "oi_change", "volume", "source_iv", "last", "bid", "ask")
 GREEK_FIELDS = ("iv", "delta", "gamma", "theta", "vega", "rho")
 
 
-def leg_rows(chain: ChainAnalytics) -> Iterator[tuple[OptionKind, Document]]:
-    """Kind and row of each leg that is there: strike, the source's figures, the computed ones."""
+Contract = tuple[OptionKind, float]
+"""Kind and strike of one leg of a chain."""
+
+
+def leg_rows(
+    chain: ChainAnalytics, without: Container[Contract] = ()
+) -> Iterator[tuple[OptionKind, Document]]:
+    """Kind and row of each leg that is there: strike, the source's figures, the computed ones.
+    Legs in ``without`` are left out."""
     sides: tuple[tuple[OptionKind, Legs, Greeks], ...] = (
         ("CE", chain.calls, chain.call_greeks),
         ("PE", chain.puts, chain.put_greeks),
@@ -104,7 +111,7 @@ def leg_rows(chain: ChainAnalytics) -> Iterator[tuple[OptionKind, Document]]:
         for strike, values, figures, (reason, intraday, gex) in zip(
             chain.strikes, told, computed, others, strict=True
         ):
-            if all(value is None for value in values):
+            if (kind, strike) in without or all(value is None for value in values):
                 continue
             yield (
                 kind,
@@ -224,9 +231,12 @@ def chain_document(chain: ChainAnalytics) -> Document:
     }
 
 
-def option_documents(chain: ChainAnalytics) -> Iterator[Document]:
-    """One document for each leg that is there: its contract, its figures, their moment."""
-    for kind, row in leg_rows(chain):
+def option_documents(
+    chain: ChainAnalytics, without: Container[Contract] = ()
+) -> Iterator[Document]:
+    """One document for each leg that is there: its contract, its figures, their moment. Legs in
+    ``without`` are left out."""
+    for kind, row in leg_rows(chain, without):
         yield {
             "symbol": trading_symbol(chain.product, chain.expiry, row["strike"], kind),
             "product": chain.product,

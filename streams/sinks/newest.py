@@ -10,6 +10,7 @@ import msgspec
 from optionstream.schemas import redis_keys
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.documents import (
+    Contract,
     Document,
     bar_document,
     chain_document,
@@ -108,13 +109,11 @@ class Batch:
             yield from self._option_entries(newest_first)
 
     def _option_entries(self, newest_first: list[ChainAnalytics]) -> Iterator[Entry]:
-        done: set[str] = set()
+        done: set[Contract] = set()
         for chain in newest_first:
-            for document in option_documents(chain):
-                symbol = document["symbol"]
-                if symbol not in done:
-                    done.add(symbol)
-                    yield self._entry(redis_keys.option(symbol), chain.version, document)
+            for document in option_documents(chain, done):
+                done.add((document["kind"], document["strike"]))
+                yield self._entry(redis_keys.option(document["symbol"]), chain.version, document)
 
     def _entry(
         self, key: str, version: str, document: Document, lifetime_s: int = 0, channel: str = ""

@@ -66,11 +66,17 @@ PEERS = {
 
 @dataclass(frozen=True, slots=True)
 class PeerRun:
-    """Ticks a second after the warm-up, over how many seconds, and how many bars were compared."""
+    """What a peer did after its warm-up, and how many of its bars were compared."""
 
-    rate: float
+    ticks: int
     seconds: float
+    processor_s: float
     bars: int
+
+    @property
+    def rate(self) -> float:
+        """Ticks a second."""
+        return self.ticks / self.seconds
 
 
 def run_peer(peer: Peer, order: Order, wanted: dict[bars.Key, bars.Ohlc]) -> PeerRun:
@@ -85,7 +91,7 @@ def run_peer(peer: Peer, order: Order, wanted: dict[bars.Key, bars.Ohlc]) -> Pee
             time.sleep(_LOOK_S)
         told = json.loads(result.read_text())
     compared = bars.compare(bars.written(order.kafka, order.output, peer.parse), wanted)
-    return PeerRun(told["ticks"] / told["seconds"], told["seconds"], compared)
+    return PeerRun(**told, bars=compared)
 
 
 @contextmanager

@@ -63,11 +63,15 @@ class Meter:
         while not self._records:
             time.sleep(_LOOK_S)
         time.sleep(self._order.warm_up_s)
-        first, started = self._records, time.perf_counter()
+        first, started, processor_s = self._records, time.perf_counter(), time.process_time()
         ends = started + self._order.seconds
         while self._records < self._order.records and time.perf_counter() < ends:
             time.sleep(_LOOK_S)
-        told = {"ticks": self._records - first, "seconds": time.perf_counter() - started}
+        told = {
+            "ticks": self._records - first,
+            "seconds": time.perf_counter() - started,
+            "processor_s": time.process_time() - processor_s,
+        }
         partial = Path(self._order.result + ".part")
         partial.write_text(json.dumps(told))
         partial.rename(self._order.result)
