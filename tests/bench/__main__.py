@@ -1,4 +1,4 @@
-"""``python -m tests.bench [--quick] [--rounds N] [--json FILE]``: the table of targets."""
+"""``python -m tests.bench [--only PART ...] [--quick] [--json FILE]``: the table of targets."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -20,18 +20,23 @@ from rich.table import Table
 from optionstream.deploy.namespaces import drop_namespace
 from optionstream.deploy.stack import Addresses, Stack, free_port
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import UNDERLYING, Namespace
+from optionstream.schemas.topics import Namespace
 from tests.bench import pricing
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
 from tests.bench.live import CHAINS_A_SECOND, LEGS, TICKS_A_SECOND, Load, live_load
-from tests.bench.worker import Run, watch
+from tests.bench.peers import plot
+from tests.bench.peers.contest import PEERS
+from tests.bench.peers.throughput import BARE, OURS, Plan, Rates, Throughput
+from tests.bench.worker import watch
 
 PRICING_ROUNDS = 30
 LIVE_S = 30.0
 CORE_SHARE = 0.5
 MEMORY_LIMIT = 250_000_000
-ANALYTICS_RECORDS = "optionstream_analytics_records_total"
+FRAMES_TARGETS = {BARE: 0.4, "bytewax": 8.0, "quix": 40.0, "faust": 300.0}
+SINGLE_TARGETS = {BARE: 0.6, "bytewax": 0.6, "faust": 25.0}
+"""At least so many times the contestant's ticks a second."""
 HISTORY_ROWS = 'optionstream_sink_rows_total{group="history",kind="tick'
 
 _LESS_IS_BETTER = ("bytes", "cores", "µs")
@@ -41,23 +46,32 @@ console = Console(width=110)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One target: ours against the bare contestant, medians over the rounds."""
+    """One target: ours against what is beside it, medians over the rounds."""
 
     name: str
     unit: str
     ours: float
-    bare: float
+    beside: float
     target: float
     held: bool
 
     @property
     def ratio(self) -> float:
-        return self.ours / self.bare
+        return self.ours / self.beside
+
+
+@dataclass(slots=True)
+class Report:
+    """What the parts that ran have told."""
+
+    results: list[Result]
+    rates: Rates | None = None
 
 
 def main() -> int:
-    """Run every benchmark; 1 when a target is missed."""
+    """Run the parts asked for; 1 when a target is missed."""
     options = _options()
+    report = Report([])
     with tempfile.TemporaryDirectory(prefix="optionstream-bench-") as folder:
         settings = Settings(
             data_dir=Path(folder),
@@ -70,14 +84,25 @@ def main() -> int:
         try:
             with console.status("starting servers"):
                 addresses = stack.up()
-            results = _run_all(Bench(addresses, settings, Path(folder)), options)
+            bench = Bench(addresses, settings, Path(folder))
+            for name in options.only:
+                PARTS[name](bench, options, report)
         finally:
             stack.down()
-    _show(results)
+    _show(report.results)
+    _write(report, options)
+    return 0 if all(result.held for result in report.results) else 1
+
+
+def _write(report: Report, options: argparse.Namespace) -> None:
     if options.json:
-        rows = [asdict(result) | {"ratio": result.ratio} for result in results]
-        options.json.write_text(json.dumps({"machine": _machine(), "results": rows}, indent=1))
-    return 0 if all(result.held for result in results) else 1
+        rows = [asdict(result) | {"ratio": result.ratio} for result in report.results]
+        told: dict[str, object] = {"machine": _machine(), "results": rows}
+        if report.rates:
+            told["rates"] = asdict(report.rates)
+        options.json.write_text(json.dumps(told, indent=1))
+    if options.plot and report.rates:
+        options.plot.write_text(plot.svg(report.rates, _machine()))
 
 
 class Bench:
@@ -88,18 +113,9 @@ class Bench:
         self.settings = settings
         self.folder = folder
 
-    def analytics(self, ticks: int, frame_ticks: int, rounds: int) -> tuple[list[float], list[Run]]:
-        """Ticks a second of the bare loop, and runs of the worker, by round in turns."""
-        bare, ours = [], []
-        for turn in range(rounds):
-            namespace = Namespace.parse(f"bench-{frame_ticks}-{turn}")
-            kafka = self.addresses.kafka
-            records = publish_ticks(kafka, namespace, self.settings, ticks, frame_ticks)
-            bare.append(self._bare(namespace, records, frame_ticks))
-            run = self._watch("analytics", namespace, ANALYTICS_RECORDS, records)
-            ours.append(Run(run.units * frame_ticks, run.seconds, run.resident_bytes))
-            drop_namespace(self.addresses, namespace.name, self.settings)
-        return bare, ours
+    def throughput(self, plan: Plan) -> Rates:
+        """Ticks a second of every contestant."""
+        return Throughput(self.addresses, self.settings, self.folder, plan).measure()
 
     def history(self, ticks: int, rounds: int) -> tuple[list[float], list[float]]:
         """Documents a second of raw inserts, and of the sink."""
@@ -108,7 +124,9 @@ class Bench:
             namespace = Namespace.parse(f"bench-history-{turn}")
             publish_ticks(self.addresses.kafka, namespace, self.settings, ticks, 1_000)
             bare.append(raw_insert_rate(self.addresses.mongo, namespace, self.settings, ticks))
-            ours.append(self._watch("history", namespace, HISTORY_ROWS, ticks).rate)
+            log = self.folder / f"{namespace.name}.log"
+            place = namespace, self.addresses, self.settings
+            ours.append(watch("history", *place, HISTORY_ROWS, ticks, log).rate)
             drop_namespace(self.addresses, namespace.name, self.settings)
         return bare, ours
 
@@ -120,53 +138,63 @@ class Bench:
         drop_namespace(self.addresses, namespace.name, self.settings)
         return load
 
-    def _bare(self, namespace: Namespace, records: int, frame_ticks: int) -> float:
-        kind = "ticks" if frame_ticks == 1 else "frames"
-        argv = [sys.executable, "-m", "tests.bench.bare", self.addresses.kafka]
-        argv += [namespace.topic(UNDERLYING), str(records), kind]
-        told = json.loads(subprocess.run(argv, check=True, capture_output=True).stdout)
-        return float(told["ticks"] / told["seconds"])
 
-    def _watch(self, group: str, namespace: Namespace, counter: str, until: float) -> Run:
-        log = self.folder / f"{namespace.name}-{group}.log"
-        return watch(group, namespace, self.addresses, self.settings, counter, until, log)
+def _peers(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Bars from ticks, against the bare loop and the peers."""
+    plan = Plan(options.ticks, options.seconds, options.rounds, tuple(options.peers))
+    with console.status(f"throughput, {plan.ticks:,} ticks, {plan.seconds:g} s a peer"):
+        rates = bench.throughput(plan)
+    report.rates = rates
+    beside = {BARE: rates.frames[BARE]} | {name: rates.single[name] for name in plan.peers}
+    targets = {name: at for name, at in FRAMES_TARGETS.items() if name in beside}
+    report.results += [
+        _ratio(f"frames of 1,000, {_beside(name)}", rates.frames[OURS], beside[name], target)
+        for name, target in targets.items()
+    ]
+    report.results += [
+        _ratio(f"one tick a record, {_beside(name)}", rates.single[OURS], rates.single[name], at)
+        for name, at in SINGLE_TARGETS.items()
+        if name in rates.single
+    ]
+    resident, name = rates.resident_bytes, f"resident after {plan.ticks:,} ticks"
+    held = resident < MEMORY_LIMIT
+    report.results.append(Result(name, "bytes", resident, MEMORY_LIMIT, 1.0, held))
 
 
-def _run_all(bench: Bench, options: argparse.Namespace) -> list[Result]:
-    scale = 2 if options.quick else 1
-    results = []
-    with console.status("analytics, frames of 1,000 ticks"):
-        bare, runs = bench.analytics(5_000_000 // scale, 1_000, options.rounds)
-    results.append(_ratio("analytics, frames of 1,000", "ticks/s", runs, bare, 0.25))
-    resident = max(run.resident_bytes for run in runs)
-    results.append(
-        Result(
-            f"analytics, resident after {5_000_000 // scale:,} ticks",
-            "bytes",
-            resident,
-            MEMORY_LIMIT,
-            1.0,
-            resident < MEMORY_LIMIT,
-        )
-    )
-    with console.status("analytics, one tick a record"):
-        bare, runs = bench.analytics(1_000_000 // scale, 1, options.rounds)
-    results.append(_ratio("analytics, one tick a record", "ticks/s", runs, bare, 0.4))
+def _history(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """The history sink against raw inserts."""
     with console.status("history sink"):
-        bare, ours = bench.history(500_000 // scale, options.rounds)
-    mid, raw = median(ours), median(bare)
-    results.append(
-        Result("history sink against insert_many", "ticks/s", mid, raw, 0.6, mid >= 0.6 * raw)
-    )
+        bare, ours = bench.history(250_000 if options.quick else 500_000, options.rounds)
+    report.results.append(_ratio("history sink, raw insert_many", ours, bare, 0.6))
+
+
+def _volatilities(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Volatilities and Greeks against QuantLib; needs no server."""
     with console.status("volatilities and Greeks"):
         contests = pricing.measure(PRICING_ROUNDS)
-    results += [_pricing(one, one.target) for one in contests if one.target is not None]
+    report.results += [_pricing(one, one.target) for one in contests if one.target is not None]
+
+
+def _live(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """What a live load needs of a core."""
     name = f"analytics at {TICKS_A_SECOND:,} ticks/s and {CHAINS_A_SECOND} chains/s of {LEGS} legs"
     with console.status(name):
-        load = bench.live(LIVE_S / scale)
+        load = bench.live(LIVE_S / 2 if options.quick else LIVE_S)
     kept_up = load.share <= CORE_SHARE and load.behind < TICKS_A_SECOND
-    results.append(Result(f"{name}, of a core", "cores", load.share, 1.0, CORE_SHARE, kept_up))
-    return results
+    result = Result(f"{name}, of a core", "cores", load.share, 1.0, CORE_SHARE, kept_up)
+    report.results.append(result)
+
+
+PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
+    "peers": _peers,
+    "history": _history,
+    "pricing": _volatilities,
+    "live": _live,
+}
+
+
+def _beside(contestant: str) -> str:
+    return "bare loop" if contestant == BARE else PEERS[contestant].title
 
 
 def _pricing(contest: pricing.Contest, target: float) -> Result:
@@ -174,21 +202,21 @@ def _pricing(contest: pricing.Contest, target: float) -> Result:
     return Result(name, "µs", contest.ours, contest.bare, target, contest.held)
 
 
-def _ratio(name: str, unit: str, runs: list[Run], bare: list[float], target: float) -> Result:
-    ours, other = median(run.rate for run in runs), median(bare)
-    return Result(name, unit, ours, other, target, ours >= target * other)
+def _ratio(name: str, ours: list[float], beside: list[float], target: float) -> Result:
+    mid, other = median(ours), median(beside)
+    return Result(name, "ticks/s", mid, other, target, mid >= target * other)
 
 
 def _show(results: list[Result]) -> None:
-    table = Table(title=f"optionstream against bare clients, {_machine()}")
-    for heading in ("", "optionstream", "bare (or limit)", "ratio", "target", ""):
+    table = Table(title=f"optionstream beside others, {_machine()}")
+    for heading in ("", "optionstream", "beside (or limit)", "ratio", "target", ""):
         table.add_column(heading, justify="left" if not heading else "right")
     for result in results:
         bound = "at most" if result.unit in _LESS_IS_BETTER else "at least"
         table.add_row(
             result.name,
             _figure(result.ours, result.unit),
-            _figure(result.bare, result.unit),
+            _figure(result.beside, result.unit),
             f"{result.ratio:.2f}",
             f"{bound} {result.target:g}",
             "held" if result.held else "MISSED",
@@ -207,10 +235,18 @@ def _machine() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="half of the input")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    parser.add_argument("--quick", action="store_true", help="half of the input, 15 s a peer")
     parser.add_argument("--rounds", type=int, default=3, help="medians over so many rounds")
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser.add_argument("--seconds", type=float, help="steady state of each peer (60)")
+    parser.add_argument("--ticks", type=int, help="of the replay (10 million)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    return parser.parse_args()
+    parser.add_argument("--plot", type=Path, help="draw the throughput into this SVG file")
+    options = parser.parse_args()
+    options.seconds = options.seconds or (15.0 if options.quick else 60.0)
+    options.ticks = options.ticks or (5_000_000 if options.quick else 10_000_000)
+    return options
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ def peer_python() -> Path:
         print(f"installing the peers into {FOLDER.name} (once)", file=sys.stderr)
         if not python.exists():
             subprocess.run([sys.executable, "-m", "venv", FOLDER], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "--no-deps", "--require-hashes", "-r", REQUIREMENTS], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip += ["--no-deps", "--require-hashes", "-r", str(REQUIREMENTS)]
+        subprocess.run(pip, check=True)
         _STAMP.touch()
     return python
 

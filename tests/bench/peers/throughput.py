@@ -56,9 +56,7 @@ class Rates:
 class Throughput:
     """The servers and the plan; ``measure`` does it."""
 
-    def __init__(
-        self, addresses: Addresses, settings: Settings, folder: Path, plan: Plan
-    ) -> None:
+    def __init__(self, addresses: Addresses, settings: Settings, folder: Path, plan: Plan) -> None:
         self._addresses = addresses
         self._settings = settings
         self._folder = folder
@@ -96,9 +94,7 @@ class Throughput:
         kafka, ticks = self._addresses.kafka, self._plan.ticks
         return publish_ticks(kafka, namespace, self._settings, ticks, frame_ticks, at_most)
 
-    def _bare(
-        self, namespace: Namespace, records: int, kind: str
-    ) -> tuple[float, dict[Key, Ohlc]]:
+    def _bare(self, namespace: Namespace, records: int, kind: str) -> tuple[float, dict[Key, Ohlc]]:
         argv = [sys.executable, "-m", "tests.bench.bare", self._addresses.kafka]
         argv += [namespace.topic(UNDERLYING), str(records), kind]
         told = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
