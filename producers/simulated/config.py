@@ -15,7 +15,7 @@ from optionstream.schemas.events import MAX_FRAME_TICKS
 from optionstream.schemas.times import IST, to_ms
 
 SOURCE: Final = "sim"
-GENERATOR_VERSION: Final = 1
+GENERATOR_VERSION: Final = 2
 """Rises with every change that makes other bytes of the same configuration."""
 _OPEN: Final = time(9, 15)
 _CLOSE: Final = time(15, 30)
