@@ -18,7 +18,7 @@ help:
 	@echo "make check   format, lint, types, import contracts, tests without servers"
 	@echo "make test    make check, and the tests on real servers"
 	@echo "make test-matrix   the tests without servers on Python 3.11, 3.12 and 3.13"
-	@echo "make bench   ratios against bare clients"
+	@echo "make bench   ratios against bare clients and other stream processors"
 	@echo "make lock    resolve requirements.lock anew"
 	@echo "make wheel   build the wheel into dist/"
 
