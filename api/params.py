@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Annotated
 
 import msgspec
-from fastapi import Path, Query
+from fastapi import Path, Query, Request
+from fastapi.routing import APIRoute
 
 from optionstream.api import problems
 from optionstream.schemas.derived import INTERVAL_MS, Interval
@@ -86,6 +87,19 @@ def _rfc3339_ms(name: str, text: str) -> int:
         return to_ms(moment)
     except OverflowError:
         return -1
+
+
+def only_known(request: Request) -> None:
+    """Raise the 422 that names a query parameter which the route does not take.
+
+    Passed over, a misspelled ``expiry`` would be answered with the figures of another expiry.
+    """
+    route: APIRoute = request.scope["route"]
+    taken = [field.alias for field in route.dependant.query_params]
+    for name in request.query_params:
+        if name not in taken:
+            there = ", ".join(taken) or "none"
+            raise problems.invalid(name, f"this route does not take it. It takes: {there}")
 
 
 class Cursor(msgspec.Struct, frozen=True, array_like=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from optionstream.api import answers, examples, models, params, problems
 from optionstream.api.params import Cursor
@@ -21,14 +21,14 @@ _DEFAULT_GAPS = 500
 
 def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]) -> APIRouter:
     """The routes that read one namespace's ``stores``; ``now_s`` is the clock behind ``Age``."""
-    router = APIRouter(prefix="/api", tags=["data"])
+    router = APIRouter(prefix="/api", tags=["data"], dependencies=[Depends(params.only_known)])
     asked = _Asked(stores)
 
     @router.get(
         "/products",
         summary="Products with data",
         response_model=models.Products,
-        responses=_ok(examples.PRODUCTS, 503),
+        responses=_ok(examples.PRODUCTS, 422, 503),
     )
     async def products() -> Response:
         """The products there is data of."""

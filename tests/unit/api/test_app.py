@@ -203,11 +203,20 @@ def test_404_names_what_exists(made: Made) -> None:
         ("/api/data/ohlc/NIFTY?start=5&end=4", "end", "query"),
         ("/api/data/gaps/NIFTY?start=5&end=4", "end", "query"),
         ("/api/data/gaps/NIFTY?limit=0", "limit", "query"),
+        ("/api/data/chain/NIFTY?expiry_date=2025-10-28", "expiry_date", "query"),
+        ("/api/data/ohlc/NIFTY?limit=5&intervall=5m", "intervall", "query"),
+        ("/api/data/expiries/NIFTY?expiry=2025-10-28", "expiry", "query"),
+        ("/api/products?product=NIFTY", "product", "query"),
     ],
 )
 def test_422_points_at_the_parameter(made: Made, path: str, parameter: str, where: str) -> None:
     body = _problem(made.get(path), 422, "invalid_parameter")
     assert [(one["parameter"], one["in"]) for one in body["errors"]] == [(parameter, where)]
+
+
+def test_an_unknown_parameter_is_told_what_the_route_takes(made: Made) -> None:
+    body = _problem(made.get("/api/data/gaps/NIFTY?from=5"), 422, "invalid_parameter")
+    assert body["detail"] == "from: this route does not take it. It takes: start, end, limit"
 
 
 def test_503_says_what_is_down(made: Made) -> None:
