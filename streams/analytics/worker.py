@@ -95,7 +95,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
     @app.agent(app.fetches, name="analytics")
     async def analytics(fetches):  # type: ignore[no-untyped-def]
         async for fetch in fetches:
-            await app.checkpoint.run(fetch)
+            await app.checkpoint.take(fetch)
 
     app.task(app.watch)
     return app

@@ -1,8 +1,10 @@
 """The checkpoint: apply records in memory, send what follows, send the state, in that order.
 
-From the first applied record until the snapshot is delivered, memory is ahead of what is durable. A
-failure in between ends the process; its successor begins from the last snapshot and does the same
-again. Outputs sent twice carry the same ids and versions, so readers see them once.
+Outputs leave with the fetch that made them. The state follows a few times a second, and never
+before every output that it knows of is delivered. From the first applied record until the snapshot
+is delivered, memory is ahead of what is durable. A failure in between ends the process; its
+successor begins from the last snapshot and does the same again. Outputs sent twice carry the same
+ids and versions, so readers see them once.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ logger = logging.getLogger(__name__)
 
 EXIT_RESTART = 70
 """Exit code of a process that must not go on; the supervisor starts it anew."""
+SETTLE_EVERY_S = 0.05
+"""Snapshots follow each other no closer. A successor does so much again; an output waits for
+none."""
 _RECORDS_A_SLICE = 256
+_MOST_WAITING = 20_000
+"""Outputs on their way; beyond that records wait until they are delivered."""
 
 Send = Callable[..., Awaitable[Awaitable[Any]]]
 
@@ -69,10 +76,23 @@ class _Partition:
     generation: int
     topic_id: str
     offset: int
+    """Last source offset whose state is durable."""
+    applied: int
+    """Last source offset applied in memory."""
     segments: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Name to offset in the state topic and record key."""
     stale: list[bytes] = field(default_factory=list)
     """Keys of versions that the last durable snapshot no longer needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """The state of a partition between two fetches, not yet written."""
+
+    partition: _Partition
+    offset: int
+    hot: bytes
+    segments: Mapping[str, bytes | None]
 
 
 class Checkpoint:
@@ -101,7 +121,13 @@ class Checkpoint:
         self._partitions: dict[TP, _Partition] = {}
         self._generation = -1
         self._writer = uuid4().hex[:12]
-        self._lock = asyncio.Lock()
+        self._applying = asyncio.Lock()
+        self._settling = asyncio.Lock()
+        self._settler: asyncio.Task[None] | None = None
+        self._waiting: list[Awaitable[Any]] = []
+        """Deliveries of outputs that no snapshot covers yet."""
+        self._unsettled_since: float | None = None
+        self._last_settled = 0.0
         self._beat = time.monotonic()
 
     # -- rebalances -------------------------------------------------------------------------
@@ -109,7 +135,9 @@ class Checkpoint:
     async def restore(self, assignment: Iterable[TP], generation: int) -> dict[TP, int]:
         """Read the state of newly assigned partitions; returns the next offset of each."""
         self._generation = -1
-        async with self._lock:
+        async with self._settling, self._applying:
+            # What was applied since the last snapshot comes again to whoever owns it now.
+            self._unsettled_since, self._waiting = None, []
             loop = asyncio.get_running_loop()
             restored: dict[TP, _Partition] = {}
             for tp in assignment:
@@ -126,7 +154,7 @@ class Checkpoint:
         processor = self._processor(source)
         snapshot = stored.snapshot
         if snapshot is None:
-            return _Partition(source, processor, 1, topic_id, NOTHING_APPLIED)
+            return _Partition(source, processor, 1, topic_id, NOTHING_APPLIED, NOTHING_APPLIED)
         if snapshot.offset != NOTHING_APPLIED and snapshot.topic_id != topic_id:
             logger.warning(
                 "%s was made anew: partition %d begins generation %d",
@@ -134,7 +162,8 @@ class Checkpoint:
                 source.partition,
                 snapshot.generation + 1,
             )
-            return _Partition(source, processor, snapshot.generation + 1, topic_id, NOTHING_APPLIED)
+            anew = snapshot.generation + 1
+            return _Partition(source, processor, anew, topic_id, NOTHING_APPLIED, NOTHING_APPLIED)
         if snapshot.hot:
             processor.restore(snapshot.hot, stored.segments)
         return _Partition(
@@ -142,6 +171,7 @@ class Checkpoint:
             processor,
             snapshot.generation,
             topic_id,
+            snapshot.offset,
             snapshot.offset,
             dict(snapshot.segments),
         )
@@ -159,11 +189,6 @@ class Checkpoint:
             if partition.offset != NOTHING_APPLIED
         }
 
-    async def idle(self) -> None:
-        """Returns when no checkpoint is running."""
-        async with self._lock:
-            pass
-
     # -- being awake ------------------------------------------------------------------------
 
     def beat(self) -> None:
@@ -177,25 +202,31 @@ class Checkpoint:
         if slept > self._longest_sleep_s:
             end_process(f"slept {slept:.1f} s; the partitions may belong to another worker")
 
-    # -- the checkpoint ---------------------------------------------------------------------
+    # -- applying ---------------------------------------------------------------------------
 
-    async def run(self, fetch: Fetch) -> None:
-        """Apply one fetch and make it durable; never raises, never half done."""
-        async with self._lock:
+    async def take(self, fetch: Fetch) -> None:
+        """Apply one fetch and send what follows from it; never raises.
+
+        Its state is durable within ``SETTLE_EVERY_S`` and a delivery.
+        """
+        async with self._applying:
             if fetch.generation != self._generation:
                 self._metrics.stale_fetches.inc()
                 return
-            started = time.monotonic()
             try:
-                await self._run(fetch)
+                await self._take(fetch)
             except Exception as error:
                 logger.exception("checkpoint failed")
                 end_process(f"checkpoint failed: {error!r}")
-            self._metrics.checkpoint_seconds.observe(time.monotonic() - started)
+            except BaseException:
+                # Cancelled half way: what is in memory belongs to no offset.
+                self._generation, self._unsettled_since = -1, None
+                raise
+        self._settle_soon()
+        if len(self._waiting) > _MOST_WAITING:
+            await self.settle()
 
-    async def _run(self, fetch: Fetch) -> None:
-        advanced: dict[TP, int] = {}
-        waiting: list[Awaitable[Any]] = []
+    async def _take(self, fetch: Fetch) -> None:
         for tp, records in fetch.records.items():
             partition = self._partitions[tp]
             await self._check_position(tp, partition, records)
@@ -204,22 +235,20 @@ class Checkpoint:
                 if at + _RECORDS_A_SLICE >= len(records):
                     outputs += partition.processor.partials()
                 self._check_awake()
-                waiting += [await self._send_output(tp, output) for output in outputs]
+                for output in outputs:
+                    self._waiting.append(await self._send_output(tp, output))
                 self._metrics.outputs.inc(len(outputs))
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)
-            advanced[tp] = records[-1].offset
-        segments = await self._send_segments(advanced)
-        await asyncio.gather(*waiting)
-        for tp, written in segments.items():
-            await self._settle_segments(tp, written)
-        await self._send_snapshots(advanced)
+            partition.applied = records[-1].offset
+        if self._unsettled_since is None:
+            self._unsettled_since = time.monotonic()
 
     async def _check_position(
         self, tp: TP, partition: _Partition, records: Sequence[Incoming]
     ) -> None:
         """Records must follow the state without a gap, unless the log itself has one there."""
-        expected, first = partition.offset + 1, records[0].offset
+        expected, first = partition.applied + 1, records[0].offset
         if first == expected:
             return
         loop = asyncio.get_running_loop()
@@ -250,27 +279,83 @@ class Checkpoint:
             codec.headers_for(output.record),
         )
 
+    # -- settling ---------------------------------------------------------------------------
+
+    def _settle_soon(self) -> None:
+        if self._settler is None or self._settler.done():
+            self._settler = asyncio.create_task(self._settle_when_due())
+
+    async def _settle_when_due(self) -> None:
+        while self._unsettled_since is not None:
+            due = self._last_settled + SETTLE_EVERY_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Make the state of everything applied so far durable; never raises, never half done."""
+        await asyncio.shield(asyncio.ensure_future(self._settle()))
+
+    async def _settle(self) -> None:
+        async with self._settling:
+            async with self._applying:
+                since, self._unsettled_since = self._unsettled_since, None
+                if since is None:
+                    return
+                waiting, self._waiting = self._waiting, []
+                moments = self._moments()
+            self._last_settled = time.monotonic()
+            try:
+                await self._make_durable(moments, waiting)
+            except Exception as error:
+                logger.exception("checkpoint failed")
+                end_process(f"checkpoint failed: {error!r}")
+            self._metrics.checkpoint_seconds.observe(time.monotonic() - since)
+
+    def _moments(self) -> dict[TP, _Moment]:
+        return {
+            tp: _Moment(
+                partition,
+                partition.applied,
+                partition.processor.hot(),
+                partition.processor.take_segments(),
+            )
+            for tp, partition in self._partitions.items()
+            if partition.applied != partition.offset
+        }
+
+    async def _make_durable(
+        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[Any]]
+    ) -> None:
+        self._check_awake()
+        segments = {tp: await self._send_segments(tp, moment) for tp, moment in moments.items()}
+        await asyncio.gather(*waiting)
+        for tp, sent in segments.items():
+            await self._settle_segments(moments[tp].partition, sent)
+        self._check_awake()
+        await asyncio.gather(
+            *[await self._send_snapshot(tp, moment) for tp, moment in moments.items()]
+        )
+        for tp, moment in moments.items():
+            moment.partition.offset = moment.offset
+            await self._delete_stale(tp, moment.partition)
+
     async def _send_segments(
-        self, advanced: Mapping[TP, int]
-    ) -> dict[TP, list[tuple[str, str, Awaitable[Any]]]]:
-        sent: dict[TP, list[tuple[str, str, Awaitable[Any]]]] = {}
-        for tp, offset in advanced.items():
-            partition = self._partitions[tp]
-            topic = self._state_topics[partition.source.topic]
-            for name, data in partition.processor.take_segments().items():
-                if data is None:
-                    self._retire(partition, name)
-                    continue
-                key = segment_key(partition.generation, name, offset, self._writer)
-                delivery = await self._send(topic, key.encode(), data, tp.partition, None, None)
-                sent.setdefault(tp, []).append((name, key, delivery))
+        self, tp: TP, moment: _Moment
+    ) -> list[tuple[str, str, Awaitable[Any]]]:
+        partition, sent = moment.partition, []
+        for name, data in moment.segments.items():
+            if data is None:
+                self._retire(partition, name)
+                continue
+            key = segment_key(partition.generation, name, moment.offset, self._writer)
+            delivery = await self._send_state(tp, partition, key.encode(), data)
+            sent.append((name, key, delivery))
         return sent
 
     async def _settle_segments(
-        self, tp: TP, written: list[tuple[str, str, Awaitable[Any]]]
+        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[Any]]]
     ) -> None:
-        partition = self._partitions[tp]
-        for name, key, delivery in written:
+        for name, key, delivery in sent:
             metadata = await delivery
             self._retire(partition, name)
             partition.segments[name] = (metadata.offset, key)
@@ -281,33 +366,30 @@ class Checkpoint:
         if previous is not None:
             partition.stale.append(previous[1].encode())
 
-    async def _send_snapshots(self, advanced: Mapping[TP, int]) -> None:
-        self._check_awake()
-        deliveries = []
-        for tp, offset in advanced.items():
-            partition = self._partitions[tp]
-            value = encode_snapshot(
-                Snapshot(
-                    partition.generation,
-                    partition.topic_id,
-                    offset,
-                    partition.processor.hot(),
-                    partition.segments,
-                )
+    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[Any]:
+        partition = moment.partition
+        value = encode_snapshot(
+            Snapshot(
+                partition.generation,
+                partition.topic_id,
+                moment.offset,
+                moment.hot,
+                partition.segments,
             )
-            self._metrics.snapshot_bytes.inc(len(value))
-            topic = self._state_topics[partition.source.topic]
-            deliveries.append(
-                await self._send(topic, SNAPSHOT_KEY, value, tp.partition, None, None)
-            )
-        await asyncio.gather(*deliveries)
-        for tp, offset in advanced.items():
-            partition = self._partitions[tp]
-            partition.offset = offset
-            topic = self._state_topics[partition.source.topic]
-            stale, partition.stale = partition.stale, []
-            for key in stale:
-                await self._send(topic, key, None, tp.partition, None, None)
+        )
+        self._metrics.snapshot_bytes.inc(len(value))
+        return await self._send_state(tp, partition, SNAPSHOT_KEY, value)
+
+    async def _delete_stale(self, tp: TP, partition: _Partition) -> None:
+        stale, partition.stale = partition.stale, []
+        for key in stale:
+            await self._send_state(tp, partition, key, None)
+
+    async def _send_state(
+        self, tp: TP, partition: _Partition, key: bytes, value: bytes | None
+    ) -> Awaitable[Any]:
+        topic = self._state_topics[partition.source.topic]
+        return await self._send(topic, key, value, tp.partition, None, None)
 
 
 def end_process(why: str) -> None:

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from faust.types import TP
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 
 class EngineMetrics:
     """Counters since the process began; names start with ``optionstream_analytics_``."""
 
-    def __init__(self) -> None:
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         prefix = "optionstream_analytics_"
-        self._records = Counter(prefix + "records", "Input records applied", ["topic", "partition"])
+        place = ["topic", "partition"]
+        self._records = Counter(
+            prefix + "records", "Input records applied", place, registry=registry
+        )
         self._offset = Gauge(
-            prefix + "applied_offset", "Last input offset applied", ["topic", "partition"]
+            prefix + "applied_offset", "Last input offset applied", place, registry=registry
         )
-        self.outputs = Counter(prefix + "outputs", "Output records sent")
+        self.outputs = Counter(prefix + "outputs", "Output records sent", registry=registry)
         self.stale_fetches = Counter(
-            prefix + "stale_fetches", "Fetches of an older group generation, thrown away"
+            prefix + "stale_fetches",
+            "Fetches of an older group generation, thrown away",
+            registry=registry,
         )
-        self.snapshot_bytes = Counter(prefix + "snapshot_bytes", "State snapshots written")
+        self.snapshot_bytes = Counter(
+            prefix + "snapshot_bytes", "State snapshots written", registry=registry
+        )
         self.checkpoint_seconds = Histogram(
             prefix + "checkpoint_seconds",
             "Time from a fetch to its durable snapshot",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+            registry=registry,
         )
 
     def applied(self, tp: TP, records: int, offset: int) -> None:

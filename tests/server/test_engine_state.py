@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from faust.types import TP
+from prometheus_client import CollectorRegistry
 
 from optionstream.deploy import topics_admin
 from optionstream.deploy.stack import Addresses
@@ -237,7 +238,7 @@ class Written:
 class Engine:
     """A checkpoint as the worker makes it, with a simple processor and a plain producer."""
 
-    def __init__(self, world: StateWorld, metrics: EngineMetrics) -> None:
+    def __init__(self, world: StateWorld) -> None:
         self.world = world
         self.processors: list[Summing] = []
         self.state = KafkaState(world.kafka, world.namespace)
@@ -251,7 +252,7 @@ class Engine:
                 world.namespace.base_topic(tp.topic), tp.partition, SETTINGS_PARTITIONS
             ),
             state=self.state,
-            metrics=metrics,
+            metrics=EngineMetrics(CollectorRegistry()),
             longest_sleep_s=30.0,
         )
 
@@ -275,7 +276,11 @@ class Engine:
     def apply(self, start: int) -> None:
         """Apply what the source holds from an offset on."""
         records = [_as_read(one) for one in self.world.records(self.world.source)[start:]]
-        asyncio.run(self.checkpoint.run(Fetch(1, {self.tp: records})))
+        asyncio.run(self._take_and_settle(Fetch(1, {self.tp: records})))
+
+    async def _take_and_settle(self, fetch: Fetch) -> None:
+        await self.checkpoint.take(fetch)
+        await self.checkpoint.settle()
 
     def close(self) -> None:
         self.state.close()
@@ -307,20 +312,12 @@ def _as_read(message: Message) -> Record:
     return Record(offset, message.timestamp()[1], message.key(), message.value())  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
-def metrics() -> EngineMetrics:
-    """Prometheus knows each name once in a process."""
-    return EngineMetrics()
-
-
 class Ended(BaseException):
     """The process would have ended."""
 
 
 @pytest.fixture
-def engines(
-    world: StateWorld, metrics: EngineMetrics, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Any]:
+def engines(world: StateWorld, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Makes engines, each like a worker that was started anew."""
     made: list[Engine] = []
 
@@ -330,7 +327,7 @@ def engines(
     monkeypatch.setattr(checkpoint, "end_process", end)
 
     def make() -> Engine:
-        made.append(Engine(world, metrics))
+        made.append(Engine(world))
         return made[-1]
 
     yield make

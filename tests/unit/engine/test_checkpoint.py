@@ -1,0 +1,293 @@
+"""The order of a checkpoint: what is sent when, and what a failure in between leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from optionstream.schemas.derived import Gap
+from optionstream.schemas.topics import GAPS, UNDERLYING
+from optionstream.streams.core.intake import Incoming, Output, Source
+from optionstream.streams.engine import checkpoint
+from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.state_topic import SNAPSHOT_KEY, Restored, Snapshot
+from optionstream.streams.engine.transport import Fetch
+
+AT = TP("source", 0)
+GENERATION = 3
+
+
+@dataclass
+class Record:
+    offset: int
+    value: bytes | None
+    timestamp: int = 0
+    key: bytes | None = b"k"
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Echo:
+    """One output a record; all values are the hot part, ``block`` of the last goes to a segment."""
+
+    def __init__(self) -> None:
+        self.values: list[bytes] = []
+        self.block: bytes | None = None
+
+    def apply(self, records: Sequence[Incoming]) -> list[Output]:
+        self.values += [record.value or b"" for record in records]
+        self.block = self.values[-1]
+        return [Output(GAPS, b"k", _gap(record.offset), 0) for record in records]
+
+    def partials(self) -> list[Output]:
+        return []
+
+    def hot(self) -> bytes:
+        return b",".join(self.values)
+
+    def take_segments(self) -> dict[str, bytes | None]:
+        block, self.block = self.block, None
+        return {} if block is None else {"last": block}
+
+    def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
+        self.values = hot.split(b",")
+
+
+def _gap(offset: int) -> Gap:
+    return Gap("NIFTY", "silence", "s", "", "", None, None, [], offset, offset + 1, 1, False, 1)
+
+
+@dataclass
+class Sent:
+    topic: str
+    key: bytes
+    value: bytes | None
+    delivered: asyncio.Future[Any]
+
+    @property
+    def kind(self) -> str:
+        if self.topic != "state":
+            return "output"
+        return "snapshot" if self.key == SNAPSHOT_KEY else "segment"
+
+    @property
+    def snapshot(self) -> Snapshot:
+        assert self.value is not None
+        return msgspec.msgpack.decode(self.value, type=Snapshot)
+
+
+@dataclass
+class Place:
+    offset: int
+
+
+@dataclass
+class Broker:
+    """Takes what is sent; delivers at once, or when told to."""
+
+    at_once: bool = True
+    sent: list[Sent] = field(default_factory=list)
+
+    async def send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[Any]:
+        one = Sent(topic, key, value, asyncio.get_running_loop().create_future())
+        self.sent.append(one)
+        if self.at_once:
+            self.deliver()
+        return one.delivered
+
+    def deliver(self) -> None:
+        for at, one in enumerate(self.sent):
+            if not one.delivered.done():
+                one.delivered.set_result(Place(at))
+
+    def kinds(self) -> list[str]:
+        return [one.kind for one in self.sent]
+
+    def snapshots(self) -> list[Snapshot]:
+        return [one.snapshot for one in self.sent if one.kind == "snapshot"]
+
+
+class NoState:
+    def restore(self, source: Source) -> tuple[str, Restored]:
+        return "topic", Restored()
+
+    def next_offset(self, source: Source, offset: int) -> int | None:
+        return offset
+
+
+class Ended(BaseException):
+    """The process would have ended."""
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    def end(why: str) -> None:
+        raise Ended(why)
+
+    monkeypatch.setattr(checkpoint, "end_process", end)
+    return Broker()
+
+
+async def _ready(broker: Broker) -> Checkpoint:
+    made = Checkpoint(
+        send=broker.send,
+        topic=str,
+        state_topics={UNDERLYING: "state"},
+        processor=lambda _: Echo(),
+        sources=lambda tp: Source(UNDERLYING, tp.partition, 1),
+        state=NoState(),
+        metrics=EngineMetrics(CollectorRegistry()),
+        longest_sleep_s=30.0,
+    )
+    await made.restore([AT], GENERATION)
+    made.begin(GENERATION)
+    return made
+
+
+def _fetch(first: int, *values: bytes, generation: int = GENERATION) -> Fetch:
+    records = [Record(first + at, value) for at, value in enumerate(values)]
+    return Fetch(generation, {AT: records})
+
+
+def _run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(steps())
+
+
+def test_outputs_leave_with_their_fetch_and_one_snapshot_covers_several(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a", b"b"))
+        await made.take(_fetch(2, b"c"))
+        assert broker.kinds() == ["output"] * 3
+        assert made.positions() == {}
+        await made.settle()
+        assert broker.kinds() == ["output"] * 3 + ["segment", "snapshot"]
+        (snapshot,) = broker.snapshots()
+        assert (snapshot.offset, snapshot.hot) == (2, b"a,b,c")
+        assert made.positions() == {AT: 3}
+
+    _run(steps)
+
+
+def test_a_snapshot_follows_by_itself(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        async with asyncio.timeout(5):
+            while not made.positions():
+                await asyncio.sleep(0.005)
+
+    _run(steps)
+    assert [one.offset for one in broker.snapshots()] == [0]
+
+
+def test_a_snapshot_waits_for_outputs_and_segments_and_tells_the_moment_it_was_taken(
+    broker: Broker,
+) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        broker.at_once = False
+        await made.take(_fetch(0, b"a"))
+        settling = asyncio.create_task(made.settle())
+        await asyncio.sleep(0.01)
+        await made.take(_fetch(1, b"b"))  # goes on meanwhile
+        assert broker.kinds() == ["output", "segment", "output"]
+        broker.deliver()
+        await asyncio.sleep(0.01)
+        (snapshot,) = broker.snapshots()
+        assert (snapshot.offset, snapshot.hot) == (0, b"a")
+        assert made.positions() == {}
+        broker.at_once = True
+        broker.deliver()
+        await settling
+        assert made.positions() == {AT: 1}
+        await made.settle()
+        assert made.positions() == {AT: 2}
+
+    _run(steps)
+    last = broker.snapshots()[-1]
+    assert (last.offset, last.hot) == (1, b"a,b")
+    newest = max(at for at, one in enumerate(broker.sent) if one.kind == "segment" and one.value)
+    assert last.segments["last"][0] == newest
+
+
+def test_an_output_that_fails_ends_the_process_before_a_snapshot(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        broker.at_once = False
+        await made.take(_fetch(0, b"a"))
+        broker.sent[0].delivered.set_exception(RuntimeError("too large"))
+        broker.at_once = True
+        with pytest.raises(Ended, match="too large"):
+            await made.settle()
+
+    _run(steps)
+    assert broker.snapshots() == []
+
+
+def test_a_fetch_that_was_cancelled_half_way_is_never_settled(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        await made.settle()
+        taking = asyncio.create_task(made.take(_fetch(1, *[b"b"] * 1_000)))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        await made.settle()
+        await made.take(_fetch(1, b"c"))  # of a generation that is over
+        await made.settle()
+        assert made.positions() == {AT: 1}
+
+    _run(steps)
+    assert [one.offset for one in broker.snapshots()] == [0]
+
+
+def test_a_settling_that_is_cancelled_still_ends(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        broker.at_once = False
+        await made.take(_fetch(0, b"a"))
+        settling = asyncio.create_task(made.settle())
+        await asyncio.sleep(0.01)
+        settling.cancel()
+        broker.at_once = True
+        broker.deliver()
+        await made.settle()
+        assert made.positions() == {AT: 1}
+
+    _run(steps)
+    assert "last" in broker.snapshots()[0].segments
+
+
+def test_what_was_not_settled_before_a_rebalance_comes_again(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        assert await made.restore([AT], GENERATION + 1) == {AT: 0}
+        made.begin(GENERATION + 1)
+        await made.take(_fetch(0, b"a", generation=GENERATION))
+        await made.take(_fetch(0, b"a", b"b", generation=GENERATION + 1))
+        await made.settle()
+
+    _run(steps)
+    assert [(one.offset, one.hot) for one in broker.snapshots()] == [(1, b"a,b")]
+
+
+def test_a_gap_before_the_fetch_ends_the_process(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        with pytest.raises(Ended, match="expected offset 1, got 5"):
+            await made.take(_fetch(5, b"b"))
+
+    _run(steps)
