@@ -50,9 +50,12 @@ class EngineApp(faust.App):
         deadline.cancel()
 
     async def watch(self) -> None:
-        """Beat for the checkpoint, and end a process whose rebalance does not end."""
+        """Beat for the checkpoint, and end a process whose rebalance does not end.
+
+        Until it is cancelled, not until a stop begins: the stop still settles what was applied.
+        """
         since = time.monotonic()
-        while not self.should_stop:
+        while True:
             now = time.monotonic()
             self.checkpoint.beat()
             if not self.rebalancing:

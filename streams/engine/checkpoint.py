@@ -41,7 +41,7 @@ SETTLE_EVERY_S = 0.05
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none."""
 _RECORDS_A_SLICE = 256
-_MOST_WAITING = 20_000
+_MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
 
 Send = Callable[..., Awaitable[Awaitable[Any]]]
@@ -77,12 +77,15 @@ class _Partition:
     topic_id: str
     offset: int
     """Last source offset whose state is durable."""
-    applied: int
-    """Last source offset applied in memory."""
     segments: dict[str, tuple[int, str]] = field(default_factory=dict)
     """Name to offset in the state topic and record key."""
     stale: list[bytes] = field(default_factory=list)
     """Keys of versions that the last durable snapshot no longer needs."""
+    applied: int = field(init=False)
+    """Last source offset applied in memory."""
+
+    def __post_init__(self) -> None:
+        self.applied = self.offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +157,7 @@ class Checkpoint:
         processor = self._processor(source)
         snapshot = stored.snapshot
         if snapshot is None:
-            return _Partition(source, processor, 1, topic_id, NOTHING_APPLIED, NOTHING_APPLIED)
+            return _Partition(source, processor, 1, topic_id, NOTHING_APPLIED)
         if snapshot.offset != NOTHING_APPLIED and snapshot.topic_id != topic_id:
             logger.warning(
                 "%s was made anew: partition %d begins generation %d",
@@ -162,8 +165,7 @@ class Checkpoint:
                 source.partition,
                 snapshot.generation + 1,
             )
-            anew = snapshot.generation + 1
-            return _Partition(source, processor, anew, topic_id, NOTHING_APPLIED, NOTHING_APPLIED)
+            return _Partition(source, processor, snapshot.generation + 1, topic_id, NOTHING_APPLIED)
         if snapshot.hot:
             processor.restore(snapshot.hot, stored.segments)
         return _Partition(
@@ -171,7 +173,6 @@ class Checkpoint:
             processor,
             snapshot.generation,
             topic_id,
-            snapshot.offset,
             snapshot.offset,
             dict(snapshot.segments),
         )
@@ -227,6 +228,8 @@ class Checkpoint:
             await self.settle()
 
     async def _take(self, fetch: Fetch) -> None:
+        if self._unsettled_since is None:
+            self._unsettled_since = time.monotonic()
         for tp, records in fetch.records.items():
             partition = self._partitions[tp]
             await self._check_position(tp, partition, records)
@@ -241,8 +244,6 @@ class Checkpoint:
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)
             partition.applied = records[-1].offset
-        if self._unsettled_since is None:
-            self._unsettled_since = time.monotonic()
 
     async def _check_position(
         self, tp: TP, partition: _Partition, records: Sequence[Incoming]
@@ -293,23 +294,26 @@ class Checkpoint:
 
     async def settle(self) -> None:
         """Make the state of everything applied so far durable; never raises, never half done."""
-        await asyncio.shield(asyncio.ensure_future(self._settle()))
+        await asyncio.shield(self._settle())
 
     async def _settle(self) -> None:
         async with self._settling:
-            async with self._applying:
-                since, self._unsettled_since = self._unsettled_since, None
-                if since is None:
-                    return
-                waiting, self._waiting = self._waiting, []
-                moments = self._moments()
-            self._last_settled = time.monotonic()
             try:
-                await self._make_durable(moments, waiting)
+                await self._settle_applied()
             except Exception as error:
                 logger.exception("checkpoint failed")
                 end_process(f"checkpoint failed: {error!r}")
-            self._metrics.checkpoint_seconds.observe(time.monotonic() - since)
+
+    async def _settle_applied(self) -> None:
+        async with self._applying:
+            since, self._unsettled_since = self._unsettled_since, None
+            if since is None:
+                return
+            waiting, self._waiting = self._waiting, []
+            moments = self._moments()
+        self._last_settled = time.monotonic()
+        await self._make_durable(moments, waiting)
+        self._metrics.checkpoint_seconds.observe(time.monotonic() - since)
 
     def _moments(self) -> dict[TP, _Moment]:
         return {

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from optionstream.streams.engine.app import EngineApp
 
 FETCH_WAIT_MS = 100
-SMALL_FETCH = 256
-GATHER_S = 0.005
+_SMALL_FETCH = 256
+_GATHER_S = 0.005
 """After a fetch of few records the next is left so long to fill: what a fetch costs by itself is
 half of a slow stream's cost, and every record would come alone."""
 _IDLE_WAIT_S = 0.05
@@ -91,8 +91,8 @@ class FetchConsumer(Consumer):
                 records = await self._getmany(active_partitions=active, timeout=1.0)
                 if records and self.flow_active and generation == app.consumer_generation_id:
                     await self._hand_over(Fetch(generation, records))
-                    if sum(map(len, records.values())) < SMALL_FETCH:
-                        await asyncio.sleep(GATHER_S)
+                    if sum(map(len, records.values())) < _SMALL_FETCH:
+                        await asyncio.sleep(_GATHER_S)
         except self.consumer_stopped_errors:
             if not app.should_stop:
                 raise

@@ -165,7 +165,7 @@ def _history(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     """The history sink against raw inserts."""
     with console.status("history sink"):
         bare, ours = bench.history(250_000 if options.quick else 500_000, options.rounds)
-    report.results.append(_ratio("history sink, raw insert_many", ours, bare, 0.6))
+    report.results.append(_ratio("history sink, raw insert_many", ours, bare, 0.8))
 
 
 def _volatilities(bench: Bench, options: argparse.Namespace, report: Report) -> None:

@@ -151,6 +151,16 @@ async def _ready(broker: Broker) -> Checkpoint:
     return made
 
 
+async def _settling(broker: Broker) -> tuple[Checkpoint, asyncio.Task[None]]:
+    """A checkpoint that waits for the delivery of one output and its segment."""
+    made = await _ready(broker)
+    broker.at_once = False
+    await made.take(_fetch(0, b"a"))
+    settling = asyncio.create_task(made.settle())
+    await asyncio.sleep(0.01)
+    return made, settling
+
+
 def _fetch(first: int, *values: bytes, generation: int = GENERATION) -> Fetch:
     records = [Record(first + at, value) for at, value in enumerate(values)]
     return Fetch(generation, {AT: records})
@@ -192,11 +202,7 @@ def test_a_snapshot_waits_for_outputs_and_segments_and_tells_the_moment_it_was_t
     broker: Broker,
 ) -> None:
     async def steps() -> None:
-        made = await _ready(broker)
-        broker.at_once = False
-        await made.take(_fetch(0, b"a"))
-        settling = asyncio.create_task(made.settle())
-        await asyncio.sleep(0.01)
+        made, settling = await _settling(broker)
         await made.take(_fetch(1, b"b"))  # goes on meanwhile
         assert broker.kinds() == ["output", "segment", "output"]
         broker.deliver()
@@ -232,6 +238,22 @@ def test_an_output_that_fails_ends_the_process_before_a_snapshot(broker: Broker)
     assert broker.snapshots() == []
 
 
+def test_a_state_that_cannot_be_written_ends_the_process(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Echo) -> bytes:
+        raise ValueError("no bytes for this")
+
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        monkeypatch.setattr(Echo, "hot", refuse)
+        with pytest.raises(Ended, match="no bytes for this"):
+            await made.settle()
+
+    _run(steps)
+
+
 def test_a_fetch_that_was_cancelled_half_way_is_never_settled(broker: Broker) -> None:
     async def steps() -> None:
         made = await _ready(broker)
@@ -254,11 +276,7 @@ def test_a_fetch_that_was_cancelled_half_way_is_never_settled(broker: Broker) ->
 
 def test_a_settling_that_is_cancelled_still_ends(broker: Broker) -> None:
     async def steps() -> None:
-        made = await _ready(broker)
-        broker.at_once = False
-        await made.take(_fetch(0, b"a"))
-        settling = asyncio.create_task(made.settle())
-        await asyncio.sleep(0.01)
+        made, settling = await _settling(broker)
         settling.cancel()
         broker.at_once = True
         broker.deliver()
