@@ -25,6 +25,7 @@ from optionstream.schemas.events import (
 _TICK_COLUMNS = ("price", "seq", "volume", "tick_id")
 _CANDLE_COLUMNS = ("open", "high", "low", "close", "volume")
 _QUOTE_COLUMNS = ("seq", "strike", "kind", *LEG_COLUMNS, "underlying_price")
+_NEVER_NEGATIVE = ("oi", "volume")
 _MINUTE_MS = 60_000
 
 
@@ -101,10 +102,14 @@ def _check_legs(side: str, legs: Legs, strikes: int) -> None:
             raise RecordError(
                 rejects.INVALID, f"{side}.{name} has {len(column)} values, strikes {strikes}"
             )
-        if not all(value is None or abs(value) <= LARGEST_FIGURE for value in column):
+        # What is neither None nor 0, without a loop in Python; a sum with a NaN is NaN.
+        numbers = list(filter(None, column))
+        if not numbers:
+            continue
+        least, total = min(numbers), sum(numbers)
+        if not (least >= -LARGEST_FIGURE and max(numbers) <= LARGEST_FIGURE and total == total):
             raise RecordError(rejects.INVALID, f"{side}.{name} has a number beyond reason")
-    for name in ("oi", "volume"):
-        if any(value is not None and value < 0 for value in getattr(legs, name)):
+        if least < 0 and name in _NEVER_NEGATIVE:
             raise RecordError(rejects.INVALID, f"{side}.{name} has a negative number")
 
 

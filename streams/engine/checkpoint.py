@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_RESTART = 70
 """Exit code of a process that must not go on; the supervisor starts it anew."""
-SETTLE_EVERY_S = 0.05
+SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
-none."""
+none, except the views that are not quick."""
 _RECORDS_A_SLICE = 256
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
@@ -51,7 +51,10 @@ class Processor(Protocol):
     """The pure logic of one source partition."""
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]: ...
-    def partials(self) -> list[Output]: ...
+    def partials(self, *, quick: bool = False) -> list[Output]:
+        """Views of the moment; ``quick`` those that must not wait for a settling."""
+        ...
+
     def hot(self) -> bytes: ...
     def take_segments(self) -> dict[str, bytes | None]: ...
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None: ...
@@ -236,11 +239,8 @@ class Checkpoint:
             for at in range(0, len(records), _RECORDS_A_SLICE):
                 outputs = partition.processor.apply(records[at : at + _RECORDS_A_SLICE])
                 if at + _RECORDS_A_SLICE >= len(records):
-                    outputs += partition.processor.partials()
-                self._check_awake()
-                for output in outputs:
-                    self._waiting.append(await self._send_output(tp, output))
-                self._metrics.outputs.inc(len(outputs))
+                    outputs += partition.processor.partials(quick=True)
+                await self._send_outputs(tp, outputs)
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)
             partition.applied = records[-1].offset
@@ -269,6 +269,12 @@ class Checkpoint:
             expected,
             first - 1,
         )
+
+    async def _send_outputs(self, tp: TP, outputs: Sequence[Output]) -> None:
+        self._check_awake()
+        for output in outputs:
+            self._waiting.append(await self._send_output(tp, output))
+        self._metrics.outputs.inc(len(outputs))
 
     async def _send_output(self, tp: TP, output: Output) -> Awaitable[Any]:
         return await self._send(
@@ -309,6 +315,8 @@ class Checkpoint:
             since, self._unsettled_since = self._unsettled_since, None
             if since is None:
                 return
+            for tp, partition in self._moved().items():
+                await self._send_outputs(tp, partition.processor.partials())
             waiting, self._waiting = self._waiting, []
             moments = self._moments()
         self._last_settled = time.monotonic()
@@ -323,6 +331,13 @@ class Checkpoint:
                 partition.processor.hot(),
                 partition.processor.take_segments(),
             )
+            for tp, partition in self._moved().items()
+        }
+
+    def _moved(self) -> dict[TP, _Partition]:
+        """The partitions whose memory is ahead of what is durable."""
+        return {
+            tp: partition
             for tp, partition in self._partitions.items()
             if partition.applied != partition.offset
         }

@@ -211,7 +211,7 @@ class Summing:
                 self.changed = True
         return []
 
-    def partials(self) -> list[Output]:
+    def partials(self, *, quick: bool = False) -> list[Output]:
         return []
 
     def hot(self) -> bytes:

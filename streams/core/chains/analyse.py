@@ -30,6 +30,7 @@ from optionstream.streams.core.chains.history import (
     remember,
 )
 from optionstream.streams.core.chains.interest import (
+    absent_side,
     max_pain,
     most_interest,
     near_ratios,
@@ -163,22 +164,25 @@ def _record(
 
 
 def _levels(table: ChainTable, priced: PricedChain, compared: Compared, near: int) -> _Levels:
-    pcr_oi, pcr_volume = put_call_ratios(table)
+    oi, volume, change, intraday = totals(
+        (table.oi, NO_OI),
+        (table.volume, NO_VOLUME),
+        (table.oi_change, NO_OI_CHANGE),
+        (compared.oi_intraday, compared.reason),
+    )
+    pcr_oi, pcr_volume = put_call_ratios(oi, volume, absent_side(table))
     near_oi, near_volume = near_ratios(table, priced.atm, near)
-    oi, volume = totals(table.oi, NO_OI), totals(table.volume, NO_VOLUME)
-    change = totals(table.oi_change, NO_OI_CHANGE)
-    intraday = totals(compared.oi_intraday, compared.reason)
     return _Levels(
         {
             "lot_size": Figure(table.lot_size, None if table.lot_size else LOT_SIZE_UNKNOWN),
-            "call_oi": oi[CALL],
-            "put_oi": oi[PUT],
-            "call_volume": volume[CALL],
-            "put_volume": volume[PUT],
-            "call_oi_change": change[CALL],
-            "put_oi_change": change[PUT],
-            "call_oi_intraday": intraday[CALL],
-            "put_oi_intraday": intraday[PUT],
+            "call_oi": oi.call,
+            "put_oi": oi.put,
+            "call_volume": volume.call,
+            "put_volume": volume.put,
+            "call_oi_change": change.call,
+            "put_oi_change": change.put,
+            "call_oi_intraday": intraday.call,
+            "put_oi_intraday": intraday.put,
             "pcr_oi": pcr_oi,
             "pcr_volume": pcr_volume,
             "pcr_oi_near": near_oi,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -23,31 +23,42 @@ LEVELS: Final = 4
 """How many strikes are named as resistance and as support."""
 
 
-def totals(values: Floats, reason: str) -> tuple[Figure, Figure]:
-    """Sums of what calls and puts tell, null with ``reason`` for a side that tells nothing;
-    ``values`` is (2, strikes)."""
-    sums = known(values).sum(axis=1).tolist()
-    call, put = (
-        null(reason) if np.isnan(values[side]).all() else Figure(sums[side]) for side in (CALL, PUT)
-    )
-    return call, put
+class Totals(NamedTuple):
+    """Sums over the calls and over the puts; a side that tells nothing is null."""
+
+    call: Figure
+    put: Figure
 
 
-def put_call_ratios(table: ChainTable, strikes: slice | None = None) -> tuple[Figure, Figure]:
-    """Put over call open interest and volume, over the chain or a range of its strikes."""
-    within = strikes or slice(None)
-    absent = absent_side(table, within)
-    return (
-        _ratio(table.oi[:, within], absent, NO_OI, ZERO_CALL_OI),
-        _ratio(table.volume[:, within], absent, NO_VOLUME, ZERO_CALL_VOLUME),
-    )
+def totals(*told: tuple[Floats, str]) -> list[Totals]:
+    """The sums of figures of shape (2, strikes), each given with the reason for its nulls.
+
+    All in one pass: of a chain's few strikes the calls into NumPy cost more than the sums.
+    """
+    stacked = np.array([values for values, _ in told])
+    known_at = ~np.isnan(stacked)
+    sums = np.where(known_at, stacked, 0.0).sum(axis=2).tolist()
+    tells = known_at.any(axis=2).tolist()
+    return [
+        Totals(*(Figure(sums[at][side]) if tells[at][side] else null(why) for side in (CALL, PUT)))
+        for at, (_, why) in enumerate(told)
+    ]
+
+
+def put_call_ratios(oi: Totals, volume: Totals, absent: str | None) -> tuple[Figure, Figure]:
+    """Put over call open interest and volume; ``absent`` is what ``absent_side`` says."""
+    if absent:
+        return null(absent), null(absent)
+    return _ratio(oi, ZERO_CALL_OI), _ratio(volume, ZERO_CALL_VOLUME)
 
 
 def near_ratios(table: ChainTable, at: int | None, places: int) -> tuple[Figure, Figure]:
     """As ``put_call_ratios`` over the strikes at most ``places`` from position ``at``."""
     if at is None:
         return null(NO_ATM), null(NO_ATM)
-    return put_call_ratios(table, slice(max(0, at - places), at + places + 1))
+    near = slice(max(0, at - places), at + places + 1)
+    oi, volume = totals((table.oi[:, near], NO_OI), (table.volume[:, near], NO_VOLUME))
+    return put_call_ratios(oi, volume, absent_side(table, near))
 
 
 def absent_side(table: ChainTable, within: slice = slice(None)) -> str | None:
@@ -79,7 +90,8 @@ def most_interest(table: ChainTable, side: int) -> list[float]:
     """Up to `LEVELS` strikes with the most open interest of a side, the greatest first."""
     oi = known(table.oi[side])
     order = np.argsort(-oi, kind="stable")[:LEVELS]
-    return [float(table.strikes[at]) for at in order if oi[at] > 0]
+    strikes: list[float] = table.strikes[order[oi[order] > 0]].tolist()
+    return strikes
 
 
 def known(values: Floats) -> Floats:
@@ -87,10 +99,8 @@ def known(values: Floats) -> Floats:
     return np.where(np.isnan(values), 0.0, values)
 
 
-def _ratio(values: Floats, absent: str | None, untold: str, zero: str) -> Figure:
-    if absent:
-        return null(absent)
-    calls, puts = (total.value for total in totals(values, untold))
-    if calls is None or puts is None:
-        return null(untold)
-    return null(zero) if calls == 0 else Figure(puts / calls)
+def _ratio(total: Totals, zero: str) -> Figure:
+    calls, puts = total.call, total.put
+    if calls.value is None or puts.value is None:
+        return null(calls.reason or puts.reason or zero)
+    return null(zero) if calls.value == 0 else Figure(puts.value / calls.value)

@@ -126,7 +126,7 @@ class ChainPartition:
                 outputs.append(output)
         return outputs
 
-    def partials(self) -> list[Output]:
+    def partials(self, *, quick: bool = False) -> list[Output]:
         """None: every snapshot is final."""
         return []
 

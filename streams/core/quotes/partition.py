@@ -111,7 +111,7 @@ class QuotePartition:
                 outputs += self._take(frame, incoming)
         return outputs
 
-    def partials(self) -> list[Output]:
+    def partials(self, *, quick: bool = False) -> list[Output]:
         """None: every chain is final."""
         return []
 

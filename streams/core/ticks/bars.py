@@ -6,14 +6,14 @@ costs the same whatever the number of intervals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from optionstream.schemas.derived import INTERVALS, PARTIAL, Bar, Interval
 from optionstream.streams.core.market.calendar import Session
 from optionstream.streams.core.ticks.cells import MAX_VOLUME, Cell
 from optionstream.streams.core.ticks.minutes import Minutes
-from optionstream.streams.core.ticks.partials import Partials
+from optionstream.streams.core.ticks.partials import Partials, Window
 from optionstream.streams.core.ticks.windows import MINUTES, Windows
 
 NO_VOLUME: Final = "no_volume"
@@ -22,6 +22,8 @@ VOLUME_TOO_LARGE: Final = "volume_too_large"
 BLOCK_MINUTES: Final = 15
 """Ended minutes are stored by blocks, and the revisions of a bar in the block of its start."""
 NEVER: Final = 1 << 62
+_SHORTEST: Final = INTERVALS[:1]
+_LONGER: Final = INTERVALS[1:]
 
 Volume = tuple[int | None, str | None]
 
@@ -39,9 +41,8 @@ class SessionBars:
         self.windows = Windows(session)
         self.minutes = Minutes(self.windows)
         self.revisions: dict[Interval, dict[int, int]] = {name: {} for name in INTERVALS}
-        self.changed: set[int] = set()
-        """Minutes changed since the last ``take_partials``."""
-        self._partials = Partials()
+        self._quick = Partials(_SHORTEST)
+        self._slow = Partials(_LONGER)
         self._changed_blocks = changed_blocks
         self.restore_watermark(session.open_ms)
 
@@ -56,7 +57,7 @@ class SessionBars:
         """Set the minutes of a state that is being restored. What was shown of open windows is
         not known any more: all of them are to be shown again."""
         self.minutes.restore(cells)
-        self.changed = set(cells)
+        self._note_changed(cells)
 
     @property
     def is_closed(self) -> bool:
@@ -68,7 +69,7 @@ class SessionBars:
     def add(self, minute: int, cell: Cell) -> None:
         """Take the events of ``cell`` into an open minute."""
         self.minutes.add(minute, cell)
-        self.changed.add(minute)
+        self._note_changed((minute,))
 
     def revise(self, minute: int, cell: Cell, known_at: int) -> list[Bar]:
         """Take late events into a minute that has ended; returns the bars of closed windows that
@@ -79,7 +80,7 @@ class SessionBars:
             for name in closed
         }
         self.minutes.add_late(minute, cell)
-        self.changed.add(minute)
+        self._note_changed((minute,))
         self._changed_blocks.add(minute // BLOCK_MINUTES)
         revised: list[Bar | None] = []
         for name in closed:
@@ -111,14 +112,14 @@ class SessionBars:
         ]
         return [bar for bar in bars if bar is not None]
 
-    def take_partials(self, every_ms: int, known_at: int) -> list[Bar]:
+    def take_partials(self, every_ms: int, known_at: int, *, quick: bool = False) -> list[Bar]:
         """Bars with revision 0 of the open windows that changed, each at most once in ``every_ms``
-        of event time; what is held back comes with a later call."""
-        if not self.changed and not self._partials.any_unshown():
-            return []
-        changed, self.changed = self.changed, set()
-        windows = {(name, minute // MINUTES[name]) for minute in changed for name in INTERVALS}
-        due = self._partials.due(windows, self._open_windows(), self.watermark, every_ms)
+        of event time; what is held back comes with a later call. ``quick``: those of the shortest
+        interval alone, the others are kept for a call without it."""
+        due: set[Window] = set()
+        for views in (self._quick,) if quick else (self._quick, self._slow):
+            if views.any():
+                due |= views.due(self._open_windows(views.intervals), self.watermark, every_ms)
         in_order = sorted(due, key=lambda at: (at[1] * MINUTES[at[0]], MINUTES[at[0]]))
         bars = [self._bar(name, window, PARTIAL, known_at) for name, window in in_order]
         return [bar for bar in bars if bar is not None]
@@ -134,13 +135,17 @@ class SessionBars:
     def _is_closed(self, name: Interval, window: int) -> bool:
         return self.windows.stop(name, window) <= self.ended
 
-    def _open_windows(self) -> set[tuple[Interval, int]]:
+    def _note_changed(self, minutes: Iterable[int]) -> None:
+        self._quick.changed.update(minutes)
+        self._slow.changed.update(minutes)
+
+    def _open_windows(self, intervals: Collection[Interval]) -> set[Window]:
         """The open windows up to the last one with events."""
         filled = self.minutes.filled
         last = filled[-1] if filled else -1
         return {
             (name, window)
-            for name in INTERVALS
+            for name in intervals
             for window in range(self.windows.ended(name, self.ended), last // MINUTES[name] + 1)
         }
 

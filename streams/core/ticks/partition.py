@@ -93,14 +93,16 @@ class TickPartition:
         for product in list(self._runs):
             self._flush(product)
 
-    def partials(self) -> list[Output]:
+    def partials(self, *, quick: bool = False) -> list[Output]:
         """The bars of open windows that changed: a view of the moment, of each window at most once
-        in ``partial_every_ms`` of event time."""
+        in ``partial_every_ms`` of event time. ``quick``: of the minutes alone."""
         return [
             _bar_output(bar)
             for ticks in self.products.values()
             if ticks.current is not None
-            for bar in ticks.current.bars.take_partials(self.partial_every_ms, ticks.known_at)
+            for bar in ticks.current.bars.take_partials(
+                self.partial_every_ms, ticks.known_at, quick=quick
+            )
         ]
 
     def _refuse_record(self, incoming: Incoming, error: Refused) -> None:

@@ -37,6 +37,8 @@ class Record:
 class Echo:
     """One output a record; all values are the hot part, ``block`` of the last goes to a segment."""
 
+    slow_view = False
+
     def __init__(self) -> None:
         self.values: list[bytes] = []
         self.block: bytes | None = None
@@ -46,8 +48,10 @@ class Echo:
         self.block = self.values[-1]
         return [Output(GAPS, b"k", _gap(record.offset), 0) for record in records]
 
-    def partials(self) -> list[Output]:
-        return []
+    def partials(self, *, quick: bool = False) -> list[Output]:
+        if quick or not self.slow_view:
+            return []
+        return [Output(GAPS, b"view", _gap(len(self.values)), 0)]
 
     def hot(self) -> bytes:
         return b",".join(self.values)
@@ -196,6 +200,23 @@ def test_a_snapshot_follows_by_itself(broker: Broker) -> None:
 
     _run(steps)
     assert [one.offset for one in broker.snapshots()] == [0]
+
+
+def test_slow_views_leave_with_the_settling_and_before_its_snapshot(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Echo, "slow_view", True)
+
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        await made.take(_fetch(1, b"b"))
+        assert broker.kinds() == ["output"] * 2
+        await made.settle()
+        assert broker.kinds() == ["output"] * 3 + ["segment", "snapshot"]
+        assert [one.key for one in broker.sent[:3]] == [b"k", b"k", b"view"]
+
+    _run(steps)
 
 
 def test_a_snapshot_waits_for_outputs_and_segments_and_tells_the_moment_it_was_taken(

@@ -331,6 +331,15 @@ def test_partial_bars_have_revision_0_and_show_what_is_there() -> None:
     assert part.partials() == []
 
 
+def test_quick_partials_are_of_minutes_and_keep_the_longer_ones_for_later() -> None:
+    part, _ = play(tick(OPEN, 1.0, 1), tick(OPEN + 1, 3.0, 2))
+    quick = [one.record for one in part.partials(quick=True)]
+    assert [(one.interval, one.close) for one in quick if isinstance(one, Bar)] == [("1m", 3.0)]
+    assert part.partials(quick=True) == []
+    assert partials(part) == [(name, 0, 3.0) for name in INTERVALS[1:]]
+    assert partials(part) == []
+
+
 def test_a_held_back_partial_goes_out_with_a_later_checkpoint() -> None:
     part = partition(partial_every_ms=5_000)
 
