@@ -25,6 +25,10 @@ PRODUCTS = "index:products"
 """Sorted set: every product, scored with its newest event time (epoch ms)."""
 
 
+POSITIONS = "positions:latest"
+"""Hash: how far each partition has been written here (streams.sinks.positions)."""
+
+
 def expiries(product: str) -> str:
     """Sorted set: the expiries of a product, scored with the time of their newest snapshot."""
     return f"index:expiries:{product}"

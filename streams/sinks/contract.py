@@ -27,6 +27,9 @@ class Assigned:
     base: str
     topic: Topic
     partition: int
+    asked: int | None = None
+    """The committed offset, where it was set by hand: the store's own position gives way to it
+    if writing anything again changes nothing."""
 
     @property
     def key(self) -> tuple[str, int]:
@@ -79,6 +82,11 @@ class Sink(Protocol):
 
         Raises one of ``unavailable`` with the rows kept, or `StartAgain`.
         """
+        ...
+
+    def check(self) -> None:
+        """Asked now and then, at rest as well: raises `StartAgain` when the store has lost what
+        was written, or one of ``unavailable``."""
         ...
 
     def drop(self) -> None:

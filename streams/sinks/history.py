@@ -105,6 +105,9 @@ class HistorySink:
             measures.ROWS.labels(GROUP, "tick").inc(self._ticks.flush())
         self._derived = {name: [] for name in self._derived}
 
+    def check(self) -> None:
+        """Nothing: MongoDB keeps what it acknowledged."""
+
     def drop(self) -> None:
         self._ticks.drop()
         self._derived = {name: [] for name in self._derived}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import redis
@@ -12,7 +13,7 @@ from confluent_kafka import Message
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from optionstream.schemas import topics
+from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
@@ -24,6 +25,7 @@ from optionstream.streams.sinks.contract import Assigned
 from optionstream.streams.sinks.newer_wins import write_newer
 from optionstream.streams.sinks.newest import Batch
 from optionstream.streams.sinks.plausible import Plausibility
+from optionstream.streams.sinks.positions import Positions
 from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
 
 logger = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class LatestSink:
         )
         self._bases: dict[str, str] = {}
         self._partitions: dict[str, int] = {}
+        self._positions = Positions(self._client, config.namespace.redis(redis_keys.POSITIONS))
         self._batch = Batch(self._namespace)
         self._records = 0
 
@@ -81,16 +84,21 @@ class LatestSink:
         self._client.ping()
 
     def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
-        """Reads from the committed offsets: writing anything again changes nothing."""
+        """Goes on at the positions in Redis: what they do not cover may be lost there, and
+        writing anything again changes nothing."""
         self.drop()
         self._bases = {one.topic.name: one.base for one in assigned}
         self._partitions = {one.topic.name: one.topic.partitions for one in assigned}
-        return {}
+        return self._positions.start(assigned)
 
     def add(self, records: Iterable[Message]) -> None:
         for message in records:
             self._records += 1
             topic = message.topic() or ""
+            # Of a message without an error both are set.
+            partition: Any = message.partition()
+            offset: Any = message.offset()
+            self._positions.read((topic, partition), offset)
             try:
                 self._add(self._bases[topic], message)
             except RecordError as error:
@@ -99,11 +107,16 @@ class LatestSink:
     def flush(self) -> None:
         entries = self._batch.entries()
         written = write_newer(self._client, entries, self._batch.index_sets())
+        self._positions.note()
         measures.ROWS.labels(GROUP, "key").inc(written)
         measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
         self.drop()
 
+    def check(self) -> None:
+        self._positions.check()
+
     def drop(self) -> None:
+        self._positions.forget()
         self._batch = Batch(self._namespace)
         self._records = 0
 

@@ -41,6 +41,7 @@ _IDLE_S = 0.2
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 _COMMIT_TIMEOUT_S = 10.0
+_CHECK_STORE_EVERY_S = 1.0
 
 
 class SinkWorker:
@@ -84,6 +85,7 @@ class SinkWorker:
         self._first_pending_s: float | None = None
         self._last_commit_s = 0.0
         self._last_check_s = 0.0
+        self._last_look_s = 0.0
 
     def run(self) -> int:
         """Until ``stop`` is set: exit code 0. A fatal error of the client: 1."""
@@ -122,6 +124,12 @@ class SinkWorker:
             self._flush()
         if time.monotonic() - self._last_commit_s >= self._commit_every_s:
             self._commit()
+        if time.monotonic() - self._last_look_s >= _CHECK_STORE_EVERY_S:
+            self._patiently(self._check_store)
+
+    def _check_store(self) -> None:
+        self._sink.check()
+        self._last_look_s = time.monotonic()
 
     def _fetch(self, most: int) -> list[Message]:
         """The records at hand, at least one if any comes in time. ``consume`` never waits here:
@@ -215,7 +223,8 @@ class SinkWorker:
         described = describe(self._admin, {at.topic for at in given})
         committed = self._consumer.committed(given, timeout=_COMMIT_TIMEOUT_S) if given else []
         assigned = [
-            Assigned(self._topics[at.topic], described[at.topic], at.partition) for at in given
+            Assigned(self._topics[at.topic], described[at.topic], at.partition, _set_by_hand(at))
+            for at in committed
         ]
         begin = {
             (at.topic, at.partition): _committed_start(at, described[at.topic].id)
@@ -386,6 +395,10 @@ def _committed_start(at: TopicPartition, topic_id: str) -> int:
     if at.offset < 0 or (at.metadata and at.metadata != topic_id):
         return OFFSET_BEGINNING
     return int(at.offset)
+
+
+def _set_by_hand(at: TopicPartition) -> int | None:
+    return int(at.offset) if at.offset >= 0 and not at.metadata else None
 
 
 def _listing(begin: dict[tuple[str, int], int]) -> str:

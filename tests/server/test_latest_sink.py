@@ -18,10 +18,12 @@ from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.derived import INTERVALS
 from optionstream.schemas.times import rfc3339
 from optionstream.schemas.topics import partition_for
+from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
 from optionstream.streams.sinks.newer_wins import GUARD_MARGIN_S, Entry, write_newer
+from optionstream.streams.sinks.positions import Positions
 from tests.unit.sinks.proxy import Proxy
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
-from tests.unit.sinks.world import PARTITIONS, World, world
+from tests.unit.sinks.world import PARTITIONS, World, wait_for, world
 
 pytestmark = pytest.mark.server
 
@@ -176,3 +178,70 @@ def test_an_outage_of_redis_is_sat_out_and_nothing_is_lost(addresses: Any) -> No
         assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 19
         assert here.json(redis_keys.chain("NIFTY", "2025-10-28")) is not None
         assert worker.poll() is None
+
+
+def _keys(here: World) -> dict[bytes, Any]:
+    return {key: here.redis.dump(key) for key in here.redis.scan_iter(here.namespace.redis("*"))}
+
+
+def test_an_emptied_redis_is_filled_again_without_any_new_input(here: World) -> None:
+    here.send(topics.UNDERLYING, frame(0, 10))
+    here.send(topics.CHAIN, chain(4))
+    worker = here.worker("latest")
+    here.wait_until_read("latest")
+    before = set(_keys(here))
+    here.redis.delete(*before)
+    wait_for(lambda: set(_keys(here)) == before, 30, "the same keys")
+    assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 9
+    assert worker.poll() is None
+
+
+def test_a_redis_that_came_back_from_an_older_copy_is_brought_up_to_date(here: World) -> None:
+    here.send(topics.UNDERLYING, frame(0, 10))
+    here.worker("latest")
+    here.wait_until_read("latest")
+    copy = _keys(here)
+    here.send(topics.UNDERLYING, frame(10, 10))
+    here.wait_until_read("latest")
+    assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 19
+    with here.redis.pipeline() as pipe:
+        for key, value in copy.items():
+            pipe.restore(key, 0, value, replace=True)
+        pipe.execute()
+    newest = redis_keys.underlying("NIFTY")
+    wait_for(lambda: here.json(newest)["seq"] == 19, 30, "the newest tick")
+
+
+def _assigned(partition: int, topic_id: str = "id", asked: int | None = None) -> Assigned:
+    return Assigned(topics.UNDERLYING, Topic("t", topic_id, 2), partition, asked)
+
+
+def test_positions_go_on_where_they_were_and_give_way_to_a_hand_and_to_a_new_topic(
+    here: World,
+) -> None:
+    positions = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
+    assert positions.start([_assigned(0), _assigned(1)]) == {("t", 0): -2, ("t", 1): -2}
+    positions.read(("t", 0), 41)
+    positions.note()
+    again = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
+    assert again.start([_assigned(0), _assigned(1, asked=7)]) == {("t", 0): 42, ("t", 1): 7}
+    assert again.start([_assigned(0, "anew")]) == {("t", 0): -2}
+
+
+def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
+    key = here.namespace.redis(redis_keys.POSITIONS)
+    frozen, successor = Positions(here.redis, key), Positions(here.redis, key)
+    frozen.start([_assigned(0), _assigned(1)])
+    successor.start([_assigned(0), _assigned(1)])
+    successor.read(("t", 1), 10)
+    successor.note()
+    frozen.read(("t", 0), 3)
+    frozen.read(("t", 1), 3)
+    with pytest.raises(StartAgain, match="t/1"):
+        frozen.note()
+    successor.check()
+    with pytest.raises(StartAgain, match="t/1"):
+        frozen.check()
+    here.redis.delete(key)
+    with pytest.raises(StartAgain):
+        successor.check()

@@ -1,0 +1,123 @@
+"""How far Redis has been brought, kept in Redis: values and positions are lost together.
+
+A commit in Kafka says what was written once. Redis may have been emptied since, or have come back
+from an older copy; then its own positions say so, and everything after them is written again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from importlib import resources
+from typing import Any, cast
+
+import redis
+from confluent_kafka import OFFSET_BEGINNING
+from redis.exceptions import NoScriptError
+
+from optionstream.streams.sinks.contract import Assigned, StartAgain
+
+_SCRIPT = (resources.files("optionstream.streams.sinks") / "positions.lua").read_text("utf-8")
+_SHA = sha1(_SCRIPT.encode()).hexdigest()
+
+Place = tuple[str, int]
+"""A topic's full name and a partition."""
+
+
+class Positions:
+    """The positions of the partitions that this worker was given: a hash at ``key``, with
+    ``<topic>/<partition>`` → ``<topic's id> <next offset>``."""
+
+    def __init__(self, client: redis.Redis, key: str) -> None:
+        self._client = client
+        self._key = key
+        self._ids: dict[Place, str] = {}
+        self._held: dict[Place, str] = {}
+        """What Redis should hold."""
+        self._reached: dict[Place, int] = {}
+        """The next offset of what was read and not yet noted."""
+
+    def start(self, assigned: Sequence[Assigned]) -> Mapping[Place, int]:
+        """Where to begin each partition: at an offset that was set by hand, else at its position,
+        else at the beginning. These are its positions from now on. Raises redis.RedisError."""
+        self._ids = {one.key: one.topic.id for one in assigned}
+        self._held, self._reached = {}, {}
+        if not assigned:
+            return {}
+        stored = self._read(list(self._ids))
+        begin = {
+            one.key: _offset(stored[one.key], one.topic.id) if one.asked is None else one.asked
+            for one in assigned
+        }
+        held = {place: self._value(place, offset) for place, offset in begin.items()}
+        self._client.hset(self._key, mapping={_field(at): value for at, value in held.items()})
+        self._held = held
+        return begin
+
+    def read(self, place: Place, offset: int) -> None:
+        """The record at ``offset`` will be written with the next ``note``."""
+        self._reached[place] = offset + 1
+
+    def forget(self) -> None:
+        """What was read and not noted is not going to be written."""
+        self._reached = {}
+
+    def note(self) -> None:
+        """Everything read has been written: move the positions on.
+
+        Raises StartAgain when Redis holds others than it was told, redis.RedisError.
+        """
+        if not self._reached:
+            return
+        moved = {place: self._value(place, offset) for place, offset in self._reached.items()}
+        arguments = [
+            text for at, value in moved.items() for text in (_field(at), self._held[at], value)
+        ]
+        elsewhere = self._evaluate(arguments)
+        if elsewhere:
+            raise _lost(elsewhere.decode())
+        self._held.update(moved)
+        self._reached = {}
+
+    def check(self) -> None:
+        """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""
+        for place, value in self._read(list(self._held)).items():
+            if value != self._held[place]:
+                raise _lost(_field(place))
+
+    def _read(self, places: Sequence[Place]) -> dict[Place, str | None]:
+        if not places:
+            return {}
+        values = self._client.hmget(self._key, [_field(place) for place in places])
+        found = cast(list[bytes | None], values)
+        return {
+            place: None if value is None else value.decode()
+            for place, value in zip(places, found, strict=True)
+        }
+
+    def _evaluate(self, arguments: Sequence[str]) -> bytes:
+        try:
+            answer: Any = self._client.evalsha(_SHA, 1, self._key, *arguments)
+        except NoScriptError:
+            self._client.script_load(_SCRIPT)
+            answer = self._client.evalsha(_SHA, 1, self._key, *arguments)
+        return cast(bytes, answer)
+
+    def _value(self, place: Place, offset: int) -> str:
+        return f"{self._ids[place]} {offset}"
+
+
+def _field(place: Place) -> str:
+    return f"{place[0]}/{place[1]}"
+
+
+def _offset(stored: str | None, topic_id: str) -> int:
+    """The stored offset, unless there is none or another incarnation of the topic was meant."""
+    if stored is None:
+        return OFFSET_BEGINNING
+    known_id, _, offset = stored.rpartition(" ")
+    return int(offset) if known_id == topic_id else OFFSET_BEGINNING
+
+
+def _lost(field: str) -> StartAgain:
+    return StartAgain(f"Redis no longer stands where it was brought at {field}")
