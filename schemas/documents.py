@@ -6,7 +6,7 @@ their offset. Open interest is in ``oi_unit``.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks
@@ -95,6 +95,10 @@ Contract = tuple[OptionKind, float]
 """Kind and strike of one leg of a chain."""
 
 
+_ROW_FIELDS = ("strike", *LEG_FIELDS, "oi_intraday", "gex")
+_FIGURES = len(LEG_FIELDS)
+
+
 def leg_rows(
     chain: ChainAnalytics, without: Container[Contract] = ()
 ) -> Iterator[tuple[OptionKind, Document]]:
@@ -105,25 +109,17 @@ def leg_rows(
         ("PE", chain.puts, chain.put_greeks),
     )
     for kind, legs, greeks in sides:
-        told = zip(*(getattr(legs, name) for name in LEG_COLUMNS), strict=True)
+        told = (getattr(legs, name) for name in LEG_COLUMNS)
+        rows = zip(chain.strikes, *told, greeks.oi_intraday, greeks.gex, strict=True)
         computed = zip(*(getattr(greeks, name) for name in GREEK_FIELDS), strict=True)
-        others = zip(greeks.reason, greeks.oi_intraday, greeks.gex, strict=True)
-        for strike, values, figures, (reason, intraday, gex) in zip(
-            chain.strikes, told, computed, others, strict=True
-        ):
-            if (kind, strike) in without or all(value is None for value in values):
+        for row, figures, reason in zip(rows, computed, greeks.reason, strict=True):
+            missing = row[1 : _FIGURES + 1].count(None) == _FIGURES
+            if missing or (kind, row[0]) in without:
                 continue
-            yield (
-                kind,
-                {
-                    "strike": strike,
-                    **dict(zip(LEG_FIELDS, values, strict=True)),
-                    "oi_intraday": intraday,
-                    "gex": gex,
-                    "greeks": dict(zip(GREEK_FIELDS, figures, strict=True)),
-                    "iv_reason": reason,
-                },
-            )
+            document: Document = dict(zip(_ROW_FIELDS, row, strict=True))
+            document["greeks"] = dict(zip(GREEK_FIELDS, figures, strict=True))
+            document["iv_reason"] = reason
+            yield kind, document
 
 
 def pcr_document(chain: ChainAnalytics) -> Document:
@@ -207,8 +203,13 @@ METADATA_FIELDS = (
 
 def chain_document(chain: ChainAnalytics) -> Document:
     """The enriched chain: strikes, call and put rows, and ``metadata`` with the analytics."""
-    rows: dict[str, list[Document]] = {"CE": [], "PE": []}
-    for kind, row in leg_rows(chain):
+    return chain_document_of(chain, leg_rows(chain))
+
+
+def chain_document_of(chain: ChainAnalytics, legs: Iterable[tuple[OptionKind, Any]]) -> Document:
+    """The same from the kind and row of each leg, made already."""
+    rows: dict[str, list[Any]] = {"CE": [], "PE": []}
+    for kind, row in legs:
         rows[kind].append(row)
     return {
         "product": chain.product,
@@ -236,15 +237,26 @@ def option_documents(
 ) -> Iterator[Document]:
     """One document for each leg that is there: its contract, its figures, their moment. Legs in
     ``without`` are left out."""
+    moment = option_moment(chain)
     for kind, row in leg_rows(chain, without):
-        yield {
-            "symbol": trading_symbol(chain.product, chain.expiry, row["strike"], kind),
-            "product": chain.product,
-            "expiry": chain.expiry,
-            "kind": kind,
-            **row,
-            "oi_unit": chain.oi_unit,
-            "underlying_price": chain.underlying_price,
-            "forward": chain.forward,
-            "timestamp": ist(chain.ts_event),
-        }
+        yield {**option_contract(chain, kind, row["strike"]), **row, **moment}
+
+
+def option_contract(chain: ChainAnalytics, kind: OptionKind, strike: float) -> Document:
+    """What stands before a leg's row in its document."""
+    return {
+        "symbol": trading_symbol(chain.product, chain.expiry, strike, kind),
+        "product": chain.product,
+        "expiry": chain.expiry,
+        "kind": kind,
+    }
+
+
+def option_moment(chain: ChainAnalytics) -> Document:
+    """What stands behind a leg's row in its document: the same for all legs of a chain."""
+    return {
+        "oi_unit": chain.oi_unit,
+        "underlying_price": chain.underlying_price,
+        "forward": chain.forward,
+        "timestamp": ist(chain.ts_event),
+    }

@@ -6,6 +6,7 @@ Lifetimes apply to live and sim; the keys of a replay stay until the namespace i
 from __future__ import annotations
 
 from datetime import date
+from functools import lru_cache
 
 from optionstream.schemas.derived import INTERVAL_MS
 
@@ -64,6 +65,12 @@ def trading_symbol(product: str, expiry: str, strike: float, kind: str) -> str:
 
     Underlying, expiry as ddMMMyy, strike without needless decimals, ``CE`` or ``PE``.
     """
-    day = date.fromisoformat(expiry)
     price = f"{strike:.2f}".rstrip("0").rstrip(".")
-    return f"{product}{day.day:02d}{_MONTHS[day.month - 1]}{day.year % 100:02d}{price}{kind}"
+    return f"{_series(product, expiry)}{price}{kind}"
+
+
+@lru_cache(maxsize=4_096)
+def _series(product: str, expiry: str) -> str:
+    """What all contracts of an expiry share."""
+    day = date.fromisoformat(expiry)
+    return f"{product}{day.day:02d}{_MONTHS[day.month - 1]}{day.year % 100:02d}"

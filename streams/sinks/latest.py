@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 GROUP = "latest"
 _RECORDS_A_BATCH = 1_000
+_VALUES_A_BATCH = 4_000
+"""A chain is 80 values and more: a batch of them is cut shorter, so that memory stays small."""
 _COMMIT_EVERY_S = 0.2
 _CHECK_TOPICS_EVERY_S = 1.0
 
@@ -59,7 +61,6 @@ class LatestSink:
 
     server = "redis"
     unavailable: tuple[type[Exception], ...] = (redis.RedisError, OSError)
-    appetite = _RECORDS_A_BATCH
 
     def __init__(self, config: WorkerConfig) -> None:
         self._namespace = config.namespace
@@ -75,10 +76,16 @@ class LatestSink:
         self._positions = Positions(self._client, config.namespace.redis(redis_keys.POSITIONS))
         self._batch = Batch(self._namespace)
         self._records = 0
+        self._values_a_record = float(_VALUES_A_BATCH)
 
     @property
     def pending(self) -> int:
         return self._records
+
+    @property
+    def appetite(self) -> int:
+        """So many records as make a batch if they are like those before."""
+        return max(1, min(_RECORDS_A_BATCH, int(_VALUES_A_BATCH / self._values_a_record)))
 
     def prepare(self) -> None:
         self._client.ping()
@@ -110,6 +117,8 @@ class LatestSink:
         self._positions.note()
         measures.ROWS.labels(GROUP, "key").inc(written)
         measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
+        seen = len(entries) / max(1, self._records)
+        self._values_a_record = max(1.0, seen, self._values_a_record / 2)  # ticks and chains mix
         self.drop()
 
     def check(self) -> None:

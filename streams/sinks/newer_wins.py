@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha1
 from importlib import resources
 from itertools import islice
 from typing import Any
 
+import msgspec
 import redis
+from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
 from optionstream.schemas.redis_keys import GUARD_SUFFIX
@@ -19,14 +20,15 @@ GUARD_MARGIN_S = 2 * 86_400
 
 _SCRIPT = (resources.files("optionstream.streams.sinks") / "newer_wins.lua").read_text("utf-8")
 _SHA = sha1(_SCRIPT.encode()).hexdigest()
+_pack = msgspec.msgpack.Encoder().encode
 _ENTRIES_A_CALL = 250
 """Redis does nothing else during a call: this many take about a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True, gc=False):
     """One key to write. ``lifetime_s`` 0 keeps it for ever, and its version with it; ``channel``
-    is told the value when it was written ('' tells nobody). Key and channel are full names."""
+    is told the value when it was written ('' tells nobody). Key and channel are full names. The
+    value is UTF-8: Redis's msgpack knows text, not bytes."""
 
     key: str
     version: str
@@ -57,7 +59,7 @@ def _write(
     calls = 0
     for chunk in _chunks(entries, _ENTRIES_A_CALL):
         keys = [name for entry in chunk for name in (entry.key, entry.key + GUARD_SUFFIX)]
-        pipe.evalsha(_SHA, len(keys), *keys, *_arguments(chunk))
+        pipe.evalsha(_SHA, len(keys), *keys, _packed(chunk), GUARD_MARGIN_S)
         calls += 1
     for key, members in newest.items():
         pipe.zadd(key, dict(members), gt=True)
@@ -71,14 +73,12 @@ def _write(
     return sum(int(answer) for answer in answers[:calls])
 
 
-def _arguments(entries: Iterable[Entry]) -> Iterator[Any]:
+def _packed(entries: Iterable[Entry]) -> bytes:
+    """One argument for the whole call: the client takes microseconds for each that it sends."""
+    told: list[str | int] = []
     for entry in entries:
-        guard_s = entry.lifetime_s + GUARD_MARGIN_S if entry.lifetime_s else 0
-        yield entry.version
-        yield entry.value
-        yield entry.lifetime_s
-        yield guard_s
-        yield entry.channel
+        told += (entry.version, entry.value.decode(), entry.lifetime_s, entry.channel)
+    return _pack(told)
 
 
 def _chunks(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec import Raw
 
 from optionstream.schemas import redis_keys
 from optionstream.schemas.derived import Bar, ChainAnalytics
@@ -13,13 +14,13 @@ from optionstream.schemas.documents import (
     Contract,
     Document,
     bar_document,
-    chain_document,
-    option_documents,
+    chain_document_of,
     pcr_document,
     tick_document,
 )
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.sinks.leg_values import EncodedLeg, encoded_legs, option_values
 from optionstream.streams.sinks.newer_wins import Entry
 from optionstream.streams.sinks.versions import bar_version, tick_version
 
@@ -92,28 +93,30 @@ class Batch:
             yield self._entry(key, version, bar_document(bar), lifetime_s)
 
     def _chain_entries(self) -> Iterator[Entry]:
-        channel = self.namespace.redis(redis_keys.CHANNEL_ENRICHED)
-        for (product, expiry), by_version in self.chains.items():
-            newest_first = [by_version[version] for version in sorted(by_version, reverse=True)]
-            chain = newest_first[0]
-            document = chain_document(chain)
-            yield self._entry(
-                redis_keys.chain(product, expiry), chain.version, document, 0, channel
-            )
-            yield self._entry(
-                redis_keys.pcr(product, expiry),
-                chain.version,
-                pcr_document(chain),
-                redis_keys.PCR_LIFETIME_S,
-            )
-            yield from self._option_entries(newest_first)
+        for by_version in self.chains.values():
+            newest, *older = (by_version[version] for version in sorted(by_version, reverse=True))
+            legs = encoded_legs(newest)
+            yield from self._whole_chain(newest, legs)
+            done: set[Contract] = set()
+            yield from self._option_entries(newest, legs, done)
+            for chain in older:
+                yield from self._option_entries(chain, encoded_legs(chain, done), done)
 
-    def _option_entries(self, newest_first: list[ChainAnalytics]) -> Iterator[Entry]:
-        done: set[Contract] = set()
-        for chain in newest_first:
-            for document in option_documents(chain, done):
-                done.add((document["kind"], document["strike"]))
-                yield self._entry(redis_keys.option(document["symbol"]), chain.version, document)
+    def _whole_chain(self, chain: ChainAnalytics, legs: list[EncodedLeg]) -> Iterator[Entry]:
+        place, version = (chain.product, chain.expiry), chain.version
+        channel = self.namespace.redis(redis_keys.CHANNEL_ENRICHED)
+        document = chain_document_of(chain, ((leg.kind, Raw(leg.row)) for leg in legs))
+        yield self._entry(redis_keys.chain(*place), version, document, 0, channel)
+        lifetime_s = redis_keys.PCR_LIFETIME_S
+        yield self._entry(redis_keys.pcr(*place), version, pcr_document(chain), lifetime_s)
+
+    def _option_entries(
+        self, chain: ChainAnalytics, legs: list[EncodedLeg], done: set[Contract]
+    ) -> Iterator[Entry]:
+        version, prefix = chain.version, self.namespace.redis(redis_keys.option(""))
+        for symbol, value in option_values(chain, legs):
+            yield Entry(prefix + symbol, version, value)
+        done.update((leg.kind, leg.strike) for leg in legs)
 
     def _entry(
         self, key: str, version: str, document: Document, lifetime_s: int = 0, channel: str = ""

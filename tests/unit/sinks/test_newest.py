@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from itertools import pairwise
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optionstream.schemas import redis_keys
+from optionstream.schemas.documents import chain_document, option_documents, pcr_document
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.sinks.newer_wins import Entry
 from optionstream.streams.sinks.newest import Batch, newest_index
@@ -64,6 +67,17 @@ def test_a_leg_missing_from_the_newest_snapshot_keeps_its_last_value() -> None:
     assert by_key[prefix + "24000CE"]["timestamp"] == "2025-10-27T09:15:01+05:30"
     assert by_key[prefix + "24050PE"]["timestamp"] == "2025-10-27T09:15:00+05:30"
     assert prefix + "24100PE" not in by_key
+
+
+def test_the_values_of_a_chain_are_its_documents() -> None:
+    sparse = chain(1, call_oi=(1.0, None, 3.0), put_oi=(None, 2.0, None))
+    values = {entry.key: entry.value for entry in _batch([sparse]).entries()}
+    documents = {redis_keys.option(one["symbol"]): one for one in option_documents(sparse)}
+    documents[redis_keys.chain("NIFTY", sparse.expiry)] = chain_document(sparse)
+    documents[redis_keys.pcr("NIFTY", sparse.expiry)] = pcr_document(sparse)
+    assert values == {
+        REPLAY.redis(key): msgspec.json.encode(document) for key, document in documents.items()
+    }
 
 
 def test_one_key_makes_one_entry() -> None:
