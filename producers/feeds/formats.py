@@ -17,8 +17,9 @@ from optionstream.producers.feeds.chains.nse_pages_csv import looks_like_pages, 
 from optionstream.producers.feeds.chains.tables import parquet_chains, sqlite_chains
 from optionstream.producers.feeds.chains.upstox import looks_like_upstox, upstox_chains
 from optionstream.producers.feeds.files.archive import is_archive, members
-from optionstream.producers.feeds.files.column_table import is_parquet, is_sqlite, parquet_columns
+from optionstream.producers.feeds.files.column_table import is_sqlite
 from optionstream.producers.feeds.files.content import Source
+from optionstream.producers.feeds.files.parquet_table import is_parquet, parquet_file
 from optionstream.producers.feeds.format import Format, Reader
 from optionstream.producers.feeds.hints import FeedHints, needed_product
 from optionstream.producers.feeds.session_file import is_session, read_session
@@ -79,13 +80,13 @@ def _read_parquet(
     source: Source, hints: FeedHints, frame_ticks: int, problems: list[str]
 ) -> Iterator[MarketEvent]:
     """Its layout shows in its columns, and these stand at its end."""
-    body, name = source.body(), source.name
-    columns = parquet_columns(body, name)
-    if holds_trades(columns):
-        product = needed_product(hints.product, name)
-        yield from trade_events(body, name, product, frame_ticks, problems)
-    else:
-        yield from parquet_chains(body, columns, name, problems)
+    name = source.name
+    with parquet_file(source) as table:
+        if holds_trades(table.columns):
+            product = needed_product(hints.product, name)
+            yield from trade_events(table, name, product, frame_ticks, problems)
+        else:
+            yield from parquet_chains(table, source.capture_id(), name, problems)
 
 
 Hinted = Callable[[bytes, str, FeedHints, list[str]], list[ChainSnapshot]]

@@ -26,6 +26,8 @@ FORMAT: Final = "optionstream.session"
 VERSION: Final = 1
 SUFFIX: Final = ".jsonl.zst"
 _LEVEL: Final = 3
+_SCHEMA: Final = b'{"schema":"'
+_VALUE: Final = b'","value":'
 
 
 class SessionHeader(Struct, frozen=True, kw_only=True):
@@ -59,10 +61,9 @@ def read_session(source: Source, problems: list[str]) -> Iterator[MarketEvent]:
     ``problems`` with its number; a file that ends early is an InputError."""
     lines = source.lines()
     _header(source.path, next(lines, b""))
-    decode_line = msgspec.json.Decoder(_Line).decode
     for number, line in enumerate(lines, 2):
         try:
-            yield check_event(_event(decode_line(line)))
+            yield check_event(_event(line))
         except (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             problems.append(f"line {number}: {error}")
 
@@ -102,7 +103,7 @@ def header_for(products: Iterable[str], created_from: Mapping[str, Any]) -> Sess
 def encode_line(event: MarketEvent) -> bytes:
     """One line: the schema's name and the same bytes as on the wire."""
     schema, value = codec.schema_of(event).encode(), codec.encode(event)
-    return b'{"schema":"' + schema + b'","value":' + value + b"}\n"
+    return _SCHEMA + schema + _VALUE + value + b"}\n"
 
 
 def _write(file: IO[bytes], header: SessionHeader, events: Iterable[MarketEvent]) -> int:
@@ -129,8 +130,25 @@ def _header(path: Path, line: bytes) -> SessionHeader:
     return header
 
 
-def _event(line: _Line) -> MarketEvent:
-    record = codec.decode(bytes(line.value), [(codec.HEADER, line.schema.encode())])
+def _event(line: bytes) -> MarketEvent:
+    """The event of a line. One in the form of ``encode_line`` is taken apart where its value
+    begins, without reading the JSON of the value twice; whatever is wrong then, or of another
+    form, is read as the JSON that it is."""
+    schema, found, value = line.partition(_VALUE)
+    if found and schema.startswith(_SCHEMA) and value.endswith(b"}"):
+        try:
+            return _decoded(value[:-1], schema[len(_SCHEMA) :])
+        except (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+    told = _decode_line(line)
+    return _decoded(bytes(told.value), told.schema.encode())
+
+
+def _decoded(value: bytes, schema: bytes) -> MarketEvent:
+    record = codec.decode(value, [(codec.HEADER, schema)])
     if isinstance(record, MarketEvent):
         return record
-    raise RecordError(rejects.WRONG_TOPIC, f"{line.schema} is no market event")
+    raise RecordError(rejects.WRONG_TOPIC, f"{schema.decode()} is no market event")
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode

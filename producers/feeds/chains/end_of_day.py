@@ -7,11 +7,12 @@ own as a fraction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from typing import Any, Final, NamedTuple, TypeVar
 
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_leg, option_kind
+from optionstream.producers.feeds.chains.row_stream import TableLeg
 from optionstream.producers.feeds.files.csv_table import header_names, read_table
 from optionstream.producers.feeds.files.wide_csv import cell_number
 from optionstream.producers.feeds.index_names import product_named
@@ -83,14 +84,13 @@ def eod_csv_chains(body: bytes, name: str, problems: list[str]) -> list[ChainSna
         return _Row(symbol, parse_date(day), parse_date(expiry), kind, *told)
 
     book = ChainBook(SOURCE, "shares", problems)
-    _gather(table.rows, parsed, book, problems)
+    for leg in _legs(table.rows, parsed, problems):
+        book.add_leg(*leg)
     return book.snapshots(body, name)
 
 
-def eod_parquet_chains(
-    rows: Iterable[tuple[Any, ...]], body: bytes, name: str, problems: list[str]
-) -> list[ChainSnapshot]:
-    """The same of the Parquet, whose ``rows`` have TEXTS, DATES, FLAGS and NUMBERS in order."""
+def eod_legs(rows: Iterable[tuple[Any, ...]], problems: list[str]) -> Iterator[TableLeg]:
+    """The legs of the Parquet, whose ``rows`` have TEXTS, DATES, FLAGS and NUMBERS in order."""
 
     def parsed(values: tuple[Any, ...]) -> _Row:
         symbol, kind, day, expiry, converged, *numbers, fraction = values
@@ -99,17 +99,20 @@ def eod_parquet_chains(
         iv = fraction * 100 if converged and fraction is not None else None
         return _Row(symbol, day, expiry, kind, *numbers)._replace(iv=iv)
 
-    book = ChainBook(SOURCE, "shares", problems)
-    _gather(enumerate(rows, 1), parsed, book, problems)
-    return book.snapshots(body, name)
+    return _legs(enumerate(rows, 1), parsed, problems)
 
 
-def _gather(
-    rows: Iterable[tuple[int, Raw]],
-    parsed: Callable[[Raw], _Row],
-    book: ChainBook,
-    problems: list[str],
-) -> None:
+def close_ms(day: date | None) -> int | None:
+    """The close of a day, UTC epoch ms; None for no day, and for one before 1970."""
+    try:
+        return None if day is None else ist_instant(str(day), day, *_CLOSE)
+    except ValueError:
+        return None
+
+
+def _legs(
+    rows: Iterable[tuple[int, Raw]], parsed: Callable[[Raw], _Row], problems: list[str]
+) -> Iterator[TableLeg]:
     for number, raw in rows:
         try:
             row = parsed(raw)
@@ -121,4 +124,4 @@ def _gather(
             continue
         told = make_leg(row.oi, row.oi_change, row.volume, row.iv, row.last)
         spot = row.spot and round(row.spot, _SPOT_DECIMALS)
-        book.add_leg(number, key, row.strike, kind, told, spot)
+        yield TableLeg(number, key, row.strike, kind, told, spot)

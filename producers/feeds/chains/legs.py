@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from hashlib import blake2b
 from math import isfinite
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeGuard
@@ -13,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.files.content import content_id
 from optionstream.schemas.errors import InputError, RecordError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OiUnit, OptionKind
 from optionstream.schemas.times import rfc3339
@@ -144,18 +144,30 @@ class ChainBook:
 
     def snapshots(self, body: bytes, name: str) -> list[ChainSnapshot]:
         """The checked snapshots by time, product and expiry. Raises InputError for none."""
-        several = len({key.ts_event for key in self._chains}) > 1
+        chains = self.taken(content_id(body))
+        self.at_least(len(chains), name)
+        return chains
+
+    def taken(self, capture: str, several: bool | None = None) -> list[ChainSnapshot]:
+        """The same of what was gathered since the last call, and perhaps none. ``capture`` is the
+        body's id; ``several`` says whether the body has snapshots of several times, where not all
+        of them were gathered."""
+        shown = len({key.ts_event for key in self._chains}) > 1 if several is None else several
         chains: list[ChainSnapshot] = []
         for key in sorted(self._chains):
             try:
                 chains.append(check_event(self._snapshot(key)))
             except RecordError as error:
-                at = f" at {rfc3339(key.ts_event)}" if several else ""
+                at = f" at {rfc3339(key.ts_event)}" if shown else ""
                 self._problems.append(f"expiry {key.expiry}{at}: {error}")
-        if not chains:
+        self._chains, self._spots = {}, {}
+        return _captured(chains, capture, several)
+
+    def at_least(self, count: int, name: str) -> None:
+        """Raises InputError, with the first problem, when no snapshot was made."""
+        if not count:
             why = f"no expiry can be used; {self._problems[0]}" if self._problems else "no rows"
             raise InputError(name, why)
-        return _captured(chains, capture_id(body))
 
     def _usable(self, strike: float | None, number: int) -> TypeGuard[float]:
         usable = strike is not None and isfinite(strike) and strike > 0
@@ -187,22 +199,20 @@ class ChainBook:
         )
 
 
-def capture_id(body: bytes) -> str:
-    """Names a body by its content: 16 hex digits of BLAKE2b."""
-    return blake2b(body, digest_size=8).hexdigest()
-
-
 def _columns(legs: list[Leg]) -> Legs:
     return Legs(*(list(map(attrgetter(name), legs)) for name in LEG_COLUMNS))
 
 
-def _captured(chains: list[ChainSnapshot], body_id: str) -> list[ChainSnapshot]:
+def _captured(
+    chains: list[ChainSnapshot], body_id: str, several: bool | None
+) -> list[ChainSnapshot]:
     """Snapshots of one instant share a capture: the body, or the instant's part of it."""
     sizes = Counter(chain.ts_event for chain in chains)
+    parted = len(sizes) > 1 if several is None else several
     return [
         replace(
             chain,
-            capture_id=body_id if len(sizes) == 1 else f"{body_id}-{chain.ts_event}",
+            capture_id=f"{body_id}-{chain.ts_event}" if parted else body_id,
             expiries_in_capture=sizes[chain.ts_event],
         )
         for chain in chains

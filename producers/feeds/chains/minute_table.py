@@ -6,14 +6,14 @@ of the exchange's JSON keeps them; times are ``yyyymmddHHMM`` in Indian time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any, Final
 
-from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_leg, option_kind
+from optionstream.producers.feeds.chains.legs import ChainKey, make_leg, option_kind
+from optionstream.producers.feeds.chains.row_stream import TableLeg
 from optionstream.producers.feeds.index_names import product_named
 from optionstream.producers.feeds.stamps import parse_compact_stamp, parse_date
-from optionstream.schemas.events import ChainSnapshot
 
 SOURCE: Final = "nse-minute"
 
@@ -22,33 +22,40 @@ NUMBERS: Final = ("strike", "spot", "ltp", "volume", "oi", "oi_chg", "iv")
 
 _IV_FLOOR: Final = 0.1
 """Percent: where the scraper's solver begins, and what it leaves when it finds nothing."""
+_KEYS_HELD: Final = 1_000
 _SPOT_DECIMALS: Final = 2
 """What an index has; the vendor's own spot is a 4-byte float, 24052.400391 for 24052.40."""
 
 
-def minute_chains(
-    rows: Iterable[tuple[Any, ...]], body: bytes, name: str, problems: list[str]
-) -> list[ChainSnapshot]:
-    """A snapshot for each minute and expiry; open interest is in lots.
-
-    ``rows`` have TEXTS and NUMBERS in their order. Raises InputError naming ``name``.
-    """
-    book = ChainBook(SOURCE, "lots", problems)
+def minute_legs(rows: Iterable[tuple[Any, ...]], problems: list[str]) -> Iterator[TableLeg]:
+    """The legs of ``rows``, which have TEXTS and NUMBERS in their order. Rows that cannot be read
+    are told in ``problems``."""
     keys: dict[tuple[object, ...], ChainKey] = {}
     for number, values in enumerate(rows, 1):
         try:
             stamp, symbol, expiry, kind = map(_text, values[: len(TEXTS)])
             strike, spot, last, volume, oi, change, iv = map(_number, values[len(TEXTS) :])
             texts = stamp, symbol, expiry
-            key = keys.get(texts) or keys.setdefault(texts, _key(*texts))
+            key = keys.get(texts)
+            if key is None:
+                if len(keys) >= _KEYS_HELD:
+                    keys.clear()
+                key = keys[texts] = _key(*texts)
             side = option_kind(kind)
         except ValueError as error:
             problems.append(f"row {number}: {error}")
             continue
         solved = iv if iv is not None and iv > _IV_FLOOR else None
         told = make_leg(oi, change, volume, solved, last)
-        book.add_leg(number, key, strike, side, told, spot and round(spot, _SPOT_DECIMALS))
-    return book.snapshots(body, name)
+        yield TableLeg(number, key, strike, side, told, spot and round(spot, _SPOT_DECIMALS))
+
+
+def stamp_ms(stamp: object) -> int | None:
+    """The time of a row by its column ``timestamp``, UTC epoch ms; None where that is none."""
+    try:
+        return parse_compact_stamp(_text(stamp))
+    except ValueError:
+        return None
 
 
 def _key(stamp: str, symbol: str, expiry: str) -> ChainKey:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from optionstream.producers.feeds.chains import end_of_day, minute_table
-from optionstream.producers.feeds.files.column_table import (
-    parquet_rows,
-    sqlite_rows,
-    sqlite_tables,
-)
+from optionstream.producers.feeds.chains.legs import ChainBook
+from optionstream.producers.feeds.chains.row_stream import RowStream, Times, times_of
+from optionstream.producers.feeds.files.column_table import sqlite_rows, sqlite_tables
+from optionstream.producers.feeds.files.parquet_table import ParquetFile
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot
 
 if TYPE_CHECKING:
+    import polars as pl
     from polars._typing import PolarsDataType
 
 _MINUTE: Final = (*minute_table.TEXTS, *minute_table.NUMBERS)
@@ -23,25 +23,47 @@ _SHOWN_COLUMNS: Final = 8
 
 
 def parquet_chains(
-    body: bytes, columns: Collection[str], name: str, problems: list[str]
-) -> list[ChainSnapshot]:
-    """The snapshots of a Parquet file with these columns. Raises InputError naming ``name``."""
+    table: ParquetFile, capture: str, name: str, problems: list[str]
+) -> Iterator[ChainSnapshot]:
+    """The snapshots of a Parquet file, whose content is called ``capture``. Raises InputError
+    naming ``name``."""
     import polars as pl
 
     types: dict[str, PolarsDataType]
-    if set(columns).issuperset(_MINUTE):
+    if set(table.columns).issuperset(_MINUTE):
         types = dict.fromkeys(minute_table.TEXTS, pl.String)
         types |= dict.fromkeys(minute_table.NUMBERS, pl.Float64)
-        rows = parquet_rows(body, name, types)
-        return minute_table.minute_chains(rows, body, name, problems)
-    if set(columns).issuperset(_EOD):
+        times = _times(table, pl.col("timestamp").cast(pl.String), minute_table.stamp_ms)
+        legs = minute_table.minute_legs(_rows(table, types), problems)
+        stream = RowStream(minute_table.SOURCE, "lots", capture, name, problems)
+    elif set(table.columns).issuperset(_EOD):
         types = dict.fromkeys(end_of_day.TEXTS, pl.String)
         types |= dict.fromkeys(end_of_day.DATES, pl.Date)
         types |= dict.fromkeys(end_of_day.FLAGS, pl.Boolean)
         types |= dict.fromkeys(end_of_day.NUMBERS, pl.Float64)
-        rows = parquet_rows(body, name, types)
-        return end_of_day.eod_parquet_chains(rows, body, name, problems)
-    raise InputError(name, f"Parquet, but no option chain: its columns are {_shown(columns)}")
+        times = _times(table, pl.col("date_t").cast(pl.Date), end_of_day.close_ms)
+        legs = end_of_day.eod_legs(_rows(table, types), problems)
+        stream = RowStream(end_of_day.SOURCE, "shares", capture, name, problems)
+    else:
+        shown = _shown(table.columns)
+        raise InputError(name, f"Parquet, but no option chain: its columns are {shown}")
+    yield from stream.snapshots(legs, times)
+
+
+def _times(table: ParquetFile, column: pl.Expr, ms_of: Callable[[Any], int | None]) -> Times:
+    """Of the rows that have a time; runs of one value are looked at once."""
+    slices = table.slices([column])
+    values = (one for part in slices for one in part.to_series().rle().struct.field("value"))
+    return times_of(at for at in map(ms_of, values) if at is not None)
+
+
+def _rows(table: ParquetFile, types: Mapping[str, PolarsDataType]) -> Iterator[tuple[Any, ...]]:
+    """The rows, cut to ``types`` in their order, each value of its type or None; NaN is None."""
+    import polars as pl
+
+    columns = [pl.col(column).cast(kind) for column, kind in types.items()]
+    for part in table.slices(columns):
+        yield from part.fill_nan(None).iter_rows()
 
 
 def sqlite_chains(body: bytes, name: str, problems: list[str]) -> list[ChainSnapshot]:
@@ -51,8 +73,11 @@ def sqlite_chains(body: bytes, name: str, problems: list[str]) -> list[ChainSnap
     if len(found) != 1:
         what = "several tables with option chains" if found else "no table with option chains"
         raise InputError(name, f"SQLite, but {what}: {_shown(found or tables)}")
+    book = ChainBook(minute_table.SOURCE, "lots", problems)
     rows = sqlite_rows(body, name, found[0], _MINUTE)
-    return minute_table.minute_chains(rows, body, name, problems)
+    for leg in minute_table.minute_legs(rows, problems):
+        book.add_leg(*leg)
+    return book.snapshots(body, name)
 
 
 def _shown(names: Iterable[str]) -> str:

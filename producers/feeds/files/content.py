@@ -10,6 +10,8 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
@@ -29,6 +31,8 @@ _GZIP_MAGIC: Final = b"\x1f\x8b"
 _XZ_MAGIC: Final = b"\xfd7zXZ\x00"
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _BOM: Final = b"\xef\xbb\xbf"
+
+_hash = partial(blake2b, digest_size=8)
 
 Opener = Callable[[], BinaryIO]
 
@@ -97,16 +101,35 @@ class Source:
             chunks.append(chunk)
         return b"".join(chunks)
 
+    def capture_id(self) -> str:
+        """Names the unpacked content, as ``content_id`` does, in constant memory."""
+        found = _hash()
+        for chunk in self.chunks():
+            found.update(chunk)
+        return found.hexdigest()
+
     def lines(self) -> Iterator[bytes]:
         """The unpacked lines without their ends, in constant memory."""
-        rest = b""
+        parts: list[bytes] = []
+        size = 0
         for chunk in self.chunks():
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-            if len(rest) > MAX_LINE_BYTES:
+            end, *more = chunk.split(b"\n")
+            parts.append(end)
+            size += len(end)
+            if more:
+                yield b"".join(parts)
+                *lines, rest = more
+                yield from lines
+                parts, size = [rest], len(rest)
+            if size > MAX_LINE_BYTES:
                 raise InputError(self.name, f"a line of more than {MAX_LINE_BYTES >> 20} MB")
-        if rest:
-            yield rest
+        if size:
+            yield b"".join(parts)
+
+
+def content_id(body: bytes) -> str:
+    """Names a body by its content: 16 hex digits of BLAKE2b."""
+    return _hash(body).hexdigest()
 
 
 def file_source(path: Path) -> Source:

@@ -16,7 +16,7 @@ from optionstream.schemas.errors import InputError
 EMPTY: Final = frozenset(("", "-", "na", "nan", "none", "null"))
 """What stands for nothing in a cell, in lower case."""
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
-_EXACT: Final = 1 << 53
+EXACT: Final = 1 << 53
 _SHOWN_CHARS: Final = 40
 
 
@@ -90,7 +90,7 @@ def parse_whole(text: str) -> int | None:
 def as_whole(number: float) -> int:
     """The number, if it is whole and below 2^53, so that every client holds it exactly. Raises
     ValueError."""
-    if abs(number) >= _EXACT or number != int(number):
+    if abs(number) >= EXACT or number != int(number):
         raise ValueError(f"{number:.17g} is no whole number below 2^53")
     return int(number)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from optionstream.producers.feeds.chains.legs import capture_id
-from optionstream.producers.feeds.files.content import Source
+from optionstream.producers.feeds.files.content import Source, content_id
 from optionstream.producers.feeds.format import Format, Reader
 from optionstream.producers.feeds.hints import FeedHints
 from optionstream.producers.feeds.kite.events import kite_events
@@ -73,7 +72,7 @@ def _read_kite_json(
 ) -> Iterator[MarketEvent]:
     body = source.body()
     told = read_kite_json(body, source.name)
-    yield from kite_events(told, source.name, capture_id(body), hints, frame_ticks, problems)
+    yield from kite_events(told, source.name, content_id(body), hints, frame_ticks, problems)
 
 
 def _packet_reader(parse: Callable[[bytes], list[KiteTick]]) -> Reader:
@@ -85,7 +84,7 @@ def _packet_reader(parse: Callable[[bytes], list[KiteTick]]) -> Reader:
             told = [(None, tick) for tick in parse(body)]
         except ValueError as error:
             raise InputError(source.name, f"damaged Kite packets: {error}") from None
-        yield from kite_events(told, source.name, capture_id(body), hints, frame_ticks, problems)
+        yield from kite_events(told, source.name, content_id(body), hints, frame_ticks, problems)
 
     return read
 

@@ -6,19 +6,18 @@ the trade, not the volume of the day.
 
 from __future__ import annotations
 
-import io
-from collections.abc import Collection, Iterator
-from functools import partial
+from collections.abc import Collection, Iterable, Iterator
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from optionstream.producers.feeds.dated import at_least_one, dated_frames
-from optionstream.producers.feeds.files.csv_table import as_whole
+from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.dated import at_least_one
+from optionstream.producers.feeds.files.csv_table import EXACT
+from optionstream.producers.feeds.files.parquet_table import ParquetFile
 from optionstream.producers.feeds.instants import LATEST_MS
-from optionstream.producers.feeds.ticks.tick_rows import TickRow, tick_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame
-from optionstream.schemas.times import ist_date
+from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,45 +32,86 @@ def holds_trades(columns: Collection[str]) -> bool:
 
 
 def trade_events(
-    body: bytes, name: str, product: str, frame_ticks: int, problems: list[str]
+    table: ParquetFile, name: str, product: str, frame_ticks: int, problems: list[str]
 ) -> Iterator[TickFrame]:
     """Frames of one IST date each, without heartbeats: such markets never close.
 
     Times without a zone are UTC. Raises InputError naming ``name``: damaged Parquet, a column of
     another type, no trade left.
     """
-    rows: list[TickRow] = []
-    for number, (ts_ms, trade_id, price) in enumerate(_plain(body, name).iter_rows(), 1):
-        try:
-            rows.append(_row(ts_ms, trade_id, price))
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-    at_least_one(rows, name, problems)
-    yield from dated_frames(rows, frame_ticks, partial(tick_frame, product, SOURCE))
+    found = False
+    for trades in _whole_frames(_usable(table, name, problems), frame_ticks):
+        found = True
+        ts_ms: list[int] = trades["ts_ms"].to_list()
+        frame = TickFrame(
+            product=product,
+            source=SOURCE,
+            session=ist_date(ts_ms[0]),
+            ts_recv=max(ts_ms),
+            ts_ms=ts_ms,
+            price=trades["price"].to_list(),
+            seq=trades["trade_id"].to_list(),
+        )
+        yield check_event(frame)
+    if not found:
+        at_least_one([], name, problems)
 
 
-def _plain(body: bytes, name: str) -> pl.DataFrame:
-    """Epoch milliseconds (a Python datetime ends with the year 9999), whole numbers, floats."""
+def _usable(table: ParquetFile, name: str, problems: list[str]) -> Iterator[pl.DataFrame]:
+    """Slices of the trades that can be used: ``ts_ms`` (a Python datetime ends with the year 9999),
+    ``trade_id``, ``price``, ``day`` (IST days since 1970). The others are told in ``problems``."""
     import polars as pl
 
-    try:
-        table = pl.read_parquet(io.BytesIO(body), columns=list(_COLUMNS))
-        if not isinstance(kind := table.schema["timestamp"], pl.Datetime):
-            raise InputError(name, f"Parquet that holds no readable trades: timestamp is {kind}")
-        return table.select(
-            pl.col("timestamp").dt.epoch("ms"),
-            pl.col("trade_id").cast(pl.Int64),
-            pl.col("price").cast(pl.Float64),
-        )
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        why = str(error).partition("\n")[0]
-        raise InputError(name, f"Parquet that holds no readable trades: {why}") from None
+    if not isinstance(kind := table.columns["timestamp"], pl.Datetime):
+        raise InputError(name, f"Parquet that holds no readable trades: timestamp is {kind}")
+    ts_ms = pl.col("timestamp").dt.epoch("ms")
+    trade_id, price = pl.col("trade_id").cast(pl.Int64), pl.col("price").cast(pl.Float64)
+    usable = (
+        ts_ms.is_between(0, LATEST_MS, closed="left")
+        & trade_id.is_between(-EXACT, EXACT, closed="none")
+        & price.is_finite()
+    ).fill_null(False)
+    day = (ts_ms + IST_OFFSET_MS) // DAY_MS
+    columns = ts_ms.alias("ts_ms"), trade_id, price, day.alias("day"), usable.alias("usable")
+    before = 0
+    for trades in table.slices(columns):
+        if trades["usable"].all():
+            yield trades
+        else:
+            bad = trades.with_row_index("number", before + 1).filter(~pl.col("usable"))
+            rows = bad.select("number", "ts_ms", "trade_id", "price").iter_rows()
+            problems += [f"row {number}: {_why_not(*values)}" for number, *values in rows]
+            yield trades.filter(pl.col("usable"))
+        before += trades.height
 
 
-def _row(ts_ms: Any, trade_id: Any, price: Any) -> TickRow:
+def _whole_frames(slices: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
+    """Runs of at most ``size`` neighbouring rows of one day, wherever the slices are cut."""
+    import polars as pl
+
+    rest: pl.DataFrame | None = None
+    for trades in slices:
+        rows = trades if rest is None else pl.concat((rest, trades))
+        cuts = list(_cuts(rows["day"], size))
+        for at, count in cuts[:-1]:
+            yield rows.slice(at, count)
+        rest = rows.slice(cuts[-1][0]) if cuts else None
+    if rest is not None:
+        yield rest
+
+
+def _cuts(days: pl.Series, size: int) -> Iterator[tuple[int, int]]:
+    """Where each frame begins, and how many rows it has."""
+    at = 0
+    for run in days.rle().struct.field("len").to_list():
+        for begin in range(at, at + run, size):
+            yield begin, min(size, at + run - begin)
+        at += run
+
+
+def _why_not(ts_ms: int | None, trade_id: int | None, price: float | None) -> str:
     if ts_ms is None or not 0 <= ts_ms < LATEST_MS:
-        raise ValueError("no time")
+        return "no time"
     if trade_id is None or price is None or not isfinite(price):
-        raise ValueError(f"trade {trade_id} with the price {price}")
-    seq = as_whole(trade_id)
-    return TickRow(ist_date(ts_ms), ts_ms, ts_ms, price, volume=None, seq=seq, id=None)
+        return f"trade {trade_id} with the price {price}"
+    return f"trade_id {trade_id} is beyond 2^53"

@@ -10,8 +10,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
 from optionstream.producers.feeds import FeedHints, open_feed
+from optionstream.producers.feeds.chains import minute_table
+from optionstream.producers.feeds.chains.row_stream import RowStream, Times
+from optionstream.producers.feeds.files import parquet_table
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, TickFrame
 from tests.unit.producers.builders import NO_HINTS, at, chains_of, packed, written
@@ -44,6 +48,7 @@ EOD: dict[str, Any] = {
     "iv_est_t": 0.172,
     "iv_converged": True,
 }
+COLUMNS = (*minute_table.TEXTS, *minute_table.NUMBERS)
 EOD_HEAD = (
     "SYMBOL,EXPIRY_DT,STRIKE_PR,OPTION_TYP,SETTLE_PR,OPEN_INT,CHG_IN_OI,VOLUME,TRADE_DATE,"
     "UNDERLYING_PRICE,HIGH_PRICE,LOW_PRICE,OPEN_PRICE,CLOSE_PRICE,LAST_PRICE\n"
@@ -249,3 +254,45 @@ def test_a_parquet_of_trades_is_no_chain_and_needs_a_product(tmp_path: Path) -> 
     (frame,) = open_feed(path, FeedHints(product="BTCUSDT")).events()
     assert isinstance(frame, TickFrame)
     assert (frame.product, frame.price, frame.seq) == ("BTCUSDT", [39432.5], [7])
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("slice_rows", [1, 3, 100_000])
+def test_snapshots_do_not_tell_where_a_table_was_cut_nor_in_what_order_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slice_rows: int, shuffled: bool
+) -> None:
+    rows = [
+        {**MINUTE, "timestamp": stamp, "expiry": expiry, "strike": 24000.0 + strike}
+        for stamp in ("202608191126", "no time", "202608191127")
+        for expiry in ("25-Aug-2026", "01-Sep-2026")
+        for strike in (0, 50)
+    ]
+    whole = list(open_feed(_minutes(tmp_path, "sqlite", rows), NO_HINTS).events())
+    if shuffled:
+        rows = rows[5:] + rows[:5]
+    monkeypatch.setattr(parquet_table, "SLICE_ROWS", slice_rows)
+    feed = open_feed(written(tmp_path / "b", _parquet(rows)), NO_HINTS)
+    found = list(feed.events())
+    bodies = {chain.capture_id.partition("-")[0] for chain in found}
+    assert len(bodies) == 1
+    assert [replace(one, capture_id="") for one in found] == [
+        replace(one, capture_id="") for one in whole
+    ]
+    assert [one.capture_id.partition("-")[2] for one in found] == [
+        str(one.ts_event) for one in found
+    ]
+    assert len(feed.problems) == 4
+
+
+def test_rows_in_the_order_of_time_are_not_gathered(tmp_path: Path) -> None:
+    """The first snapshot comes before the row is read that ends the reading."""
+    rows = [{**MINUTE, "timestamp": f"2026081911{at:02d}"} for at in range(10, 40)]
+    read: list[int] = []
+    stream = RowStream("nse-minute", "lots", "id", "a", [])
+    told = minute_table.minute_legs(
+        (tuple(row[name] for name in COLUMNS) for row in rows), problems=[]
+    )
+    legs = (read.append(leg.number) or leg for leg in told)  # type: ignore[func-returns-value]
+    chains = stream.snapshots(legs, Times(rising=True, several=True))
+    assert next(chains).ts_event == at("2026-08-19 11:10:00")
+    assert read == [1, 2]

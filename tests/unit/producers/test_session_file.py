@@ -10,6 +10,7 @@ import pytest
 import zstandard
 
 from optionstream.producers.feeds import FeedHints, open_feed
+from optionstream.producers.feeds.files import content
 from optionstream.producers.feeds.session_file import (
     SessionHeader,
     header_for,
@@ -159,3 +160,39 @@ def test_reading_and_writing_need_little_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
     # The lines alone are 5.5 MB, the events 9 MB; these compress 40 times better than real ones.
     assert peak < 4_500_000
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        '{"schema":"SCHEMA","value":VALUE}',
+        '{"schema": "SCHEMA", "value": VALUE}',
+        '{"value":VALUE,"schema":"SCHEMA"}',
+        '{"schema":"SCHEMA","value":VALUE,"note":{}}',
+        '{"note":"","schema":"SCHEMA","value":VALUE}',
+        '{"schema":"SCHEMA","note":"","value":VALUE}',
+        '{"schema":"SCHEMA","note":"","value":VALUE}\r',
+    ],
+)
+def test_a_line_is_read_as_the_json_that_it_is(tmp_path: Path, form: str) -> None:
+    (beat,) = _beats(1)
+    value = codec.encode(beat).decode()
+    line = form.replace("SCHEMA", codec.schema_of(beat)).replace("VALUE", value)
+    path = tmp_path / "a"
+    write_session(path, HEADER, ())
+    text = _unpacked(path) + line.encode() + b"\n"
+    feed = open_feed(written(tmp_path / "b", text), NO_HINTS)
+    assert list(feed.events()) == [beat]
+    assert not feed.problems
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_lines_do_not_tell_where_the_chunks_were_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(content, "CHUNK_BYTES", size)
+    text = b"a\n\nbcd\n" + b"e" * 20 + b"\nf"
+    path = written(tmp_path / "a", text)
+    assert list(content.file_source(path).lines()) == text.split(b"\n")
+    path.write_bytes(text + b"\n")
+    assert list(content.file_source(path).lines()) == text.split(b"\n")

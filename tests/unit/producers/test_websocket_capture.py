@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optionstream.producers.feeds import open_feed
+from optionstream.producers.feeds.files import parquet_table
+from optionstream.producers.feeds.files.content import Source
+from optionstream.producers.feeds.files.parquet_table import parquet_file
 from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_events
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame
+from optionstream.schemas.times import DAY_MS, ist_date
 from tests.unit.producers.builders import NO_HINTS, at, written
 
 START_MS = at("2026-01-06 10:00")
@@ -176,12 +184,49 @@ def _parquet(path: Path, **columns: Any) -> bytes:
 TIMES = [datetime(2026, 1, 6, 4, 30, n, 278_900) for n in range(3)]
 
 
+def _trades(body: bytes, frame_ticks: int, problems: list[str]) -> Iterator[TickFrame]:
+    """Of a table that lies nowhere, as a member of an archive does."""
+    source = Source(Path("a"), lambda: io.BytesIO(body))
+    with parquet_file(source) as table:
+        yield from trade_events(table, "a", "BTCUSDT", frame_ticks, problems)
+
+
+@given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 5), st.integers(1, 5))
+def test_frames_do_not_tell_where_a_table_was_cut(
+    days: list[int], frame_ticks: int, slice_rows: int
+) -> None:
+    """Day 3 stands for a row without a time."""
+    stamps = [None if day == 3 else START_MS + day * DAY_MS + at for at, day in enumerate(days)]
+    columns = {"timestamp": stamps, "trade_id": range(len(days)), "price": [1.5] * len(days)}
+    types = {"timestamp": pl.Datetime("ms"), "trade_id": pl.Int64, "price": pl.Float64}
+    out = io.BytesIO()
+    pl.DataFrame(columns, schema=types).write_parquet(out)
+    body = out.getvalue()
+    told: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parquet_table, "SLICE_ROWS", slice_rows)
+        if all(day == 3 for day in days):
+            with pytest.raises(InputError):
+                list(_trades(body, frame_ticks, told))
+            frames = []
+        else:
+            frames = list(_trades(body, frame_ticks, told))
+    rows = [(at, ts) for at, ts in enumerate(stamps) if ts is not None]
+    expected = [
+        list(islice(run, at, at + frame_ticks))
+        for run in (list(run) for _, run in groupby(rows, key=lambda row: ist_date(row[1])))
+        for at in range(0, len(run), frame_ticks)
+    ]
+    assert [list(zip(one.seq, one.ts_ms, strict=True)) for one in frames] == expected
+    assert told == [f"row {at}: no time" for at, day in enumerate(days, 1) if day == 3]
+
+
 def test_a_table_of_trades_becomes_ticks(tmp_path: Path) -> None:
     body = _parquet(
         tmp_path / "a", timestamp=TIMES, trade_id=[5, 6, 8], price=[1.5, 2.0, 2.5],
         quantity=[0.1] * 3,
     )  # fmt: skip
-    first, second = trade_events(body, "a", "BTCUSDT", 2, [])
+    first, second = _trades(body, 2, [])
     assert first == TickFrame(
         product="BTCUSDT",
         source="trades",
@@ -201,7 +246,7 @@ def test_rows_that_are_no_trades_are_told(tmp_path: Path) -> None:
     )  # fmt: skip
     problems: list[str] = []
     with pytest.raises(InputError, match="nothing in it can be read; row 1: trade 5"):
-        list(trade_events(body, "a", "BTCUSDT", 2, problems))
+        list(_trades(body, 2, problems))
     assert [text.split(":")[0] for text in problems] == [f"row {n}" for n in range(1, 5)]
 
 
@@ -213,16 +258,16 @@ def test_rows_that_are_no_trades_are_told(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_of_other_types_says_why(tmp_path: Path, columns: dict[str, Any]) -> None:
-    with pytest.raises(InputError, match="no readable trades") as raised:
-        list(trade_events(_parquet(tmp_path / "a", **columns), "a", "X", 2, []))
+    with pytest.raises(InputError, match=r"Parquet (that holds no|with a wrong)") as raised:
+        list(_trades(_parquet(tmp_path / "a", **columns), 2, []))
     assert "\n" not in str(raised.value)
 
 
 def test_a_damaged_table_is_an_input_error(tmp_path: Path) -> None:
     body = _parquet(tmp_path / "a", timestamp=TIMES, trade_id=[5, 6, 8], price=[1.5, 2.0, 2.5])
     for damaged in (body[:-1], body[:100], body[:4] + bytes(len(body) - 4)):
-        with pytest.raises(InputError, match="no readable trades"):
-            list(trade_events(damaged, "a", "X", 2, []))
+        with pytest.raises(InputError, match="damaged Parquet"):
+            list(_trades(damaged, 2, []))
 
 
 def test_trades_are_told_by_their_columns() -> None:
@@ -234,7 +279,7 @@ def test_the_shared_table_of_trades_is_read_completely(
     shared_data: Callable[[str], Path],
 ) -> None:
     body = shared_data("crypto-ws/nautilus_btcusdt-trades.parquet").read_bytes()
-    frames = list(trade_events(body, "a", "BTCUSDT", 1000, []))
+    frames = list(_trades(body, 1000, []))
     seq = [number for frame in frames for number in frame.seq]
     assert seq == list(range(553287559, 553289560))
     assert frames[0].ts_ms[0] == at("2021-01-08 05:30") + 278
