@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
 
 import psutil
 from rich.console import Console
@@ -24,10 +23,14 @@ from optionstream.schemas.topics import Namespace
 from tests.bench import pricing
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
+from tests.bench.latest import latest_rates
 from tests.bench.live import CHAINS_A_SECOND, LEGS, TICKS_A_SECOND, Load, live_load
 from tests.bench.peers import plot
 from tests.bench.peers.contest import PEERS
 from tests.bench.peers.throughput import BARE, OURS, Plan, Rates, Throughput
+from tests.bench.producers import files_sent, memory_growth
+from tests.bench.result import Result, ratio
+from tests.bench.sinks_live import sinks_live
 from tests.bench.worker import watch
 
 PRICING_ROUNDS = 30
@@ -39,25 +42,9 @@ SINGLE_TARGETS = {BARE: 0.6, "bytewax": 0.6, "faust": 25.0}
 """At least so many times the contestant's ticks a second."""
 HISTORY_ROWS = 'optionstream_sink_rows_total{group="history",kind="tick'
 
-_LESS_IS_BETTER = ("bytes", "cores", "µs")
+_LESS_IS_BETTER = ("bytes", "cores", "µs", "s")
 
 console = Console(width=110)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One target: ours against what is beside it, medians over the rounds."""
-
-    name: str
-    unit: str
-    ours: float
-    beside: float
-    target: float
-    held: bool
-
-    @property
-    def ratio(self) -> float:
-        return self.ours / self.beside
 
 
 @dataclass(slots=True)
@@ -130,6 +117,10 @@ class Bench:
             drop_namespace(self.addresses, namespace.name, self.settings)
         return bare, ours
 
+    def latest(self, chains: int, rounds: int) -> tuple[list[float], list[float]]:
+        """Values a second of a raw pipeline, and of the sink."""
+        return latest_rates(self.addresses, self.settings, self.folder, chains, rounds)
+
     def live(self, seconds: float) -> Load:
         """What the analytics worker needs for a live load at its own pace."""
         namespace = Namespace.parse("bench-live")
@@ -148,11 +139,11 @@ def _peers(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     beside = {BARE: rates.frames[BARE]} | {name: rates.single[name] for name in plan.peers}
     targets = {name: at for name, at in FRAMES_TARGETS.items() if name in beside}
     report.results += [
-        _ratio(f"frames of 1,000, {_beside(name)}", rates.frames[OURS], beside[name], target)
+        ratio(f"frames of 1,000, {_beside(name)}", rates.frames[OURS], beside[name], target)
         for name, target in targets.items()
     ]
     report.results += [
-        _ratio(f"one tick a record, {_beside(name)}", rates.single[OURS], rates.single[name], at)
+        ratio(f"one tick a record, {_beside(name)}", rates.single[OURS], rates.single[name], at)
         for name, at in SINGLE_TARGETS.items()
         if name in rates.single
     ]
@@ -165,7 +156,31 @@ def _history(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     """The history sink against raw inserts."""
     with console.status("history sink"):
         bare, ours = bench.history(250_000 if options.quick else 500_000, options.rounds)
-    report.results.append(_ratio("history sink, raw insert_many", ours, bare, 0.8))
+    report.results.append(ratio("history sink, raw insert_many", ours, bare, 0.8))
+
+
+def _latest(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """The latest sink against raw pipelined writes."""
+    chains = 1_500 if options.quick else 3_000
+    with console.status("latest sink"):
+        bare, ours = bench.latest(chains, options.rounds)
+    report.results.append(ratio("latest sink, raw pipelined SET", ours, bare, 0.5, "values/s"))
+
+
+def _sinks(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """What both sinks need of a core for ticks that come in one by one, and how late they are."""
+    seconds = LIVE_S / 2 if options.quick else LIVE_S
+    with console.status("sinks at a live pace"):
+        report.results += sinks_live(bench.addresses, bench.settings, bench.folder, seconds)
+
+
+def _producers(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Files into Kafka: beside a bare loop, beside the worker behind it, and in what memory."""
+    ticks = 4_000_000 if options.quick else 8_000_000
+    place = bench.addresses, bench.settings, bench.folder
+    with console.status("files into Kafka"):
+        report.results += files_sent(*place, ticks, options.rounds)
+        report.results += memory_growth(bench.folder, options.rounds)
 
 
 def _volatilities(bench: Bench, options: argparse.Namespace, report: Report) -> None:
@@ -188,6 +203,9 @@ def _live(bench: Bench, options: argparse.Namespace, report: Report) -> None:
 PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "peers": _peers,
     "history": _history,
+    "latest": _latest,
+    "sinks": _sinks,
+    "producers": _producers,
     "pricing": _volatilities,
     "live": _live,
 }
@@ -200,11 +218,6 @@ def _beside(contestant: str) -> str:
 def _pricing(contest: pricing.Contest, target: float) -> Result:
     name = f"volatilities and Greeks, {contest.legs} legs, against QuantLib"
     return Result(name, "µs", contest.ours, contest.bare, target, contest.held)
-
-
-def _ratio(name: str, ours: list[float], beside: list[float], target: float) -> Result:
-    mid, other = median(ours), median(beside)
-    return Result(name, "ticks/s", mid, other, target, mid >= target * other)
 
 
 def _show(results: list[Result]) -> None:
@@ -225,7 +238,7 @@ def _show(results: list[Result]) -> None:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:.2f} {unit}" if unit == "cores" else f"{value:,.0f} {unit}"
+    return f"{value:.2f} {unit}" if unit in ("cores", "s", "of 1") else f"{value:,.0f} {unit}"
 
 
 def _machine() -> str:

@@ -32,7 +32,7 @@ from tests.bench.worker import metric, running_worker
 TICKS_A_SECOND = 1_000
 CHAINS_A_SECOND = 100
 LEGS = 82
-_BEAT_S = 0.01
+BEAT_S = 0.01
 _WARM_UP_S = 5.0
 _CHAINS_MADE = 2_000
 _RECORDS = "optionstream_analytics_records_total"
@@ -68,15 +68,15 @@ def live_load(
     feed = _batches(int((seconds + _WARM_UP_S) * TICKS_A_SECOND) + TICKS_A_SECOND)
     with running_worker("analytics", namespace, addresses, settings, log) as (process, port):
         watched = psutil.Process(process.pid)
-        sent = _send(producer, namespace, settings, feed, _WARM_UP_S)
-        before, started = _cpu_s(watched), time.perf_counter()
-        sent += _send(producer, namespace, settings, feed, seconds)
-        used, passed = _cpu_s(watched) - before, time.perf_counter() - started
+        sent = send(producer, namespace, settings, feed, _WARM_UP_S)
+        before, started = cpu_s(watched), time.perf_counter()
+        sent += send(producer, namespace, settings, feed, seconds)
+        used, passed = cpu_s(watched) - before, time.perf_counter() - started
         behind = sent - int(metric(port, _RECORDS))
     return Load(used / passed, behind)
 
 
-def _send(
+def send(
     producer: Producer,
     namespace: Namespace,
     settings: Settings,
@@ -85,8 +85,8 @@ def _send(
 ) -> int:
     """One batch a beat, each at its time; a late one is sent at once. Returns the records sent."""
     sent, start = 0, time.perf_counter()
-    for beat in range(int(seconds / _BEAT_S)):
-        time.sleep(max(0.0, start + beat * _BEAT_S - time.perf_counter()))
+    for beat in range(int(seconds / BEAT_S)):
+        time.sleep(max(0.0, start + beat * BEAT_S - time.perf_counter()))
         for base, product, key, value, headers in next(feed):
             producer.produce(
                 namespace.topic(base),
@@ -101,7 +101,7 @@ def _send(
     return sent
 
 
-def _cpu_s(process: psutil.Process) -> float:
+def cpu_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
 
@@ -111,12 +111,15 @@ def _batches(ticks: int) -> Iterator[list[Sent]]:
     single, chains = records_of(ticks, 1), _chains()
     while True:
         yield [
-            *(_sent(UNDERLYING, next(single)) for _ in range(int(TICKS_A_SECOND * _BEAT_S))),
-            *(_sent(OPTION_CHAIN, next(chains)) for _ in range(int(CHAINS_A_SECOND * _BEAT_S))),
+            *(sent_record(UNDERLYING, next(single)) for _ in range(int(TICKS_A_SECOND * BEAT_S))),
+            *(
+                sent_record(OPTION_CHAIN, next(chains))
+                for _ in range(int(CHAINS_A_SECOND * BEAT_S))
+            ),
         ]
 
 
-def _sent(base: str, record: TickFrame | Tick | ChainSnapshot) -> Sent:
+def sent_record(base: str, record: TickFrame | Tick | ChainSnapshot) -> Sent:
     product = record.product
     key = chain_key(product, record.expiry) if isinstance(record, ChainSnapshot) else product
     return Sent(base, product, key, codec.encode(record), codec.headers_for(record))
