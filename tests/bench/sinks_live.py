@@ -27,6 +27,7 @@ from tests.bench.worker import metric, running_worker
 
 TICKS_A_SECOND = 10_000
 _WARM_UP_S = 5.0
+_START_S = 60.0
 _LEAST_PACE = 0.98
 """Of the scheduled rate; below it the sender was late and the figures say little."""
 _UNITS = {
@@ -54,6 +55,7 @@ def sinks_live(
         }
         watched = {group: psutil.Process(one[0].pid) for group, one in workers.items()}
         sent = send(producer, namespace, settings, feed, _WARM_UP_S)
+        _await({group: one[1] for group, one in workers.items()}, sent)
         before = {group: cpu_s(one) for group, one in watched.items()}
         started = time.perf_counter()
         sent += send(producer, namespace, settings, feed, seconds)
@@ -72,6 +74,15 @@ def sinks_live(
             Result(f"{name}, behind", "s", behind_s, 1.0, 1.0, behind_s <= 1.0),
         ]
     return results
+
+
+def _await(ports: dict[str, int], sent: int) -> None:
+    """Until the workers are up and have written what was sent: none begins with a backlog."""
+    deadline = time.perf_counter() + _START_S
+    while any(metric(port, _UNITS[group]) < sent for group, port in ports.items()):
+        if time.perf_counter() > deadline:
+            raise RuntimeError(f"the sinks did not take {sent:,} ticks within {_START_S:g} s")
+        time.sleep(0.2)
 
 
 def _batches(ticks: int) -> Iterator[list[Sent]]:
