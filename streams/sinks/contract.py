@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -73,8 +73,9 @@ class Sink(Protocol):
         for the partitions whose position the store keeps (-2: the beginning)."""
         ...
 
-    def add(self, records: Iterable[Message]) -> None:
-        """Decode records and keep their rows. Raises nothing for a bad record: it is counted."""
+    def add(self, records: Sequence[Message]) -> int:
+        """Decode records and keep their rows; returns how many records it took before it was full,
+        at least one. Raises nothing for a bad record: it is counted."""
         ...
 
     def flush(self) -> None:

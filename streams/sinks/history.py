@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pymongo
 from confluent_kafka import Message
@@ -87,9 +87,13 @@ class HistorySink:
         self._bases = {one.topic.name: one.base for one in assigned}
         return self._ticks.start([one for one in assigned if one.base == topics.UNDERLYING])
 
-    def add(self, records: Iterable[Message]) -> None:
+    def add(self, records: Sequence[Message]) -> int:
+        """Stops when the flush is full: what records are like is known only when they are read, and
+        thousands that were expected to be bars may be frames."""
         before, count = self.pending, 0
         for message in records:
+            if count and self.pending >= self._flush_rows:
+                break
             count += 1
             topic = message.topic() or ""
             try:
@@ -97,6 +101,7 @@ class HistorySink:
             except RecordError as error:
                 measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
         self._rows_a_record = max(1.0, (self.pending - before) / max(1, count))
+        return count
 
     def flush(self) -> None:
         with pymongo.timeout(_FLUSH_TIMEOUT_S):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -98,7 +98,7 @@ class LatestSink:
         self._partitions = {one.topic.name: one.topic.partitions for one in assigned}
         return self._positions.start(assigned)
 
-    def add(self, records: Iterable[Message]) -> None:
+    def add(self, records: Sequence[Message]) -> int:
         for message in records:
             self._records += 1
             topic = message.topic() or ""
@@ -110,6 +110,7 @@ class LatestSink:
                 self._add(self._bases[topic], message)
             except RecordError as error:
                 measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
+        return len(records)
 
     def flush(self) -> None:
         entries = self._batch.entries()

@@ -151,25 +151,40 @@ class SinkWorker:
         return max(0.0, self._first_pending_s + self._linger_s - time.monotonic())
 
     def _take(self, messages: Sequence[Message]) -> None:
-        records, read = [], self._read
+        """Have the sink add the records, with a flush whenever it is full."""
+        records, generation = self._readable(messages), self._generation
+        while records:
+            if self._first_pending_s is None:
+                self._first_pending_s = time.monotonic()
+            taken = self._sink.add(records)
+            self._note_read(records[:taken])
+            records = records[taken:]
+            if not records:
+                return
+            self._flush()
+            if generation != self._generation or self._first_pending_s is not None:
+                return  # a rebalance, a restart or a stop: the rest is read again
+
+    def _readable(self, messages: Sequence[Message]) -> list[Message]:
+        """Those that are records, without errors; none when a partition went back."""
+        records, seen = [], dict(self._read)
         for message in messages:
             error = message.error()
             if error is not None:
                 self._complain(error)
                 continue
-            # Of a message without an error all three are set.
-            key: Any = message.topic(), message.partition()
-            offset: Any = message.offset()
-            if offset < read.get(key, -1):
+            key, offset = _place(message)
+            if offset < seen.get(key, -1):
                 self._begin_again(f"{key[0]}/{key[1]} went back to offset {offset}")
-                return
-            read[key] = offset + 1
+                return []
+            seen[key] = offset + 1
             records.append(message)
-        if not records:
-            return
-        if self._first_pending_s is None:
-            self._first_pending_s = time.monotonic()
-        self._sink.add(records)
+        return records
+
+    def _note_read(self, records: Sequence[Message]) -> None:
+        for message in records:
+            key, offset = _place(message)
+            self._read[key] = offset + 1
         for topic, count in Counter(message.topic() for message in records).items():
             measures.RECORDS.labels(self._group, topic).inc(count)
 
@@ -385,6 +400,13 @@ def stop_on_signals(stop: threading.Event) -> None:
 
     signal.signal(signal.SIGTERM, handle)
     signal.signal(signal.SIGINT, handle)
+
+
+def _place(message: Message) -> tuple[tuple[str, int], int]:
+    """Topic and partition, and the offset, of a message without an error."""
+    key: Any = message.topic(), message.partition()
+    offset: Any = message.offset()
+    return key, offset
 
 
 def _committed_start(at: TopicPartition, topic_id: str) -> int:

@@ -6,7 +6,8 @@ import random
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pymongo
@@ -14,12 +15,16 @@ import pytest
 from bson import ObjectId
 from confluent_kafka import KafkaException
 
-from optionstream.schemas import rejects, topics
+from optionstream.schemas import codec, rejects, topics
 from optionstream.schemas.codec import encode, headers_for
-from optionstream.schemas.derived import Reject
+from optionstream.schemas.derived import Bar, Reject
 from optionstream.schemas.documents import BARS, CHAINS, REJECTS, SINK_POSITIONS, TICK_RANGES, TICKS
+from optionstream.schemas.events import TickFrame
+from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
+from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
+from optionstream.streams.sinks.history import HistorySink
 from optionstream.streams.sinks.mongo_schema import ensure_collections
 from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.tick_store import TickStore
@@ -309,3 +314,52 @@ def _recreated(here: World) -> bool:
     except KafkaException:
         return False
     return True
+
+
+@dataclass
+class _Read:
+    """A consumed record, as far as a sink looks at it."""
+
+    base: str
+    record: Bar | TickFrame
+    at: int
+
+    def topic(self) -> str:
+        return self.base
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self.at
+
+    def key(self) -> bytes:
+        return self.record.product.encode()
+
+    def value(self) -> bytes:
+        return codec.encode(self.record)
+
+    def headers(self) -> list[tuple[str, bytes]]:
+        return codec.headers_for(self.record)
+
+
+def test_frames_after_bars_do_not_fill_a_flush_beyond_its_size(here: World) -> None:
+    where = here.addresses
+    settings = Settings(data_dir=Path("/nonexistent"), mongo_flush_rows=1_000)
+    config = WorkerConfig(where.kafka, where.mongo, where.redis, here.namespace, settings, "1")
+    sink = HistorySink(config)
+    sink.prepare()
+    sink.start(
+        [Assigned(base, Topic(base, "id", 1), 0) for base in (topics.UNDERLYING, topics.OHLC)]
+    )
+    bars: Any = [_Read(topics.OHLC, bar(at), at) for at in range(300)]
+    assert sink.add(bars) == 300
+    sink.flush()
+    assert sink.appetite > 500  # it expects more bars
+    frames: Any = [_Read(topics.UNDERLYING, frame(at * 300, 300), at) for at in range(50)]
+    taken = 0
+    while taken < len(frames):
+        taken += sink.add(frames[taken:])
+        assert 0 < sink.pending <= 1_000 + 300
+        sink.flush()
+    assert here.ticks() == list(range(50 * 300))
