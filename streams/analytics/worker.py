@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import NoReturn
 
 from faust.types import TP
@@ -81,6 +82,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
             return QuotePartition(at, rules, indicators)
         return ChainPartition(at, rules, indicators)
 
+    metrics = EngineMetrics()
     app.checkpoint = Checkpoint(
         send=app.producer.send,
         topic=namespace.topic,
@@ -88,14 +90,16 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
         processor=processor,
         sources=source,
         state=state,
-        metrics=EngineMetrics(),
+        metrics=metrics,
         longest_sleep_s=timeout_s / 2,
     )
 
     @app.agent(app.fetches, name="analytics")
     async def analytics(fetches):  # type: ignore[no-untyped-def]
         async for fetch in fetches:
-            await app.checkpoint.take(fetch)
+            metrics.fetch_wait_seconds.observe(time.monotonic() - fetch.at_hand_s)
+            with metrics.take_seconds.time():
+                await app.checkpoint.take(fetch)
 
     app.task(app.watch)
     return app

@@ -5,6 +5,8 @@ from __future__ import annotations
 from faust.types import TP
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+_SHORT_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+
 
 class EngineMetrics:
     """Counters since the process began; names start with ``optionstream_analytics_``."""
@@ -31,6 +33,18 @@ class EngineMetrics:
             prefix + "checkpoint_seconds",
             "Time from a fetch to its durable snapshot",
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+            registry=registry,
+        )
+        self.fetch_wait_seconds = Histogram(
+            prefix + "fetch_wait_seconds",
+            "Time from a fetch at hand to its turn",
+            buckets=_SHORT_S,
+            registry=registry,
+        )
+        self.take_seconds = Histogram(
+            prefix + "take_seconds",
+            "Time to apply a fetch and hand its outputs to the producer",
+            buckets=_SHORT_S,
             registry=registry,
         )
 

@@ -8,8 +8,9 @@ fetch on one channel as they are, leave positions to our state and make fetches 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from aiokafka import AIOKafkaConsumer
@@ -21,11 +22,14 @@ from faust.types import TP
 if TYPE_CHECKING:
     from optionstream.streams.engine.app import EngineApp
 
-FETCH_WAIT_MS = 100
-_SMALL_FETCH = 256
-_GATHER_S = 0.005
-"""After a fetch of few records the next is left so long to fill: what a fetch costs by itself is
-half of a slow stream's cost, and every record would come alone."""
+IDLE_FETCH = 1, 100
+"""Least bytes and longest wait in ms of a fetch while nothing comes: the first record at once."""
+BUSY_FETCH = 64 << 10, 4
+"""The same after a fetch that brought several: what a fetch costs by itself is half of a fast
+stream's cost, and every record would come alone. The broker gathers; records that waited here
+would be joined by none, for the next fetch is asked for when they are taken."""
+_IDLE_AFTER_S = 0.05
+_LONGEST_WAIT_S = 1.0
 _IDLE_WAIT_S = 0.05
 _LAST_COMMIT_S = 5.0
 
@@ -36,6 +40,8 @@ class Fetch:
 
     generation: int
     records: Mapping[TP, list[Any]]
+    at_hand_s: float = field(default_factory=time.monotonic)
+    """When it came, by ``time.monotonic``."""
 
 
 class PlainPartitionRecords(PartitionRecords):  # type: ignore[misc]
@@ -53,16 +59,34 @@ class PlainPartitionRecords(PartitionRecords):  # type: ignore[misc]
         return record
 
 
-class ShortWaitThread(AIOKafkaConsumerThread):
-    """Faust hard-codes a fetch wait of 1,500 ms, which delays every start and rebalance."""
+class GatheringThread(AIOKafkaConsumerThread):
+    """Fetches as ``IDLE_FETCH`` and ``BUSY_FETCH`` say. Faust hard-codes a wait of 1,500 ms, which
+    delays every start and rebalance."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         fetcher.PartitionRecords = PlainPartitionRecords
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = IDLE_FETCH
         # As every other reader of ours: an aborted transaction of a foreign producer never was.
         consumer._isolation_level = "read_committed"
         return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> Mapping[TP, list[Any]]:
+        """Take what is there, and say how long the fetch that follows may gather: it is asked for
+        as soon as the event loop has its turn, so between these lines nothing may be awaited."""
+        records: Mapping[TP, list[Any]] = await super()._fetch_records(
+            consumer, active_partitions, timeout, max_records
+        )
+        at = consumer._fetcher
+        several = sum(map(len, records.values())) > 1
+        at._fetch_min_bytes, at._fetch_max_wait_ms = BUSY_FETCH if several else IDLE_FETCH
+        return records
 
 
 class FetchConsumer(Consumer):
@@ -71,13 +95,13 @@ class FetchConsumer(Consumer):
     app: EngineApp
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return ShortWaitThread(self, loop=self.loop, beacon=self.beacon)
+        return GatheringThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Nothing: recovery alone sets positions."""
 
     async def _drain_messages(self, drainer: Any) -> None:
-        app = self.app
+        app, wait_s = self.app, _LONGEST_WAIT_S
         try:
             while not (self.should_stop or drainer.should_stop):
                 if not self.flow_active:
@@ -88,11 +112,10 @@ class FetchConsumer(Consumer):
                 if not active:
                     await asyncio.sleep(_IDLE_WAIT_S)
                     continue
-                records = await self._getmany(active_partitions=active, timeout=1.0)
+                records = await self._getmany(active_partitions=active, timeout=wait_s)
+                wait_s = _IDLE_AFTER_S if records else _LONGEST_WAIT_S
                 if records and self.flow_active and generation == app.consumer_generation_id:
-                    await self._hand_over(Fetch(generation, records))
-                    if sum(map(len, records.values())) < _SMALL_FETCH:
-                        await asyncio.sleep(_GATHER_S)
+                    await self._hand_over(Fetch(generation, app.in_order(records)))
         except self.consumer_stopped_errors:
             if not app.should_stop:
                 raise

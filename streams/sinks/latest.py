@@ -22,7 +22,7 @@ from optionstream.streams.config import WorkerConfig
 from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
-from optionstream.streams.sinks.newer_wins import write_newer
+from optionstream.streams.sinks.newer_wins import Entry, write_newer
 from optionstream.streams.sinks.newest import Batch
 from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.positions import Positions
@@ -57,7 +57,8 @@ def run(config: WorkerConfig) -> int:
 
 
 class LatestSink:
-    """Conflates a batch to the newest of each key, then writes it in one round trip."""
+    """Conflates a batch to the newest of each key, then writes it: in one round trip, in two when
+    there are chains."""
 
     server = "redis"
     unavailable: tuple[type[Exception], ...] = (redis.RedisError, OSError)
@@ -113,12 +114,14 @@ class LatestSink:
         return len(records)
 
     def flush(self) -> None:
-        entries = self._batch.entries()
-        written = write_newer(self._client, entries, self._batch.index_sets())
+        entries, values = self._batch.quick_entries(), 0
+        if self._batch.chains:
+            # Ticks and bars need not wait until the documents of chains are made.
+            self._write(entries, {})
+            values, entries = len(entries), self._batch.chain_entries()
+        self._write(entries, self._batch.index_sets())
         self._positions.note()
-        measures.ROWS.labels(GROUP, "key").inc(written)
-        measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
-        seen = len(entries) / max(1, self._records)
+        seen = (values + len(entries)) / max(1, self._records)
         self._values_a_record = max(1.0, seen, self._values_a_record / 2)  # ticks and chains mix
         self.drop()
 
@@ -129,6 +132,11 @@ class LatestSink:
         self._positions.forget()
         self._batch = Batch(self._namespace)
         self._records = 0
+
+    def _write(self, entries: Sequence[Entry], index: Mapping[str, Mapping[str, int]]) -> None:
+        written = write_newer(self._client, entries, index)
+        measures.ROWS.labels(GROUP, "key").inc(written)
+        measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
 
     def _add(self, base: str, message: Message) -> None:
         if base == topics.UNDERLYING:

@@ -71,7 +71,15 @@ class Batch:
 
     def entries(self) -> list[Entry]:
         """Everything to write, one entry a key."""
-        return [*self._tick_entries(), *self._bar_entries(), *self._chain_entries()]
+        return [*self.quick_entries(), *self.chain_entries()]
+
+    def quick_entries(self) -> list[Entry]:
+        """Ticks and bars: made in no time."""
+        return [*self._tick_entries(), *self._bar_entries()]
+
+    def chain_entries(self) -> list[Entry]:
+        """Chains and their options: a document for each leg, milliseconds a chain."""
+        return list(self._chain_entries())
 
     def index_sets(self) -> dict[str, dict[str, int]]:
         """``newest`` under the namespace's full key names."""

@@ -6,6 +6,8 @@
   missing server can be waited for while the group sees us alive.
 - Every committed offset carries the topic's id. An offset of an earlier incarnation of the
   topic is not followed.
+- What can wait for the broker without holding up a flush does: commits, and with
+  ``check_topics_every_s`` the look at the topics' ids.
 - A failing server is tried again, with growing pauses, as long as it takes; nothing is skipped.
 """
 
@@ -33,7 +35,7 @@ from optionstream.schemas.topics import GROUP_TOPICS
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.contract import Assigned, Sink, StartAgain
-from optionstream.streams.sinks.topic_ids import describe
+from optionstream.streams.sinks.topic_ids import Question, describe
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +50,9 @@ class SinkWorker:
     """One member of one group, writing through one sink.
 
     ``linger_s`` is how long rows may wait for company, ``commit_every_s`` how long a flushed
-    offset may stay uncommitted, ``check_topics_every_s`` how often the topics' ids are looked at
-    (0: before every flush).
+    offset may stay uncommitted, ``check_topics_every_s`` how often the topics' ids are asked for
+    (0: before every flush, which waits for the answer; else the first flush after the answer
+    heeds it).
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class SinkWorker:
         self._last_commit_s = 0.0
         self._last_check_s = 0.0
         self._last_look_s = 0.0
+        self._question: Question | None = None
 
     def run(self) -> int:
         """Until ``stop`` is set: exit code 0. A fatal error of the client: 1."""
@@ -102,7 +106,7 @@ class SinkWorker:
             while not self.stop.is_set():
                 self._step()
             self._flush()
-            self._commit()
+            self._commit(wait=True)
             logger.info("%s: stopped, everything read is written and committed", self._group)
             return 0
         except KafkaException as error:
@@ -206,8 +210,9 @@ class SinkWorker:
         self._check_topics()
         self._sink.flush()
 
-    def _commit(self) -> None:
-        """Commit what was flushed; a refusal means that the partition has another owner now."""
+    def _commit(self, *, wait: bool = False) -> None:
+        """Commit what was flushed; a refusal means that the partition has another owner now.
+        Without ``wait`` it is told later, to ``_on_commit``."""
         self._last_commit_s = time.monotonic()
         if not self._flushed:
             return
@@ -218,11 +223,19 @@ class SinkWorker:
         ]
         self._flushed = {}
         try:
-            if offsets:
+            if offsets and wait:
                 self._consumer.commit(offsets=offsets, asynchronous=False)
+            elif offsets:
+                self._consumer.commit(offsets=offsets)
         except KafkaException as error:
             self._complain(error.args[0])
         self._tell_lag(offsets)
+
+    def _on_commit(self, error: KafkaError | None, offsets: list[TopicPartition]) -> None:
+        """Called by the client in a later ``poll``."""
+        refused = error or next((at.error for at in offsets if at.error is not None), None)
+        if refused is not None:
+            self._complain(refused)
 
     def _tell_lag(self, committed: Sequence[TopicPartition]) -> None:
         for at in committed:
@@ -254,17 +267,21 @@ class SinkWorker:
         self._first_pending_s = None
         self._consumer.assign([TopicPartition(*key, offset) for key, offset in begin.items()])
         self._unsettled = False
-        self._last_check_s = time.monotonic()
+        self._last_check_s, self._question = time.monotonic(), None
         if given:
             logger.info("%s: reading %s", self._group, _listing(begin))
 
     def _check_topics(self) -> None:
         """Raises StartAgain when a topic was recreated since its partitions were given."""
         now_s = time.monotonic()
-        if now_s - self._last_check_s < self._check_topics_every_s:
+        if self._question is None:
+            if now_s - self._last_check_s < self._check_topics_every_s:
+                return
+            self._question = Question(self._admin, {topic for topic, _ in self._assigned})
+        if self._check_topics_every_s and not self._question.answered():
             return
-        names = {topic for topic, _ in self._assigned}
-        for name, topic in describe(self._admin, names).items():
+        question, self._question = self._question, None
+        for name, topic in question.answer().items():
             if any(
                 one.topic.id != topic.id
                 for one in self._assigned.values()
@@ -301,7 +318,7 @@ class SinkWorker:
             if self._first_pending_s is not None:
                 self._flush_once()
                 self._flushed.update(self._read)
-            self._commit()
+            self._commit(wait=True)
         except self._dropped as error:
             logger.warning("%s: revoked before it was written: %s", self._group, _text(error))
         self._on_lost(consumer, [])
@@ -381,6 +398,7 @@ class SinkWorker:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            "on_commit": self._on_commit,
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
             "fetch.wait.max.ms": 100,

@@ -9,7 +9,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
@@ -23,6 +23,8 @@ from optionstream.schemas.topics import Namespace
 from tests.bench import pricing
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
+from tests.bench.latency import Latency
+from tests.bench.latency_figures import BARE_KAFKA, Late, Latencies, latency_table
 from tests.bench.latest import latest_rates
 from tests.bench.live import CHAINS_A_SECOND, LEGS, TICKS_A_SECOND, Load, live_load
 from tests.bench.peers import plot
@@ -36,13 +38,16 @@ from tests.bench.worker import watch
 PRICING_ROUNDS = 30
 LIVE_S = 30.0
 CORE_SHARE = 0.5
+LATENCY_S = 60.0
+LATENCY_TARGETS = {TICKS_A_SECOND: {"p50": 10.0, "p99": 8.0}, 5_000: {"p99": 15.0}}
+"""By ticks a second: at most so many times the bare Kafka round trip."""
 MEMORY_LIMIT = 250_000_000
 FRAMES_TARGETS = {BARE: 0.4, "bytewax": 8.0, "quix": 40.0, "faust": 300.0}
 SINGLE_TARGETS = {BARE: 0.6, "bytewax": 0.6, "faust": 25.0}
 """At least so many times the contestant's ticks a second."""
 HISTORY_ROWS = 'optionstream_sink_rows_total{group="history",kind="tick'
 
-_LESS_IS_BETTER = ("bytes", "cores", "µs", "s")
+_LESS_IS_BETTER = ("bytes", "cores", "µs", "ms", "s")
 
 console = Console(width=110)
 
@@ -53,6 +58,7 @@ class Report:
 
     results: list[Result]
     rates: Rates | None = None
+    latencies: list[Latencies] = field(default_factory=list)
 
 
 def main() -> int:
@@ -87,6 +93,8 @@ def _write(report: Report, options: argparse.Namespace) -> None:
         told: dict[str, object] = {"machine": _machine(), "results": rows}
         if report.rates:
             told["rates"] = asdict(report.rates)
+        if report.latencies:
+            told["latencies"] = [asdict(one) for one in report.latencies]
         options.json.write_text(json.dumps(told, indent=1))
     if options.plot and report.rates:
         options.plot.write_text(plot.svg(report.rates, _machine()))
@@ -120,6 +128,10 @@ class Bench:
     def latest(self, chains: int, rounds: int) -> tuple[list[float], list[float]]:
         """Values a second of a raw pipeline, and of the sink."""
         return latest_rates(self.addresses, self.settings, self.folder, chains, rounds)
+
+    def latency(self, seconds: float) -> Latency:
+        """The latency of the live path, each run measured for so long."""
+        return Latency(self.addresses, self.settings, self.folder, seconds)
 
     def live(self, seconds: float) -> Load:
         """What the analytics worker needs for a live load at its own pace."""
@@ -200,6 +212,27 @@ def _live(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     report.results.append(result)
 
 
+def _latency(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """How soon a tick is where its readers look, against bare round trips."""
+    seconds = LATENCY_S / 3 if options.quick else LATENCY_S
+    for rate, targets in LATENCY_TARGETS.items():
+        with console.status(f"latency at {rate:,} ticks/s"):
+            found = bench.latency(seconds).measure(rate, with_stages=rate == TICKS_A_SECOND)
+        report.latencies.append(found)
+        console.print(latency_table(found))
+        bare = found.late[BARE_KAFKA]
+        report.results += [
+            _late(f"{what}, {rate:,} ticks/s, {name}", late, bare, name, target)
+            for what, late in found.ours.items()
+            for name, target in targets.items()
+        ]
+
+
+def _late(title: str, ours: Late, bare: Late, name: str, target: float) -> Result:
+    mine, beside = getattr(ours, name), getattr(bare, name)
+    return Result(title, "ms", mine, beside, target, mine <= target * beside)
+
+
 PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "peers": _peers,
     "history": _history,
@@ -208,6 +241,7 @@ PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "producers": _producers,
     "pricing": _volatilities,
     "live": _live,
+    "latency": _latency,
 }
 
 
@@ -238,7 +272,7 @@ def _show(results: list[Result]) -> None:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:.2f} {unit}" if unit in ("cores", "s", "of 1") else f"{value:,.0f} {unit}"
+    return f"{value:.2f} {unit}" if unit in ("cores", "ms", "s", "of 1") else f"{value:,.0f} {unit}"
 
 
 def _machine() -> str:

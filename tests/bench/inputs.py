@@ -20,6 +20,11 @@ OPEN_MS = 1_767_671_100_000
 SESSION_MS = 22_500_000
 
 
+def session_ticks(ticks_a_second: int) -> int:
+    """Ticks of all products in a session in which so many pass every second."""
+    return ticks_a_second * SESSION_MS // 1_000
+
+
 def publish_ticks(
     kafka: str,
     namespace: Namespace,

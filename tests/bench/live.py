@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -26,7 +26,7 @@ from optionstream.schemas.topics import (
     chain_key,
     partition_for,
 )
-from tests.bench.inputs import records_of
+from tests.bench.inputs import records_of, session_ticks
 from tests.bench.worker import metric, running_worker
 
 TICKS_A_SECOND = 1_000
@@ -39,10 +39,11 @@ _RECORDS = "optionstream_analytics_records_total"
 
 
 class Sent(NamedTuple):
-    """A record for ``base`` (the topic without its namespace)."""
+    """A record for ``base`` (the topic without its namespace); ``number`` is its order number."""
 
     base: str
     product: str
+    number: int
     key: str
     value: bytes
     headers: list[tuple[str, bytes]]
@@ -65,12 +66,13 @@ def live_load(
     producer = Producer(
         {"bootstrap.servers": addresses.kafka, "acks": "all", "enable.idempotence": True}
     )
-    feed = _batches(int((seconds + _WARM_UP_S) * TICKS_A_SECOND) + TICKS_A_SECOND)
+    feed = batches(session_ticks(TICKS_A_SECOND), TICKS_A_SECOND, BEAT_S)
+    warm_up = islice(feed, int(_WARM_UP_S / BEAT_S))
     with running_worker("analytics", namespace, addresses, settings, log) as (process, port):
         watched = psutil.Process(process.pid)
-        sent = send(producer, namespace, settings, feed, _WARM_UP_S)
+        sent = send(producer, namespace, settings, warm_up, BEAT_S)
         before, started = cpu_s(watched), time.perf_counter()
-        sent += send(producer, namespace, settings, feed, seconds)
+        sent += send(producer, namespace, settings, islice(feed, int(seconds / BEAT_S)), BEAT_S)
         used, passed = cpu_s(watched) - before, time.perf_counter() - started
         behind = sent - int(metric(port, _RECORDS))
     return Load(used / passed, behind)
@@ -80,22 +82,29 @@ def send(
     producer: Producer,
     namespace: Namespace,
     settings: Settings,
-    feed: Iterator[list[Sent]],
-    seconds: float,
+    feed: Iterable[list[Sent]],
+    beat_s: float,
+    note: Callable[[Sent, float, float], None] | None = None,
 ) -> int:
-    """One batch a beat, each at its time; a late one is sent at once. Returns the records sent."""
-    sent, start = 0, time.perf_counter()
-    for beat in range(int(seconds / BEAT_S)):
-        time.sleep(max(0.0, start + beat * BEAT_S - time.perf_counter()))
-        for base, product, key, value, headers in next(feed):
+    """One batch a beat, each at its time; a late one is sent at once. Returns the records sent.
+
+    ``note`` is told each record, when it was to be sent and when it was, by ``time.monotonic``.
+    """
+    sent, start = 0, time.monotonic()
+    for beat, batch in enumerate(feed):
+        due = start + beat * beat_s
+        time.sleep(max(0.0, due - time.monotonic()))
+        for record in batch:
             producer.produce(
-                namespace.topic(base),
-                key=key,
-                value=value,
-                partition=partition_for(product, settings.partitions),
-                headers=list(headers),
+                namespace.topic(record.base),
+                key=record.key,
+                value=record.value,
+                partition=partition_for(record.product, settings.partitions),
+                headers=list(record.headers),
             )
-            sent += 1
+            if note is not None:
+                note(record, due, time.monotonic())
+        sent += len(batch)
         producer.poll(0)
     producer.flush(10)
     return sent
@@ -106,23 +115,34 @@ def cpu_s(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
-def _batches(ticks: int) -> Iterator[list[Sent]]:
-    """What goes out at each beat."""
+def batches(ticks: int, ticks_a_second: int, beat_s: float) -> Iterator[list[Sent]]:
+    """What goes out at each beat: of a session of ``ticks`` ticks, and of the chains."""
     single, chains = records_of(ticks, 1), _chains()
-    while True:
+    for beat in count():
+        passed_s, next_s = beat * beat_s, (beat + 1) * beat_s
         yield [
-            *(sent_record(UNDERLYING, next(single)) for _ in range(int(TICKS_A_SECOND * BEAT_S))),
             *(
-                sent_record(OPTION_CHAIN, next(chains))
-                for _ in range(int(CHAINS_A_SECOND * BEAT_S))
+                sent_record(UNDERLYING, one)
+                for one in islice(single, _due(ticks_a_second, passed_s, next_s))
+            ),
+            *(
+                sent_record(OPTION_CHAIN, one)
+                for one in islice(chains, _due(CHAINS_A_SECOND, passed_s, next_s))
             ),
         ]
+
+
+def _due(a_second: int, passed_s: float, next_s: float) -> int:
+    """How many of ``a_second`` fall between two instants; rounded, so that none is lost."""
+    return round(a_second * next_s) - round(a_second * passed_s)
 
 
 def sent_record(base: str, record: TickFrame | Tick | ChainSnapshot) -> Sent:
     product = record.product
     key = chain_key(product, record.expiry) if isinstance(record, ChainSnapshot) else product
-    return Sent(base, product, key, codec.encode(record), codec.headers_for(record))
+    value, headers = codec.encode(record), codec.headers_for(record)
+    number = record.seq if isinstance(record.seq, int) else 0
+    return Sent(base, product, number, key, value, headers)
 
 
 def _chains() -> Iterator[ChainSnapshot]:

@@ -54,11 +54,12 @@ def sinks_live(
             for group in _UNITS
         }
         watched = {group: psutil.Process(one[0].pid) for group, one in workers.items()}
-        sent = send(producer, namespace, settings, feed, _WARM_UP_S)
+        warm_up = islice(feed, int(_WARM_UP_S / BEAT_S))
+        sent = send(producer, namespace, settings, warm_up, BEAT_S)
         _await({group: one[1] for group, one in workers.items()}, sent)
         before = {group: cpu_s(one) for group, one in watched.items()}
         started = time.perf_counter()
-        sent += send(producer, namespace, settings, feed, seconds)
+        sent += send(producer, namespace, settings, islice(feed, int(seconds / BEAT_S)), BEAT_S)
         passed = time.perf_counter() - started
         written = {group: metric(workers[group][1], unit) for group, unit in _UNITS.items()}
         used = {group: cpu_s(one) - before[group] for group, one in watched.items()}
