@@ -9,10 +9,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from optionstream.schemas.derived import IvMode
 from optionstream.schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from optionstream.schemas.derived import IvMode
 
 ENV_PREFIX = "OPTIONSTREAM_"
 
@@ -66,6 +68,7 @@ class Settings:
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
         """Read ``OPTIONSTREAM_*`` from ``env``; a bad value raises SettingsError naming it."""
+        from optionstream.schemas.derived import IvMode  # msgspec: `--help` does without it
 
         def text(name: str) -> str | None:
             return env.get(ENV_PREFIX + name) or None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -59,6 +58,8 @@ def demo(
 
 def _day(servers: Addresses, settings: Settings, as_json: bool) -> bool:
     """Replay the day and verify it; whether there was no difference."""
+    from tempfile import TemporaryDirectory
+
     from optionstream.deploy import demo as demos
 
     with TemporaryDirectory(prefix="optionstream-demo-") as folder:

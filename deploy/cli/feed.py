@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -160,6 +159,8 @@ def _live_config(
 
     Its label is its own, so that a second simulation is no repetition of the first.
     """
+    import secrets
+
     from optionstream.producers.simulated import SimulationConfig
 
     date = day or now.date().isoformat()

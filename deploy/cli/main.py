@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -104,6 +103,8 @@ def _unexpected(error: Exception, debug: bool) -> int:
 
 
 def _keep_traceback(error: Exception) -> Path:
+    import tempfile
+
     try:
         folder = Settings.from_env(os.environ).data_dir
         folder.mkdir(parents=True, exist_ok=True)

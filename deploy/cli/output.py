@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from optionstream.schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,6 +24,8 @@ Row = Mapping[str, Any]
 
 def json_line(row: Row) -> None:
     """One JSON object on a line of its own."""
+    import msgspec
+
     sys.stdout.write(msgspec.json.encode(row).decode() + "\n")
 
 

@@ -5,33 +5,32 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-import psutil
 from rich.console import Console
-from rich.table import Table
 
 from optionstream.deploy.namespaces import drop_namespace
 from optionstream.deploy.stack import Addresses, Stack, free_port
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 from tests.bench import pricing
+from tests.bench.growth import curves as curve_plot
+from tests.bench.growth import footprint, memory, scaling, startup
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
 from tests.bench.latency import Latency
-from tests.bench.latency_figures import BARE_KAFKA, Late, Latencies, latency_table
+from tests.bench.latency_figures import BARE_KAFKA, Late, latency_table
 from tests.bench.latest import latest_rates
 from tests.bench.live import CHAINS_A_SECOND, LEGS, TICKS_A_SECOND, Load, live_load
 from tests.bench.peers import plot
 from tests.bench.peers.contest import PEERS
 from tests.bench.peers.throughput import BARE, OURS, Plan, Rates, Throughput
 from tests.bench.producers import files_sent, memory_growth
-from tests.bench.result import Result, ratio
+from tests.bench.report import Report, Result, machine, ratio, table
 from tests.bench.sinks_live import sinks_live
 from tests.bench.worker import watch
 
@@ -47,18 +46,7 @@ SINGLE_TARGETS = {BARE: 0.6, "bytewax": 0.6, "faust": 25.0}
 """At least so many times the contestant's ticks a second."""
 HISTORY_ROWS = 'optionstream_sink_rows_total{group="history",kind="tick'
 
-_LESS_IS_BETTER = ("bytes", "cores", "µs", "ms", "s")
-
 console = Console(width=110)
-
-
-@dataclass(slots=True)
-class Report:
-    """What the parts that ran have told."""
-
-    results: list[Result]
-    rates: Rates | None = None
-    latencies: list[Latencies] = field(default_factory=list)
 
 
 def main() -> int:
@@ -82,22 +70,16 @@ def main() -> int:
                 PARTS[name](bench, options, report)
         finally:
             stack.down()
-    _show(report.results)
+    console.print(table(report.results))
     _write(report, options)
     return 0 if all(result.held for result in report.results) else 1
 
 
 def _write(report: Report, options: argparse.Namespace) -> None:
     if options.json:
-        rows = [asdict(result) | {"ratio": result.ratio} for result in report.results]
-        told: dict[str, object] = {"machine": _machine(), "results": rows}
-        if report.rates:
-            told["rates"] = asdict(report.rates)
-        if report.latencies:
-            told["latencies"] = [asdict(one) for one in report.latencies]
-        options.json.write_text(json.dumps(told, indent=1))
+        options.json.write_text(json.dumps(report.document(), indent=1))
     if options.plot and report.rates:
-        options.plot.write_text(plot.svg(report.rates, _machine()))
+        options.plot.write_text(plot.svg(report.rates, machine()))
 
 
 class Bench:
@@ -132,6 +114,20 @@ class Bench:
     def latency(self, seconds: float) -> Latency:
         """The latency of the live path, each run measured for so long."""
         return Latency(self.addresses, self.settings, self.folder, seconds)
+
+    def memory(self, ticks: int) -> tuple[list[memory.Process], footprint.Footprint]:
+        """The processes of a replay, and its traces in Kafka."""
+        namespace = Namespace.parse("bench-memory")
+        place = self.addresses, namespace, self.settings
+        processes = memory.replay_watched(*place, self.folder, ticks)
+        left = footprint.footprint(self.addresses.kafka, namespace)
+        drop_namespace(self.addresses, namespace.name, self.settings)
+        return processes, left
+
+    def scaling(self, amounts: scaling.Amounts, rounds: int) -> list[scaling.Curve]:
+        """Cost a tick along every axis."""
+        place = self.addresses, self.settings, self.folder
+        return scaling.Scaling(*place, amounts, rounds).measure()
 
     def live(self, seconds: float) -> Load:
         """What the analytics worker needs for a live load at its own pace."""
@@ -218,7 +214,7 @@ def _latency(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     for rate, targets in LATENCY_TARGETS.items():
         with console.status(f"latency at {rate:,} ticks/s"):
             found = bench.latency(seconds).measure(rate, with_stages=rate == TICKS_A_SECOND)
-        report.latencies.append(found)
+        report.details.setdefault("latencies", []).append(asdict(found))
         console.print(latency_table(found))
         bare = found.late[BARE_KAFKA]
         report.results += [
@@ -233,6 +229,36 @@ def _late(title: str, ours: Late, bare: Late, name: str, target: float) -> Resul
     return Result(title, "ms", mine, beside, target, mine <= target * beside)
 
 
+def _memory(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Every process of a replay, and what the replay left in Kafka."""
+    ticks = options.ticks
+    with console.status(f"memory over a replay of {ticks:,} ticks"):
+        processes, left = bench.memory(ticks)
+    report.results += memory.results(processes, ticks) + footprint.results(left)
+    for name in memory.too_quick(processes):
+        console.print(f"{name} was too quick to see whether it grew: give the replay more --ticks")
+    report.details["memory"] = memory.document(processes)
+    report.details["footprint"] = asdict(left)
+
+
+def _scaling(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Cost a tick over products, days and workers."""
+    with console.status("cost a tick over products, days, partitions and workers"):
+        curves = bench.scaling(scaling.QUICK if options.quick else scaling.FULL, options.rounds)
+    report.results += [curve.result for curve in curves]
+    report.details["scaling"] = [asdict(curve) for curve in curves]
+    if options.curves:
+        options.curves.write_text(curve_plot.svg(curves, machine()))
+
+
+def _startup(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Until the command line helps, and until workers have their partitions."""
+    with console.status("start-up"):
+        found = startup.start_up(bench.addresses, bench.settings, bench.folder, options.rounds)
+    report.results += startup.results(found)
+    report.details["startup"] = asdict(found)
+
+
 PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "peers": _peers,
     "history": _history,
@@ -242,6 +268,9 @@ PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "pricing": _volatilities,
     "live": _live,
     "latency": _latency,
+    "memory": _memory,
+    "scaling": _scaling,
+    "startup": _startup,
 }
 
 
@@ -254,32 +283,6 @@ def _pricing(contest: pricing.Contest, target: float) -> Result:
     return Result(name, "µs", contest.ours, contest.bare, target, contest.held)
 
 
-def _show(results: list[Result]) -> None:
-    table = Table(title=f"optionstream beside others, {_machine()}")
-    for heading in ("", "optionstream", "beside (or limit)", "ratio", "target", ""):
-        table.add_column(heading, justify="left" if not heading else "right")
-    for result in results:
-        bound = "at most" if result.unit in _LESS_IS_BETTER else "at least"
-        table.add_row(
-            result.name,
-            _figure(result.ours, result.unit),
-            _figure(result.beside, result.unit),
-            f"{result.ratio:.2f}",
-            f"{bound} {result.target:g}",
-            "held" if result.held else "MISSED",
-        )
-    console.print(table)
-
-
-def _figure(value: float, unit: str) -> str:
-    return f"{value:.2f} {unit}" if unit in ("cores", "ms", "s", "of 1") else f"{value:,.0f} {unit}"
-
-
-def _machine() -> str:
-    memory = round(psutil.virtual_memory().total / 2**30)
-    return f"{os.cpu_count()} cores, {memory} GiB, Python {platform.python_version()}"
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
@@ -290,6 +293,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--ticks", type=int, help="of the replay (10 million)")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--plot", type=Path, help="draw the throughput into this SVG file")
+    parser.add_argument("--curves", type=Path, help="draw the cost a tick into this SVG file")
     options = parser.parse_args()
     options.seconds = options.seconds or (15.0 if options.quick else 60.0)
     options.ticks = options.ticks or (5_000_000 if options.quick else 10_000_000)

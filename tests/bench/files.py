@@ -16,7 +16,7 @@ from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas.events import ChainSnapshot, Legs
 from optionstream.schemas.times import ist
-from tests.bench.inputs import OPEN_MS, PRODUCTS, SESSION_MS, records_of
+from tests.bench.inputs import FIRST_DAY, PRODUCTS, SESSION_MS, records_of
 
 PRODUCT = "NIFTY"
 FRAME_TICKS = 1_000
@@ -40,7 +40,7 @@ def trades(path: Path, ticks: int) -> Path:
         parts.append(
             pl.DataFrame(
                 {
-                    "timestamp": pl.Series(OPEN_MS + (at * step).astype(np.int64)).cast(
+                    "timestamp": pl.Series(FIRST_DAY.open_ms + (at * step).astype(np.int64)).cast(
                         pl.Datetime("ms")
                     ),
                     "trade_id": at + 1,

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optionstream.schemas.topics import UNDERLYING
-from tests.bench.inputs import OPEN_MS, PRODUCTS
+from tests.bench.inputs import FIRST_DAY, PRODUCTS, SESSION_MS, session_ticks
 from tests.bench.latency_read import Seen
 from tests.bench.live import Sent
 
@@ -60,7 +60,7 @@ class Schedule:
 def ticks_before(start_ms: int, ticks_a_second: int) -> int:
     """Ticks of one product before an instant, in a session sent at its own pace."""
     each = session_ticks(ticks_a_second) // len(PRODUCTS)
-    return -(-(start_ms - OPEN_MS) * each // SESSION_MS)
+    return -(-(start_ms - FIRST_DAY.open_ms) * each // SESSION_MS)
 
 
 def arrivals(due: Sequence[float], reached: Reached, since: float) -> Times:

@@ -30,7 +30,7 @@ from optionstream.schemas.events import MarketEvent, TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace, partition_for
 from tests.bench.files import PRODUCT, chain_bodies, session, trades
-from tests.bench.result import Result, ratio
+from tests.bench.report import Result, ratio
 from tests.bench.worker import watch
 
 HINTS = FeedHints(product=PRODUCT)

@@ -22,7 +22,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import UNDERLYING, Namespace
 from tests.bench.inputs import records_of
 from tests.bench.live import BEAT_S, Sent, cpu_s, send, sent_record
-from tests.bench.result import Result
+from tests.bench.report import Result
 from tests.bench.worker import metric, running_worker
 
 TICKS_A_SECOND = 10_000

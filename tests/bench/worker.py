@@ -54,12 +54,18 @@ def watch(
 
 @contextmanager
 def running_worker(
-    group: str, namespace: Namespace, addresses: Addresses, settings: Settings, log: Path
+    group: str,
+    namespace: Namespace,
+    addresses: Addresses,
+    settings: Settings,
+    log: Path,
+    instance: str = "1",
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A worker process and the port of its metrics page; stopped at the end of the block."""
     port = free_port()
     argv = [sys.executable, "-m", "optionstream", "worker", group]
     argv += ["--namespace", namespace.name, "--metrics-port", str(port)]
+    argv += ["--instance", instance]
     with log.open("ab") as out:
         process = subprocess.Popen(
             argv, env=os.environ | worker_env(addresses, settings), stdout=out, stderr=out

@@ -8,12 +8,11 @@ import pytest
 
 from optionstream.schemas.derived import Bar
 from optionstream.schemas.documents import bar_document
-from tests.bench.inputs import OPEN_MS, PRODUCTS, records_of
+from tests.bench.inputs import FIRST_DAY, PRODUCTS, records_of, session_ticks
 from tests.bench.latency_ticks import (
     Schedule,
     bars_reached,
     latencies_ms,
-    session_ticks,
     ticks_before,
 )
 from tests.bench.live import Sent, batches
@@ -78,17 +77,17 @@ def test_the_ticks_before_a_window_are_those_of_the_input(rate: int) -> None:
     ticks = records_of(session_ticks(rate), 1)
     before = 0
     for tick in ticks:
-        if tick.ts_ms >= OPEN_MS + 2_000:  # type: ignore[operator]
+        if tick.ts_ms >= FIRST_DAY.open_ms + 2_000:  # type: ignore[operator]
             break
         before += tick.product == PRODUCTS[0]
-    assert ticks_before(OPEN_MS, rate) == 0
-    assert ticks_before(OPEN_MS + 2_000, rate) == before
+    assert ticks_before(FIRST_DAY.open_ms, rate) == 0
+    assert ticks_before(FIRST_DAY.open_ms + 2_000, rate) == before
 
 
 def test_bars_in_kafka_and_in_redis_tell_the_same_number() -> None:
-    held = bar(OPEN_MS + MINUTE_MS, 7)
+    held = bar(FIRST_DAY.open_ms + MINUTE_MS, 7)
     of_kafka, of_redis = msgspec.json.encode(held), msgspec.json.encode(bar_document(held))
-    other = msgspec.json.encode(bar(OPEN_MS, 9, "5m"))
+    other = msgspec.json.encode(bar(FIRST_DAY.open_ms, 9, "5m"))
     seen = [("topic", of_kafka, 1.0), ("key", of_redis, 2.0), ("topic", other, 3.0)]
     assert bars_reached(seen, 1_000) == {"NIFTY": [(15_007, 1.0), (15_007, 2.0)]}
 

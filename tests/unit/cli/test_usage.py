@@ -120,7 +120,17 @@ def test_the_version_is_told() -> None:
 
 
 def test_help_loads_no_driver_and_no_engine() -> None:
-    heavy = "confluent_kafka", "pymongo", "redis", "faust", "polars", "numpy", "fastapi", "rich"
+    heavy = (
+        "confluent_kafka",
+        "pymongo",
+        "redis",
+        "faust",
+        "polars",
+        "numpy",
+        "fastapi",
+        "rich",
+        "msgspec",
+    )
     code = (
         "import sys; from optionstream.deploy.cli.main import main; main(['--help']); "
         f"print([name for name in {heavy!r} if name in sys.modules])"
