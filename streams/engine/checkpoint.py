@@ -193,6 +193,10 @@ class Checkpoint:
             if partition.offset != NOTHING_APPLIED
         }
 
+    def applied(self, tps: Iterable[TP]) -> dict[TP, int]:
+        """The last offset applied of those partitions that are owned."""
+        return {tp: self._partitions[tp].applied for tp in tps if tp in self._partitions}
+
     # -- being awake ------------------------------------------------------------------------
 
     def beat(self) -> None:

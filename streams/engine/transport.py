@@ -114,7 +114,9 @@ class FetchConsumer(Consumer):
                     continue
                 records = await self._getmany(active_partitions=active, timeout=wait_s)
                 wait_s = _IDLE_AFTER_S if records else _LONGEST_WAIT_S
-                if records and self.flow_active and generation == app.consumer_generation_id:
+                if generation != app.consumer_generation_id:
+                    await self._give_back(records)
+                elif records and self.flow_active:
                     await self._hand_over(Fetch(generation, app.in_order(records)))
         except self.consumer_stopped_errors:
             if not app.should_stop:
@@ -123,6 +125,15 @@ class FetchConsumer(Consumer):
             # Faust takes a fetcher that is cancelled during a rebalance for a crash.
             if not drainer.should_stop:
                 raise
+
+    async def _give_back(self, records: Mapping[TP, list[Any]]) -> None:
+        """A rebalance has overtaken this fetch, which is of no generation then. It may have moved
+        positions on that recovery had set already: back to where the state is."""
+        assigned = self.assignment()
+        applied = self.app.checkpoint.applied(records)
+        positions = {tp: offset + 1 for tp, offset in applied.items() if tp in assigned}
+        if positions:
+            await self.seek_wait(positions)
 
     async def _hand_over(self, fetch: Fetch) -> None:
         """Wait for room, or drop the fetch when a rebalance empties the channel: that cancels who
