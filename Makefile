@@ -10,7 +10,7 @@ COMPILE := uv pip compile pyproject.toml --extra local --extra dev --universal \
 # `make test REQUIRE_SHARED=1` and `REQUIRE_SHARED=1 make test` are the same.
 export REQUIRE_SHARED
 
-.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench lock wheel clean
+.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench chaos lock wheel clean
 
 help:
 	@echo "make setup   install into $(VENV)"
@@ -19,6 +19,7 @@ help:
 	@echo "make test    make check, and the tests on real servers"
 	@echo "make test-matrix   the tests without servers on Python 3.11, 3.12 and 3.13"
 	@echo "make bench   ratios against bare clients and other stream processors"
+	@echo "make chaos   200 faults on real servers; nothing lost, nothing counted twice"
 	@echo "make lock    resolve requirements.lock anew"
 	@echo "make wheel   build the wheel into dist/"
 
@@ -63,6 +64,9 @@ test-matrix: prereq
 
 bench: servers-prereq setup
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: servers-prereq setup
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lock: setup
 	@$(BIN)/$(COMPILE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -110,6 +110,12 @@ class Stack:
             for server in Server:
                 self._state.remove(server)
         return sorted(stopped, key=list(Server).index)
+
+    def stop(self, server: Server) -> None:
+        """Stop one server, whose data stays; ``up`` brings it back."""
+        with self._state.locked():
+            self._stop_native(lambda _server, _text: None, [server])
+            self._stop_containers(lambda _server, _text: None, [server])
 
     def logs(self, server: Server, lines: int = 50, follow: bool = False) -> Iterator[str]:
         """The last ``lines`` lines of a server's log; with ``follow`` those to come as well."""
@@ -273,21 +279,26 @@ class Stack:
         health = Health.READY if problem is None else Health.NOT_READY
         return ServerStatus(server, health, running.mode, running.address, pid, problem or "")
 
-    def _stop_native(self, tell: Progress) -> list[Server]:
+    def _stop_native(
+        self, tell: Progress, servers: Sequence[Server] = tuple(Server)
+    ) -> list[Server]:
         living: dict[Server, ProcessId] = {}
-        for server in Server:
+        for server in servers:
             identity = _pid_file(self._folder, server).read()
             if identity is not None:
                 living[server] = identity
                 tell(server, f"stopping pid {identity.pid}")
         grace_s = max((self._native[s].stop_s for s in living), default=0.0)
         stop(list(living.values()), grace_s)
-        for server in Server:
+        for server in servers:
             _pid_file(self._folder, server).clear()
         return list(living)
 
-    def _stop_containers(self, tell: Progress) -> list[Server]:
-        ours = [s for s, r in self._state.read().items() if r.mode is Mode.DOCKER]
+    def _stop_containers(
+        self, tell: Progress, servers: Sequence[Server] = tuple(Server)
+    ) -> list[Server]:
+        started = self._state.read()
+        ours = [s for s in servers if s in started and started[s].mode is Mode.DOCKER]
         if not ours:
             return []
         running = self._compose.running()
