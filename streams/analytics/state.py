@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+
 from confluent_kafka import KafkaException, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
@@ -17,7 +20,14 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
 )
 
+logger = logging.getLogger(__name__)
+
 _TIMEOUT_S = 30.0
+FIRST_GENERATION = 1
+"""In which a partition is that has no snapshot yet (engine.checkpoint)."""
+
+Positions = dict[tuple[str, int], int]
+"""By source topic (without the prefix) and partition: the next offset to apply."""
 
 
 class KafkaState:
@@ -32,7 +42,16 @@ class KafkaState:
         """The id of the source topic as it is now, and what is stored for its partition."""
         topic = self._namespace.topic(source.topic)
         state = self._namespace.topic(STATE_TOPIC_OF[source.topic])
-        return self.topic_id(topic), self._reader.restore(state, source.partition)
+        restored = self._reader.restore(state, source.partition)
+        if (at := restored.snapshot) is not None and not at.hot and at.offset != NOTHING_APPLIED:
+            logger.warning(
+                "%s partition %d: begins at offset %d with an empty state (generation %d)",
+                topic,
+                source.partition,
+                at.offset + 1,
+                at.generation,
+            )
+        return self.topic_id(topic), restored
 
     def next_offset(self, source: Source, offset: int) -> int | None:
         """Offset of the first record at or after ``offset`` in the source."""
@@ -71,31 +90,49 @@ class KafkaState:
                     found[topic, partition] = snapshot
         return found
 
+    def positions(self) -> Positions:
+        """Where each partition goes on. One is missing when nothing was applied yet, also since its
+        topic was made anew."""
+        ids = {topic: self.topic_id(self._namespace.topic(topic)) for topic in STATE_TOPIC_OF}
+        return {
+            place: snapshot.offset + 1
+            for place, snapshot in self.snapshots().items()
+            if snapshot.offset != NOTHING_APPLIED and snapshot.topic_id == ids[place[0]]
+        }
+
     def close(self) -> None:
         self._reader.close()
 
 
-def begin_anew(kafka: str, namespace: Namespace) -> None:
-    """Start a new generation: an empty state for every partition, so that all is computed again
-    from the first record. The group must have no members."""
+def begin_anew(
+    kafka: str, namespace: Namespace, starts: Mapping[tuple[str, int], int] | None = None
+) -> None:
+    """Start a new generation: an empty state for each partition of ``starts``, whose next record
+    is the one at that offset. Without ``starts`` all is computed again from the first record. The
+    group must have no members."""
     state = KafkaState(kafka, namespace)
     producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
     try:
+        if starts is None:
+            numbers = range(state.partitions())
+            starts = {(topic, number): 0 for topic in STATE_TOPIC_OF for number in numbers}
         newest = state.snapshots()
-        for topic in STATE_TOPIC_OF:
-            for partition in range(state.partitions()):
-                before = newest.get((topic, partition))
-                generation = before.generation + 1 if before else 1
-                producer.produce(
-                    namespace.topic(STATE_TOPIC_OF[topic]),
-                    key=SNAPSHOT_KEY,
-                    value=encode_snapshot(Snapshot(generation, "", NOTHING_APPLIED, b"", {})),
-                    partition=partition,
-                )
+        ids = {topic: state.topic_id(namespace.topic(topic)) for topic in STATE_TOPIC_OF}
+        for (topic, partition), start in starts.items():
+            before = newest.get((topic, partition))
+            # Without a snapshot the generation so far is the first: a late writer may be of it.
+            generation = (before.generation if before else FIRST_GENERATION) + 1
+            applied = start - 1 if start else NOTHING_APPLIED
+            producer.produce(
+                namespace.topic(STATE_TOPIC_OF[topic]),
+                key=SNAPSHOT_KEY,
+                value=encode_snapshot(Snapshot(generation, ids[topic], applied, b"", {})),
+                partition=partition,
+            )
         _flush(producer)
-        for (topic, partition), before in newest.items():
+        for topic, partition in starts.keys() & newest.keys():
             state_topic = namespace.topic(STATE_TOPIC_OF[topic])
-            for _, key in before.segments.values():
+            for _, key in newest[topic, partition].segments.values():
                 producer.produce(state_topic, key=key, partition=partition)
         _flush(producer)
     finally:

@@ -14,26 +14,30 @@ may be repeated. A transaction over 2 and 3 would be shorter, but one that a kil
 leaves open blocks its successor for a minute (docs/stores.md).
 
     sink_positions           {_id: "<topic id>|<partition>", topic_id, partition, next,
-                              range: {_id, first, last, epoch}}
+                              range: {_id, first, last, epoch}[, generation][, cut]}
     underlying_tick_ranges   {_id: "<topic id>|<partition>|<first>|<epoch>", topic_id, partition,
-                              first, last, epoch}
+                              first, last, epoch[, generation][, retired]}
+
+``generation``, ``cut`` and ``retired`` come with a reset: streams.sinks.tick_generations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from bson import ObjectId
 from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
-from optionstream.schemas.documents import SINK_POSITIONS, TICK_RANGES, TICKS, Document
+from optionstream.schemas.documents import SINK_POSITIONS, TICKS, Document
 from optionstream.schemas.events import TickFrame
 from optionstream.streams.sinks.contract import Assigned, StartAgain
 from optionstream.streams.sinks.mongo_schema import Db
 from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.storable import UNSTORABLE, is_duplicate, keep_storable
+from optionstream.streams.sinks.tick_generations import finish_cuts, write_ranges
 from optionstream.streams.sinks.tick_rows import tick_rows
 
 BEGINNING = -2
@@ -51,6 +55,8 @@ class _Partition:
     """Where this epoch's range begins; it ends just before ``next``. None: it has none yet."""
     last: int | None = None
     """Offset of the last record added since the last flush."""
+    generation: int | None = None
+    """How often the position was reset; None: never."""
 
     @property
     def id(self) -> str:
@@ -75,11 +81,13 @@ class TickStore:
         self.drop()
         self._new_epoch()
         parts = [_Partition(one.topic.id, one.partition, None) for one in assigned]
-        positions = list(self.db[SINK_POSITIONS].find({"_id": {"$in": [p.id for p in parts]}}))
-        self._write_ranges(positions)  # the last owner may not have come to it
-        stored = {position["_id"]: int(position["next"]) for position in positions}
+        # The last owner, or a reset, may not have come to it.
+        positions = finish_cuts(self.db, [part.id for part in parts])
+        self._write_ranges(positions)
+        stored = {position["_id"]: position for position in positions}
         for part in parts:
-            part.next = stored.get(part.id)
+            if (position := stored.get(part.id)) is not None:
+                part.next, part.generation = int(position["next"]), position.get("generation")
         self._partitions = {part.number: part for part in parts}
         return {
             one.key: BEGINNING if part.next is None else part.next
@@ -164,29 +172,16 @@ class TickStore:
         self._write_ranges([self._position(part) for part in moved])
 
     def _write_ranges(self, positions: Sequence[Document]) -> None:
-        """Bring the ranges noted in position documents to where readers look."""
-        writes = [
-            UpdateOne(
-                {"_id": position["range"]["_id"]},
-                {
-                    "$max": {"last": position["range"]["last"]},
-                    "$setOnInsert": {
-                        "topic_id": position["topic_id"],
-                        "partition": position["partition"],
-                        "first": position["range"]["first"],
-                        "epoch": position["range"]["epoch"],
-                    },
-                },
-                upsert=True,
-            )
-            for position in positions
-        ]
-        if writes:
-            self.db[TICK_RANGES].bulk_write(writes, ordered=False)
+        try:
+            write_ranges(self.db, positions)
+        except BulkWriteError as error:
+            if is_duplicate(error):
+                raise StartAgain("the position was reset meanwhile") from None
+            raise
 
     def _move_position(self, part: _Partition) -> UpdateOne:
         return UpdateOne(
-            {"_id": part.id, "next": part.next},
+            {"_id": part.id, "next": part.next, "generation": _equal(part.generation)},
             {"$set": self._position(part)},
             # A position that is there but differs makes the upsert a duplicate key.
             upsert=part.next is None,
@@ -205,5 +200,11 @@ class TickStore:
                 "first": first,
                 "last": part.last,
                 "epoch": self.epoch,
+                **({} if part.generation is None else {"generation": part.generation}),
             },
         }
+
+
+def _equal(generation: int | None) -> Any:
+    """The condition that a position is of this generation; an upsert adds no field for none."""
+    return {"$exists": False} if generation is None else generation

@@ -188,6 +188,13 @@ def test_beginning_anew_hides_all_that_was_before(world: StateWorld) -> None:
     assert found.segments == {}
 
 
+def test_a_partition_without_state_begins_anew_too(world: StateWorld) -> None:
+    begin_anew(world.kafka, world.namespace)
+    world.snapshot(1, 12)  # of a worker that had applied records and not yet said so
+    found = world.reader.snapshot(world.state, PARTITION)
+    assert found is not None and (found.generation, found.offset) == (2, NOTHING_APPLIED)
+
+
 # -- the checkpoint -----------------------------------------------------------------------------
 
 
@@ -432,3 +439,35 @@ def test_a_source_topic_made_anew_begins_a_new_generation(world: StateWorld, eng
     assert third.processor.block == []
     found = world.reader.snapshot(world.state, PARTITION)
     assert found is not None and found.generation == 2
+
+
+def test_begun_anew_at_an_offset_the_state_is_empty_and_goes_on_there(
+    world: StateWorld, engines: Any
+) -> None:
+    first = engines()
+    first.restore()
+    first.run(b"one", b"block 1", b"two")
+    begin_anew(world.kafka, world.namespace, {(topics.UNDERLYING, PARTITION): 2})
+    first.run(b"late")  # a zombie of the generation before
+    heir = engines()
+    assert heir.restore() == 2
+    assert (heir.processor.values, heir.processor.block) == ([], [])
+    assert heir.state.positions() == {(topics.UNDERLYING, PARTITION): 2}
+    heir.apply(2)
+    assert heir.processor.values == [b"two", b"late"]
+    assert engines().restore() == 4
+
+
+def test_begun_anew_in_a_topic_that_is_then_made_anew_the_offset_is_not_followed(
+    world: StateWorld, engines: Any
+) -> None:
+    first = engines()
+    first.restore()
+    first.run(b"one", b"two", b"three")
+    begin_anew(world.kafka, world.namespace, {(topics.UNDERLYING, PARTITION): 2})
+    world.make_source_anew()
+    heir = engines()
+    assert heir.state.positions() == {}
+    assert heir.restore() == 0
+    heir.run(b"uno")
+    assert engines().restore() == 1
