@@ -21,6 +21,7 @@ BARS = "ohlc"
 CHAINS = "option_chains"
 GAPS = "gaps"
 REJECTS = "rejects"
+REDRIVES = "redrives"
 
 Document = dict[str, Any]
 

@@ -48,6 +48,32 @@ MEANING: Final[dict[str, str]] = {
 }
 
 
+REDRIVEN_FROM: Final = "redriven-from"
+"""Header of a record that was sent again: the id of the reject it comes from. One for each time it
+was refused, the first first."""
+ATTEMPT: Final = "redrive-attempt"
+"""Header: the how manieth time it was sent again, from 1."""
+
+
+def causes(headers: Sequence[tuple[str, bytes | None]]) -> list[str]:
+    """The ids of the rejects that a record comes from, the first first; empty for one that was
+    never sent again."""
+    return [
+        (value or b"").decode("utf-8", "backslashreplace")
+        for name, value in headers
+        if name == REDRIVEN_FROM
+    ]
+
+
+def redriven_headers(
+    headers: Sequence[tuple[str, bytes]], reject_id: str
+) -> list[tuple[str, bytes]]:
+    """The headers under which a refused record is sent again."""
+    kept = [(name, value) for name, value in headers if name != ATTEMPT]
+    attempt = len(causes(headers)) + 1
+    return [*kept, (REDRIVEN_FROM, reject_id.encode()), (ATTEMPT, str(attempt).encode())]
+
+
 def is_kept(
     key: bytes | None, headers: Sequence[tuple[str, bytes | None]], value: bytes | None
 ) -> bool:

@@ -1,0 +1,227 @@
+"""Sending refused records again, each reject once (``redrive_ledger``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from optionstream.deploy.groups import GroupOffsets, Offsets
+from optionstream.deploy.redrive_ledger import LEASE_S, SENDING, Claim, Ledger
+from optionstream.deploy.rejects_log import key_of
+from optionstream.deploy.resend import Resent, resent
+from optionstream.deploy.topics_admin import MAX_RECORD_BYTES, admin_client, partition_counts
+from optionstream.deploy.verify.load import TopicReader
+from optionstream.schemas import rejects, topics
+from optionstream.schemas.derived import Reject
+from optionstream.schemas.errors import DeliveryError, RecordError
+from optionstream.schemas.topics import Namespace
+
+_DELIVERY_S = 20.0
+"""After so long Kafka has a record, or the client gives it up and it never arrives."""
+_CLAIMED_LONGEST_S = LEASE_S - 2 * _DELIVERY_S
+_BATCH_RECORDS = 500
+_BATCH_BYTES = 16 << 20
+
+SENT = "sent"
+WOULD_SEND = "would be sent"
+ALREADY = "sent before"
+IN_DOUBT = "being sent"
+UNUSABLE = "cannot be sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one reject; ``detail`` says where it went, or why it did not."""
+
+    reject: Reject
+    outcome: str
+    detail: str
+
+
+class Redrive:
+    """Sends the records of rejects again; a context manager. ``ledger`` is the namespace's."""
+
+    def __init__(
+        self, kafka: str, namespace: Namespace, ledger: Ledger, *, normalise: bool, dry_run: bool
+    ) -> None:
+        self._namespace = namespace
+        self._ledger = ledger
+        self._normalise = normalise
+        self._dry_run = dry_run
+        self._offsets = GroupOffsets(kafka, namespace)
+        self._reader = TopicReader(kafka, namespace)
+        counts = partition_counts(admin_client(kafka))
+        self._partitions = counts[namespace.topic(topics.UNDERLYING)]
+        self._producer = Producer(
+            {
+                "bootstrap.servers": kafka,
+                "acks": "all",
+                "enable.idempotence": True,
+                "delivery.timeout.ms": int(_DELIVERY_S * 1000),
+                "message.max.bytes": MAX_RECORD_BYTES,
+                "compression.type": "lz4",
+                "log_level": 0,
+            }
+        )
+
+    def __enter__(self) -> Redrive:
+        self._reader.__enter__()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._reader.__exit__(None, None, None)
+
+    def send(self, chosen: Iterable[Reject]) -> Iterator[Result]:
+        """A result for each reject, as it is known. Raises DeliveryError when Kafka does not take
+        a record; what was sent until then is not sent again."""
+        for batch in _batches(chosen):
+            results, ready = [], []
+            for reject in batch:
+                try:
+                    ready.append((reject, self._resent(reject)))
+                except RecordError as error:
+                    results.append(Result(reject, UNUSABLE, str(error)))
+            yield from results
+            yield from self._dry(ready) if self._dry_run else self._send_batch(ready)
+
+    def _resent(self, reject: Reject) -> Resent:
+        return resent(self._with_bytes(reject), self._partitions, normalise=self._normalise)
+
+    def _with_bytes(self, reject: Reject) -> Reject:
+        """The reject with its record's bytes: those of a large one stayed where it lies."""
+        if reject.raw is not None or reject.raw_key is not None or reject.headers:
+            return reject
+        low, high = self._reader.bounds(reject.topic).get(reject.partition, (0, 0))
+        span = {reject.partition: (reject.offset, reject.offset + 1)}
+        if low <= reject.offset < high:
+            for batch in self._reader.read(reject.topic, span):
+                for one in batch:
+                    if one.timestamp == reject.record_ts:
+                        return msgspec.structs.replace(
+                            reject,
+                            raw=one.value,
+                            raw_key=one.key,
+                            headers=[(name, value or b"") for name, value in one.headers or ()],
+                        )
+        raise RecordError(reject.reason, "the reject has no bytes, and its record is gone")
+
+    def _dry(self, ready: list[tuple[Reject, Resent]]) -> Iterator[Result]:
+        known = self._ledger.claims([reject for reject, _ in ready])
+        for reject, record in ready:
+            claim = known.get(key_of(reject))
+            if claim is None:
+                yield Result(reject, WOULD_SEND, _place(record))
+            else:
+                yield _not_mine(reject, claim)
+
+    def _send_batch(self, ready: list[tuple[Reject, Resent]]) -> Iterator[Result]:
+        if not ready:
+            return
+        ends = self._offsets.ends(tuple({record.topic for _, record in ready}))
+        claimed_s = time.monotonic()
+        mine: list[tuple[Reject, Resent]] = []
+        for reject, record in ready:
+            result = self._claim(reject, record, ends)
+            if result is None:
+                mine.append((reject, record))
+            else:
+                yield result
+        if time.monotonic() - claimed_s > _CLAIMED_LONGEST_S:
+            for reject, _ in mine:
+                self._ledger.release(reject)
+            raise DeliveryError("claiming took too long, nothing of it was sent: run it again")
+        yield from self._produce(mine)
+
+    def _claim(self, reject: Reject, record: Resent, ends: Offsets) -> Result | None:
+        """None when the record is to be sent now."""
+        begins = ends[self._namespace.topic(record.topic), record.partition]
+        claim = self._ledger.claim(reject, record.topic, record.partition, begins)
+        if not claim.mine:
+            return _not_mine(reject, claim)
+        if claim.look_from is not None:
+            there = self._find(reject, claim, claim.look_from)
+            if there is not None:
+                self._ledger.sent(reject, there)
+                return Result(reject, ALREADY, "by a redrive that was interrupted")
+            self._ledger.renew(reject, record.topic, record.partition, begins)
+        return None
+
+    def _find(self, reject: Reject, claim: Claim, first: int) -> int | None:
+        """Where a redrive that died has put the reject's record, if it has."""
+        low, high = self._reader.bounds(claim.topic).get(claim.partition, (0, 0))
+        span = {claim.partition: (max(low, first), high)}
+        found = None
+        for batch in self._reader.read(claim.topic, span):
+            for one in batch:
+                if rejects.causes(one.headers or ())[-1:] == [reject.id]:
+                    found = one.offset
+        return found
+
+    def _produce(self, mine: list[tuple[Reject, Resent]]) -> Iterator[Result]:
+        offsets: dict[int, int] = {}
+        failures: list[str] = []
+
+        def delivered(at: int) -> Any:
+            def note(error: KafkaError | None, message: Message) -> None:
+                if error is None:
+                    offsets[at] = message.offset() or 0
+                else:
+                    failures.append(f"{mine[at][0].id}: {error.str()}")
+
+            return note
+
+        for at, (_, record) in enumerate(mine):
+            self._hand_over(record, delivered(at))
+        self._producer.flush(_DELIVERY_S + 5.0)
+        for at, (reject, record) in enumerate(mine):
+            if at in offsets:
+                self._ledger.sent(reject, offsets[at])
+                yield Result(reject, SENT, f"{_place(record)}/{offsets[at]}")
+        if len(offsets) < len(mine):
+            why = failures[0] if failures else "not acknowledged in time"
+            left = len(mine) - len(offsets)
+            raise DeliveryError(f"Kafka did not take {left} records: {why}")
+
+    def _hand_over(self, record: Resent, note: Any) -> None:
+        try:
+            self._producer.produce(
+                self._namespace.topic(record.topic),
+                value=record.value,
+                key=record.key,
+                partition=record.partition,
+                headers=list(record.headers),
+                timestamp=record.timestamp,
+                on_delivery=note,
+            )
+        except KafkaException as error:
+            note(error.args[0], None)
+        self._producer.poll(0)
+
+
+def _not_mine(reject: Reject, claim: Claim) -> Result:
+    at = claim.at.isoformat(timespec="seconds")
+    if claim.state == SENDING:
+        return Result(reject, IN_DOUBT, f"by another redrive, or one that died: again after {at}")
+    return Result(reject, ALREADY, f"at {at}")
+
+
+def _place(record: Resent) -> str:
+    return f"{record.topic}/{record.partition}"
+
+
+def _batches(chosen: Iterable[Reject]) -> Iterator[list[Reject]]:
+    batch: list[Reject] = []
+    size = 0
+    for reject in chosen:
+        batch.append(reject)
+        size += len(reject.raw or b"")
+        if len(batch) >= _BATCH_RECORDS or size >= _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
