@@ -7,7 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import OffsetSpec
 
 from optionstream.deploy.topics_admin import (
@@ -26,6 +32,12 @@ STALL_S = 60.0
 
 _LOOK_AGAIN_S = 0.2
 _TIMEOUT_S = 30.0
+_HAS_MEMBERS = (
+    KafkaError.UNKNOWN_MEMBER_ID,
+    KafkaError.ILLEGAL_GENERATION,
+    KafkaError.REBALANCE_IN_PROGRESS,
+)
+"""How a broker answers a commit from outside a group that has members."""
 
 Place = tuple[str, int]
 """A topic's full name and a partition."""
@@ -48,6 +60,23 @@ class PartitionLag:
     end: int
     lag: int
     """Records that are there and not committed yet."""
+
+
+class GroupAtWork(OptionstreamError):
+    """The broker does not let the offsets of a group be set while it has members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A worker in its group: its static name (``…analytics-1``), and ``/address``."""
+
+    name: str
+    host: str
+
+    @property
+    def instance(self) -> str:
+        """What ``worker --instance`` was given."""
+        return self.name.rpartition("-")[2]
 
 
 class OffsetSource(Protocol):
@@ -88,6 +117,36 @@ class GroupOffsets:
         found = kafka_call(lambda: self._consumer(group).committed(asked, timeout=_TIMEOUT_S))
         return {(at.topic, at.partition): at.offset for at in found if at.offset >= 0}
 
+    def offsets_at(self, names: Sequence[str], ts_ms: int) -> Offsets:
+        """The first offset whose record is of ``ts_ms`` (epoch ms) or later; the end where there
+        is none."""
+        found = self._offsets(names, OffsetSpec.for_timestamp(ts_ms))
+        ends = self.ends(names)
+        return {place: at if at >= 0 else ends[place] for place, at in found.items()}
+
+    def topic_ids(self, names: Sequence[str]) -> dict[str, str]:
+        """The broker's id of each topic that plays one of these parts, by full name."""
+        asked = TopicCollection([self._namespace.topic(name) for name in names])
+        described = kafka_call(lambda: results(self._admin.describe_topics(asked)))
+        return {name: str(found.topic_id) for name, found in described.items()}
+
+    def set_committed(self, group: str, offsets: Offsets, ids: Mapping[str, str]) -> None:
+        """Commit for a group, with the topics' ``ids``. The broker refuses (GroupAtWork) while
+        the group has members."""
+        rows = [TopicPartition(*place, at, ids[place[0]]) for place, at in offsets.items()]
+        if not rows:
+            return
+
+        def commit() -> None:
+            try:
+                self._consumer(group).commit(offsets=rows, asynchronous=False)
+            except KafkaException as error:
+                if error_code(error) in _HAS_MEMBERS:
+                    raise GroupAtWork(f"group {group} has members") from None
+                raise
+
+        kafka_call(commit)
+
     def _consumer(self, group: str) -> Consumer:
         """A consumer that never joins: the admin client's ``list_consumer_group_offsets`` ends the
         process when the group's coordinator has just moved (librdkafka 2.16)."""
@@ -104,9 +163,20 @@ class GroupOffsets:
 
     def members(self, group: str) -> list[str]:
         """Who is in the group: client id and host of each member; empty for no group."""
+        return [f"{m.client_id}{m.host}" for m in self._described(group)]
+
+    def owners(self, group: str) -> dict[Place, Member]:
+        """Which member of the group reads which partition."""
+        return {
+            (at.topic, at.partition): Member(m.group_instance_id or m.client_id, m.host)
+            for m in self._described(group)
+            for at in (m.assignment.topic_partitions if m.assignment else ())
+        }
+
+    def _described(self, group: str) -> list[Any]:
         asked = [self._namespace.group(group)]
         answers = _known(lambda: results(self._admin.describe_consumer_groups(asked)))
-        return [f"{m.client_id}{m.host}" for found in answers.values() for m in found.members]
+        return [member for found in answers.values() for member in found.members]
 
     def _offsets(self, names: Sequence[str], spec: OffsetSpec) -> Offsets:
         counts = partition_counts(self._admin)

@@ -63,7 +63,7 @@ class EventKind(StrEnum):
     GAVE_UP = "gave up"
     STOPPED = "stopped"
     KILLED = "killed"
-    """It did not end within the grace after SIGTERM."""
+    """It did not end within the grace after SIGTERM, or stood still and is to be started anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,16 @@ class Supervisor:
         if self._lock_handle is not None:
             self._lock_handle.close()
             self._lock_handle = None
+
+    def restart(self, name: str, pid: int | None, why: str) -> None:
+        """Kill a worker that does not get on, so that a new one follows; nothing happens when
+        it is not that process any more. SIGKILL: who hangs or is frozen hears nothing else."""
+        with self._guard:
+            for worker in self._workers:
+                process = worker.process
+                if worker.spec.name == name and process is not None and process.pid == pid:
+                    self._event(worker, EventKind.KILLED, f"{why}; killed, to be started anew")
+                    self._signal(worker, signal.SIGKILL)
 
     def status(self) -> list[WorkerStatus]:
         """All workers, in the order of their specs."""

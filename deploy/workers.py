@@ -20,6 +20,7 @@ from optionstream.deploy.namespaces import worker_folder
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile, spawn_detached, stop, write_atomically
 from optionstream.deploy.stack.tail import last_lines
+from optionstream.deploy.stalls import StallGuard
 from optionstream.deploy.supervisor import (
     EventKind,
     Supervisor,
@@ -185,7 +186,14 @@ def supervise(
         folder,
         on_event=lambda event: print(f"{event.worker}: {event.text}", flush=True),
     )
-    with supervisor:
+    stalls = StallGuard(
+        supervisor,
+        addresses.kafka,
+        namespace,
+        settings.stall_ms / 1000,
+        lambda text: print(text, flush=True),
+    )
+    with supervisor, stalls:
         told: list[WorkerRow] = []
         while True:
             rows = [

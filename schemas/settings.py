@@ -60,6 +60,9 @@ class Settings:
     """How implied volatility is computed: ``black76`` on the parity forward, or ``nse``."""
     session_timeout_ms: int = 6_000
     """Kafka group session timeout of the workers (the broker's minimum is 6,000)."""
+    stall_ms: int = 60_000
+    """A supervised worker whose group has records to read and does not move for so long is
+    started anew; 0: never."""
     mongo_flush_rows: int = 20_000
     metrics_port: int = 0
     """Port of a worker's metrics page; 0 takes a free one and logs it. Supervised workers take this
@@ -112,6 +115,7 @@ class Settings:
             stale_ms=number("STALE_MS", 300_000, 1),
             iv_mode=iv_mode,  # type: ignore[arg-type]
             session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 6_000),
+            stall_ms=number("STALL_MS", 60_000),
             mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
             metrics_port=number("METRICS_PORT", 0),
         )

@@ -11,8 +11,10 @@ from optionstream.deploy.cli import (
     bars,
     demo,
     feed,
+    groups,
     inspecting,
     namespaces,
+    rejects,
     replay,
     serve,
     stack,
@@ -21,14 +23,14 @@ from optionstream.deploy.cli import (
 )
 
 
-def new_typer(**options: str) -> typer.Typer:
+def new_typer(no_args_is_help: bool = True, **options: str) -> typer.Typer:
     """A group of commands with plain help, which stays fast."""
     return typer.Typer(
         **options,  # type: ignore[arg-type]
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
-        no_args_is_help=True,
+        no_args_is_help=no_args_is_help,
     )
 
 
@@ -79,6 +81,17 @@ app.command("demo")(demo.demo)
 app.command("inspect")(inspecting.inspect)
 app.command("bars")(bars.bars)
 app.command("verify")(verify.verify)
+
+_groups = new_typer(no_args_is_help=False)
+_groups.callback(invoke_without_command=True)(groups.show)
+_groups.command("reset")(groups.reset)
+app.add_typer(_groups, name="groups")
+
+_rejects = new_typer(help="List what was refused, show one, or send them again.")
+_rejects.command("list")(rejects.list_)
+_rejects.command("show")(rejects.show)
+_rejects.command("redrive")(rejects.redrive)
+app.add_typer(_rejects, name="rejects")
 
 _namespaces = new_typer(help="List the namespaces, or drop one.")
 _namespaces.command("list")(namespaces.list_)

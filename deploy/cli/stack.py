@@ -100,21 +100,37 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
         raise typer.Exit(1)
 
 
-def down() -> None:
+def down(
+    workers: Annotated[
+        bool, typer.Option("--workers", help="Only the workers; the servers go on.")
+    ] = False,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --workers: only this namespace's.")
+    ] = None,
+) -> None:
     """Stop what `up` started.
 
     Workers and servers, and only those; the data stays.
 
     \b
-    Example:
+    Examples:
       optionstream down
+      optionstream down --workers
+      optionstream down --workers --namespace october
     """
     from optionstream.deploy.stack import Stack
     from optionstream.deploy.workers import stop_detached
 
     settings = context.settings()
-    for name in stop_detached(settings):
+    if namespace is not None and not workers:
+        raise UsageError("--namespace is for --workers: the servers are every namespace's")
+    ended = stop_detached(settings, None if namespace is None else Namespace.parse(namespace))
+    for name in ended:
         output.note(f"workers of namespace {name}: stopped")
+    if workers:
+        if not ended:
+            output.note("no workers to stop")
+        return
     stopped = Stack(settings).down(lambda server, text: output.note(f"{server}: {text}"))
     output.note(f"stopped {', '.join(stopped)}" if stopped else "nothing to stop")
 

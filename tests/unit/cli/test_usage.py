@@ -26,6 +26,11 @@ COMMANDS = (
     ("inspect",),
     ("bars",),
     ("verify",),
+    ("groups",),
+    ("groups", "reset"),
+    ("rejects", "list"),
+    ("rejects", "show"),
+    ("rejects", "redrive"),
     ("namespaces", "list"),
     ("namespaces", "drop"),
 )
@@ -70,6 +75,13 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
         (["namespaces", "drop", "live"], "never dropped"),
         (["namespaces", "drop", "sim"], "never dropped"),
         (["up", "--namespace", "mine"], "replay"),
+        (["down", "--namespace", "mine"], "--namespace is for --workers"),
+        (["groups", "reset", "analytics"], "Missing option '--to'"),
+        (["groups", "reset", "analytics", "--to", "noon"], "--to noon"),
+        (["groups", "reset", "latest", "--to", "5", "--forget-former"], "for history"),
+        (["rejects", "redrive"], "which rejects?"),
+        (["rejects", "redrive", "--reason", "odd"], "--reason odd"),
+        (["rejects", "list", "--topic", "rejects"], "--topic rejects"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(args: list[str], said: str) -> None:

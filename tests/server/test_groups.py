@@ -1,0 +1,195 @@
+"""Groups set back, and stalled ones, on real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from optionstream.deploy import topics_admin
+from optionstream.deploy.group_reset import EARLIEST, GroupReset, Target
+from optionstream.deploy.namespaces import worker_folder
+from optionstream.deploy.stack import Addresses
+from optionstream.deploy.stack.processes import PidFile
+from optionstream.deploy.verify.load import TopicReader
+from optionstream.schemas import topics
+from optionstream.schemas.documents import TICKS
+from optionstream.schemas.settings import Settings
+from optionstream.streams.analytics.state import KafkaState
+from optionstream.streams.sinks.ticks import raw_surplus
+from tests.server.running import Running, running
+from tests.server.seeded import messy_input, open_ms
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+
+INPUT = messy_input(4, ticks=4_000, chains=80)
+
+
+@pytest.fixture
+def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, stack_settings, tmp_path) as made:
+        yield made
+
+
+def resets(world: Running) -> GroupReset:
+    return GroupReset(
+        world.addresses, world.namespace, replace(world.settings, data_dir=world.folder / "data")
+    )
+
+
+def reset(world: Running, group: str, target: Target, **options: bool) -> None:
+    made = resets(world)
+    made.make(made.plan(group, target), lambda text: None, **options)
+
+
+def cli(world: Running, *args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "optionstream", *args, "--namespace", world.namespace.name],
+        env=world.env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def generations(world: Running) -> set[int]:
+    state = KafkaState(world.addresses.kafka, world.namespace)
+    try:
+        return {snapshot.generation for snapshot in state.snapshots().values()}
+    finally:
+        state.close()
+
+
+def publish(world: Running) -> None:
+    world.publish(INPUT)
+    world.flush()
+
+
+def test_after_a_reset_everything_is_computed_and_stored_again_and_counts_once(
+    world: Running,
+) -> None:
+    publish(world)
+    world.start_all()
+    world.wait_until_done()
+    world.verify()
+    rows = world.db[TICKS].count_documents({})
+
+    refused = cli(world, "groups", "reset", "latest", "--to", "earliest")
+    assert refused.returncode == 2
+    (line,) = [one for one in refused.stderr.splitlines() if one.startswith("error")]
+    assert "has members" in line and "optionstream down --workers" in line
+    assert generations(world) == {1}
+
+    world.stop()
+    world.redis.set(world.namespace.redis("latest:underlying:NIFTY"), b"{}")
+    world.redis.set(world.namespace.redis("latest:underlying:NIFTY:version"), f"{10**15:016d}:9")
+    for group in topics.GROUPS:
+        done = cli(world, "groups", "reset", group, "--to", "earliest", "--json")
+        assert done.returncode == 0, done.stderr
+        told = [json.loads(one) for one in done.stdout.splitlines()]
+        assert {row["to"] for row in told} == {0} and any(row["before"] for row in told)
+    assert generations(world) == {2}
+    assert list(world.redis.scan_iter(world.namespace.redis("latest:*"))) == []
+    world.start_all()
+    world.wait_until_done()
+    world.verify()
+    assert world.db[TICKS].count_documents({}) == 2 * rows
+    assert raw_surplus(world.db) == rows
+
+    # The topic is deleted and made anew, with the same input: all follows, from its beginning.
+    world.stop()
+    topics_admin.delete_topics(world.admin, [world.namespace.topic(topics.UNDERLYING)])
+    topics_admin.ensure_topics(world.addresses.kafka, world.namespace, world.settings)
+    reset(world, "analytics", Target(offset=0))
+    reset(world, "history", Target(end=EARLIEST), forget_former=True)
+    reset(world, "latest", Target(end=EARLIEST))
+    world.publish(one for one in INPUT if one.base == topics.UNDERLYING)
+    world.flush()
+    world.start_all()
+    world.wait_until_done()
+    world.verify()
+    world.stop()
+
+
+def test_a_time_is_the_first_record_received_then_or_later(world: Running) -> None:
+    publish(world)
+    moment = open_ms("2026-01-07")
+    plan = resets(world).plan("analytics", Target(time_ms=moment))
+    assert sum(row.skipped for row in plan.rows) > 0
+    assert {row.topic for row in plan.rows} == set(map(world.namespace.topic, topics.MARKET_TOPICS))
+    with TopicReader(world.addresses.kafka, world.namespace) as reader:
+        for base in topics.MARKET_TOPICS:
+            to = {row.partition: row.to for row in plan.rows if row.topic.endswith(base)}
+            for batch in reader.read(base, reader.bounds(base)):
+                for one in batch:
+                    if one.offset == to[one.partition]:
+                        assert one.timestamp >= moment
+                    if one.offset < to[one.partition]:
+                        assert one.timestamp < moment
+    state = {row.before for row in plan.rows}
+    assert state == {None}
+    assert generations(world) == set()
+
+
+def supervised(world: Running, group: str) -> int | None:
+    """The process of a supervised worker."""
+    folder = worker_folder(replace(world.settings, data_dir=world.folder / "data"), world.namespace)
+    found = PidFile(folder / f"{group}.pid").read()
+    return None if found is None else found.pid
+
+
+def test_a_frozen_worker_is_noticed_and_another_takes_its_place(world: Running) -> None:
+    log = world.folder / "supervisor.log"
+    argv = [sys.executable, "-m", "optionstream", "supervise", "latest"]
+    argv += ["--namespace", world.namespace.name]
+    env = world.env | {"OPTIONSTREAM_STALL_MS": "4000"}
+    with log.open("wb") as out:
+        supervisor = subprocess.Popen(argv, env=env, stdout=out, stderr=subprocess.STDOUT)
+    try:
+        world.publish(INPUT[:200])
+        world.flush()
+        world.wait_for(lambda: world.progress("latest") > 0, "latest to read")
+        world.wait_for(lambda: world.lag("latest") == 0, "latest to be through")
+        frozen = supervised(world, "latest")
+        assert frozen is not None
+        os.kill(frozen, signal.SIGSTOP)
+        world.publish(INPUT[200:400])
+        world.flush()
+        world.wait_for(lambda: supervised(world, "latest") not in (frozen, None), "a successor")
+        world.wait_for(lambda: world.lag("latest") == 0, "the successor to be through")
+    finally:
+        supervisor.terminate()
+        supervisor.wait(30)
+    said = log.read_text()
+    assert "latest: stalled: it committed offset" in said, said
+    assert "killed, to be started anew" in said
+    assert said.count("stalled") == 1
+
+
+def test_the_table_of_groups_has_every_partition_with_lag_rate_and_member(world: Running) -> None:
+    world.publish(INPUT[:300])
+    world.flush()
+    world.start("latest")
+    world.wait_for(lambda: world.lag("latest") == 0, "latest to be through")
+    shown = cli(world, "groups", "--json", "--over", "0.2")
+    assert shown.returncode == 0, shown.stderr
+    rows = [json.loads(one) for one in shown.stdout.splitlines()]
+    count = world.settings.partitions * sum(len(names) for names in topics.GROUP_TOPICS.values())
+    assert len(rows) == count
+    by_group = {group: [row for row in rows if row["group"] == group] for group in topics.GROUPS}
+    ticks = [row for row in by_group["latest"] if row["topic"].endswith(topics.UNDERLYING)]
+    assert all("latest-1" in row["member"] and row["rate"] == 0 for row in ticks)
+    assert sum(row["committed"] or 0 for row in ticks) == sum(row["end"] for row in ticks) > 0
+    assert {row["member"] for row in by_group["analytics"]} == {None}
+    assert sum(row["lag"] for row in by_group["analytics"]) == 300
+    assert {row["committed"] for row in by_group["analytics"]} == {None}
+    unknown = cli(world, "groups", "reset", "nobody", "--to", "earliest")
+    assert (unknown.returncode, "cannot be reset" in unknown.stderr) == (2, True)
