@@ -19,6 +19,7 @@ from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import DeliveryError, RecordError
+from optionstream.schemas.times import IST
 from optionstream.schemas.topics import Namespace
 
 _DELIVERY_S = 20.0
@@ -204,7 +205,7 @@ class Redrive:
 
 
 def _not_mine(reject: Reject, claim: Claim) -> Result:
-    at = claim.at.isoformat(timespec="seconds")
+    at = claim.at.astimezone(IST).isoformat(timespec="seconds")
     if claim.state == SENDING:
         return Result(reject, IN_DOUBT, f"by another redrive, or one that died: again after {at}")
     return Result(reject, ALREADY, f"at {at}")

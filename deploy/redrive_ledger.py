@@ -6,7 +6,8 @@
 A reject is claimed (``sending``) before its record is sent, with the end of the target partition
 at that moment (``begins``), and marked ``sent`` once Kafka has it. Whoever finds a claim that has
 run out looks on the partition, from ``begins`` on, whether the record lies there: the log itself
-says how far a redrive that died had come.
+says how far a redrive that died had come. A Kafka transaction would do as well, but its end mark
+stays on the topic as lag that nobody can read off.
 """
 
 from __future__ import annotations

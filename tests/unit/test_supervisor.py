@@ -142,6 +142,25 @@ def test_a_worker_deaf_to_sigterm_is_killed_after_the_grace(
     assert events[-1].returncode == -signal.SIGKILL
 
 
+def test_a_worker_that_stands_still_is_killed_and_follows_itself_with_the_reason_told(
+    make: Make, events: list[WorkerEvent]
+) -> None:
+    supervisor = make(STUBBORN, SLEEPER)
+    supervisor.start()
+    frozen, other = supervisor.status()[0].pid, supervisor.status()[1].pid
+    assert frozen is not None
+    os.kill(frozen, signal.SIGSTOP)
+    supervisor.restart("w0", frozen, "stalled: no record for 60 s")
+    wait_for(lambda: supervisor.status()[0].pid not in (frozen, None))
+    killed = next(event for event in events if event.kind is EventKind.KILLED)
+    assert (killed.worker, killed.pid) == ("w0", frozen)
+    assert killed.text == "stalled: no record for 60 s; killed, to be started anew"
+    heir = supervisor.status()[0].pid
+    supervisor.restart("w0", frozen, "too late: it is another process now")
+    time.sleep(0.1)
+    assert [status.pid for status in supervisor.status()] == [heir, other]
+
+
 def test_each_worker_writes_its_own_log_and_appends_to_it(make: Make, tmp_path: Path) -> None:
     supervisor = make("import sys; print('out'); print('err', file=sys.stderr)", SLEEPER)
     supervisor.start()
