@@ -15,6 +15,7 @@ import pytest
 
 from optionstream.deploy import topics_admin
 from optionstream.deploy.group_reset import EARLIEST, GroupReset, Target
+from optionstream.deploy.groups import GroupAtWork
 from optionstream.deploy.namespaces import worker_folder
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
@@ -191,5 +192,8 @@ def test_the_table_of_groups_has_every_partition_with_lag_rate_and_member(world:
     assert {row["member"] for row in by_group["analytics"]} == {None}
     assert sum(row["lag"] for row in by_group["analytics"]) == 300
     assert {row["committed"] for row in by_group["analytics"]} == {None}
+    place = (world.namespace.topic(topics.OHLC), 0)
+    with pytest.raises(GroupAtWork):  # the broker itself refuses, whatever was looked at before
+        world.offsets.set_committed("latest", {place: 0}, world.offsets.topic_ids([topics.OHLC]))
     unknown = cli(world, "groups", "reset", "nobody", "--to", "earliest")
     assert (unknown.returncode, "cannot be reset" in unknown.stderr) == (2, True)
