@@ -3,8 +3,9 @@
 Each group begins a new generation of its own kind. ``analytics``: an empty state at that position
 (streams.analytics.state). ``history``: the stored ticks from there on count no more and are read
 again (streams.sinks.tick_generations); derived values keep their ids, a repeat is a no-op.
-``latest``: values of that time and later are forgotten (streams.sinks.forgetting). The offsets are
-set first: the broker refuses that while a member is there, and then nothing was changed.
+``latest``: values of that time and later are forgotten (streams.sinks.forgetting), and its
+positions in Redis set (streams.sinks.positions). The group's offsets are set first: the broker
+refuses that while a member is there, and then nothing was changed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from optionstream.deploy.groups import GroupAtWork, GroupOffsets, Offsets
 from optionstream.deploy.namespaces import mongo_client, worker_folder
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
-from optionstream.schemas import topics
+from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.errors import ServerUnavailable, UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import rfc3339
@@ -29,6 +30,7 @@ from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.state import begin_anew
 from optionstream.streams.sinks.forgetting import forget_since, values_since
 from optionstream.streams.sinks.mongo_schema import database, ensure_collections
+from optionstream.streams.sinks.positions import forget_positions, set_positions
 from optionstream.streams.sinks.tick_generations import partitions_of_other_topics, reset_ticks
 
 EARLIEST = "earliest"
@@ -163,10 +165,17 @@ class GroupReset:
             begin_anew(self._addresses.kafka, self._namespace, starts)
         elif plan.group == HISTORY:
             self._reset_history(goal, ids, forget_former)
-        elif plan.since_ms is not None:
-            since_ms = plan.since_ms
-            with _redis(self._addresses) as client:
-                _asking_redis(lambda: forget_since(client, self._namespace, since_ms))
+        else:
+            _asking_redis(lambda: self._reset_latest(goal, ids, plan.since_ms))
+
+    def _reset_latest(self, goal: Offsets, ids: dict[str, str], since_ms: int | None) -> None:
+        """Positions go first: interrupted in between, what was forgotten is read again."""
+        key = self._namespace.redis(redis_keys.POSITIONS)
+        with _redis(self._addresses) as client:
+            if since_ms is not None:
+                forget_positions(client, key, list(goal))
+                forget_since(client, self._namespace, since_ms)
+            set_positions(client, key, goal, ids)
 
     def _reset_history(self, goal: Offsets, ids: dict[str, str], forget_former: bool) -> None:
         ticks = self._namespace.topic(topics.UNDERLYING)

@@ -6,7 +6,7 @@ from an older copy; then its own positions say so, and everything after them is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import sha1
 from importlib import resources
 from typing import Any, cast
@@ -105,6 +105,24 @@ class Positions:
 
     def _value(self, place: Place, offset: int) -> str:
         return f"{self._ids[place]} {offset}"
+
+
+def set_positions(
+    client: redis.Redis, key: str, offsets: Mapping[Place, int], ids: Mapping[str, str]
+) -> None:
+    """Set where partitions go on; ``ids`` are the topics'. A worker that is there notices and
+    begins again at them. Raises redis.RedisError."""
+    if offsets:
+        client.hset(
+            key,
+            mapping={_field(place): f"{ids[place[0]]} {at}" for place, at in offsets.items()},
+        )
+
+
+def forget_positions(client: redis.Redis, key: str, places: Collection[Place]) -> None:
+    """Let these partitions begin at their beginning. Raises redis.RedisError."""
+    if places:
+        client.hdel(key, *map(_field, places))
 
 
 def _field(place: Place) -> str:

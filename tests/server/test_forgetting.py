@@ -7,13 +7,16 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from confluent_kafka import OFFSET_BEGINNING
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.redis_keys import GUARD_SUFFIX
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
 from optionstream.streams.sinks.forgetting import forget_since, values_since
 from optionstream.streams.sinks.newer_wins import write_newer
 from optionstream.streams.sinks.newest import Batch
+from optionstream.streams.sinks.positions import Positions, forget_positions, set_positions
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
 
 pytestmark = pytest.mark.server
@@ -78,3 +81,21 @@ def test_from_the_beginning_nothing_stays_and_nothing_of_another_namespace_goes(
     assert there(client, namespace) == set()
     assert there(client, other) == others
     assert client.get("mine") == b"1"
+
+
+def test_positions_set_from_outside_are_where_a_worker_begins_and_who_is_there_notices(
+    client: redis.Redis,
+) -> None:
+    given = [Assigned("b", Topic("t", "id", 2), number) for number in (0, 1)]
+    there = Positions(client, "p")
+    assert set(there.start(given).values()) == {OFFSET_BEGINNING}
+    there.read(("t", 0), 4)
+    there.note()
+    set_positions(client, "p", {("t", 0): 2}, {"t": "id"})
+    with pytest.raises(StartAgain):
+        there.check()
+    assert Positions(client, "p").start(given) == {("t", 0): 2, ("t", 1): OFFSET_BEGINNING}
+    forget_positions(client, "p", [("t", 0)])
+    assert Positions(client, "p").start(given)["t", 0] == OFFSET_BEGINNING
+    set_positions(client, "p", {("t", 0): 2}, {"t": "of a former topic"})
+    assert Positions(client, "p").start(given)["t", 0] == OFFSET_BEGINNING
