@@ -93,27 +93,29 @@ class SinkWorker:
 
     def run(self) -> int:
         """Until ``stop`` is set: exit code 0. A fatal error of the client: 1."""
-        if not self._patiently(self._sink.prepare):
-            self._consumer.close()
-            return 0
-        self._consumer.subscribe(
-            list(self._topics),
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
-        )
         try:
+            if not self._patiently(self._sink.prepare):
+                return 0
+            self._consumer.subscribe(
+                list(self._topics),
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
             while not self.stop.is_set():
                 self._step()
             self._flush()
             self._commit(wait=True)
-            logger.info("%s: stopped, everything read is written and committed", self._group)
+            if self._first_pending_s is None:
+                logger.info("%s: stopped, everything read is written and committed", self._group)
+            else:
+                logger.warning("%s: stopped; what is not written will be read again", self._group)
             return 0
         except KafkaException as error:
             logger.error("%s: %s", self._group, _text(error))
             return 1
         finally:
-            self._sink.drop()
+            self._forget()  # closing revokes: what was not written must not be committed there
             self._consumer.close()
 
     # -- the loop -----------------------------------------------------------------------------
