@@ -48,9 +48,10 @@ class GroupProgress:
     def close(self) -> None:
         self._state.close()
 
-    def look(self, groups: Sequence[str] = topics.GROUPS) -> list[GroupRow]:
-        """All partitions of these groups, in order."""
-        return [row for group in groups for row in self._group(group)]
+    def look(self) -> list[GroupRow]:
+        """All partitions of all groups, in order; of the extra groups only those that have begun."""
+        begun = (group for group in topics.EXTRA_GROUPS if self._offsets.committed(group))
+        return [row for group in (*topics.GROUPS, *begun) for row in self._group(group)]
 
     def ends(self, names: Sequence[str]) -> Offsets:
         return self._offsets.ends(names)

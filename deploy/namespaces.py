@@ -28,7 +28,7 @@ from optionstream.deploy import topics_admin
 from optionstream.deploy.groups import GroupOffsets
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
-from optionstream.schemas.errors import NamespaceError, ServerUnavailable
+from optionstream.schemas.errors import ArchiveError, NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 
@@ -115,7 +115,8 @@ def list_namespaces(addresses: Addresses) -> list[NamespaceInfo]:
 def drop_namespace(
     addresses: Addresses, name: str, settings: Settings, tell: Tell = lambda text: None
 ) -> None:
-    """Remove topics, groups, database, Redis keys, worker logs and the registry's entry.
+    """Remove topics, groups, database, Redis keys, audit archive, worker logs and the registry's
+    entry.
 
     Raises NamespaceError for live and sim, for a namespace that does not exist, and for one whose
     workers still run. What failed half-way can be dropped again.
@@ -135,6 +136,10 @@ def drop_namespace(
         client.drop_database(namespace.mongo_db)
         keys = _delete_keys(addresses.redis, namespace)
         tell(f"deleted {keys} Redis keys")
+        archive = settings.archive_folder(namespace.name)
+        if archive.exists():
+            tell(f"deleting the audit archive {archive}")
+            _remove_archive(archive)
         shutil.rmtree(worker_folder(settings, namespace), ignore_errors=True)
         Registry(client).remove(name)
 
@@ -204,7 +209,7 @@ def _await_no_members(kafka: str, namespace: Namespace, settings: Settings, tell
     patience_s = settings.session_timeout_ms / 1000 + _STATIC_MEMBERS_GRACE_S
     deadline_s = time.monotonic() + patience_s
     told = False
-    while occupied := [group for group in topics.GROUPS if groups.members(group)]:
+    while occupied := [group for group in topics.ALL_GROUPS if groups.members(group)]:
         if time.monotonic() > deadline_s:
             raise NamespaceError(
                 f"workers of namespace {namespace.name} still run ({', '.join(occupied)}): "
@@ -217,9 +222,16 @@ def _await_no_members(kafka: str, namespace: Namespace, settings: Settings, tell
 
 
 def _delete_groups(admin: AdminClient, namespace: Namespace) -> None:
-    names = [namespace.group(group) for group in topics.GROUPS]
+    names = [namespace.group(group) for group in topics.ALL_GROUPS]
     for future in admin.delete_consumer_groups(names).values():
         topics_admin.settle(future, fine=KafkaError.GROUP_ID_NOT_FOUND)
+
+
+def _remove_archive(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise ArchiveError(f"audit archive {folder}: {error.strerror or error}") from None
 
 
 def _delete_keys(url: str, namespace: Namespace) -> int:

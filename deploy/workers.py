@@ -65,7 +65,7 @@ def worker_specs(
     base = settings.metrics_port
     specs = []
     for group in groups:
-        port = base + topics.GROUPS.index(group) if base else 0
+        port = base + topics.ALL_GROUPS.index(group) if base else 0
         argv = [sys.executable, "-m", "optionstream", "worker", group]
         argv += ["--namespace", namespace.name, "--metrics-port", str(port)]
         specs.append(WorkerSpec(group, argv, env))
@@ -74,24 +74,32 @@ def worker_specs(
 
 def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:
     """This process's environment with the addresses of the servers in it."""
-    return dict(os.environ) | {
-        f"{ENV_PREFIX}DATA_DIR": str(settings.data_dir),
-        f"{ENV_PREFIX}KAFKA": addresses.kafka,
-        f"{ENV_PREFIX}MONGO": addresses.mongo,
-        f"{ENV_PREFIX}REDIS": addresses.redis,
-    }
+    folder = {f"{ENV_PREFIX}AUDIT_DIR": str(settings.audit_dir)} if settings.audit_dir else {}
+    return (
+        dict(os.environ)
+        | folder
+        | {
+            f"{ENV_PREFIX}DATA_DIR": str(settings.data_dir),
+            f"{ENV_PREFIX}KAFKA": addresses.kafka,
+            f"{ENV_PREFIX}MONGO": addresses.mongo,
+            f"{ENV_PREFIX}REDIS": addresses.redis,
+        }
+    )
 
 
 def groups_without_worker(
-    offsets: GroupOffsets, namespace: Namespace, settings: Settings
+    offsets: GroupOffsets,
+    namespace: Namespace,
+    settings: Settings,
+    groups: Sequence[str] = topics.GROUPS,
 ) -> list[str]:
-    """The groups in which nobody works.
+    """Those of the groups in which nobody works.
 
     A worker that ended stays a (static) member until its session times out. Members that no
     process of this machine stands for are therefore given that long to go away.
     """
     folder = worker_folder(settings, namespace)
-    others = [group for group in topics.GROUPS if PidFile(folder / f"{group}.pid").read() is None]
+    others = [group for group in groups if PidFile(folder / f"{group}.pid").read() is None]
     deadline_s = time.monotonic() + settings.session_timeout_ms / 1000 + _SESSION_GRACE_S
     while occupied := [group for group in others if offsets.members(group)]:
         if time.monotonic() > deadline_s:

@@ -9,7 +9,8 @@ OptionstreamError
 ├── CalendarError         a date the calendar does not cover
 ├── PrerequisiteError     something missing on this machine (exit code 2)
 ├── ServerUnavailable     a server that does not answer; names it and its address
-└── DeliveryError         Kafka did not take a record; names topic and key
+├── DeliveryError         Kafka did not take a record; names topic and key
+└── ArchiveError          an audit archive that cannot be written, or is not what it was
 """
 
 from __future__ import annotations
@@ -70,3 +71,7 @@ class ServerUnavailable(OptionstreamError):
 
 class DeliveryError(OptionstreamError):
     """Kafka refused or lost a record; the text names topic and key."""
+
+
+class ArchiveError(OptionstreamError):
+    """An audit archive that cannot be written, or that is not what was written; names the place."""

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from optionstream.schemas.events import ChainSnapshot
+from optionstream.schemas.events import ChainSnapshot, Tick, TickFrame
 
 _encode = msgspec.json.Encoder().encode
 _ID_MASK = (1 << 53) - 1
@@ -20,6 +20,26 @@ def tick_id(ts_ms: int, price: float, volume: int | None, occurrence: int = 0) -
     """53-bit identity of an unnumbered tick; ``occurrence`` counts equals within one second."""
     content = f"{ts_ms}|{float(price)!r}|{volume}|{occurrence}".encode()
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") & _ID_MASK
+
+
+def frame_of_tick(tick: Tick, record_ts: int) -> TickFrame:
+    """A single tick as a frame of one; ``record_ts`` is its record's timestamp, epoch ms."""
+    number = tick.seq
+    identity = None
+    if number is None:
+        number = tick_id(tick.ts_ms, tick.price, tick.volume)
+        identity = [number]
+    return TickFrame(
+        product=tick.product,
+        source=tick.source,
+        session=tick.session,
+        ts_recv=record_ts if tick.ts_recv is None else tick.ts_recv,
+        ts_ms=[tick.ts_ms],
+        price=[tick.price],
+        seq=[number],
+        volume=[tick.volume],
+        tick_id=identity,
+    )
 
 
 def snapshot_id(chain: ChainSnapshot) -> str:

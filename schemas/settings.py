@@ -64,9 +64,19 @@ class Settings:
     """A supervised worker whose group has records to read and does not move for so long is
     started anew; 0: never."""
     mongo_flush_rows: int = 20_000
+    audit_dir: Path | None = None
+    """Where audit archives lie, a folder a namespace; None: ``audit`` in the data folder."""
+    audit_flush_s: int = 30
+    """How long a record may wait for company in its archive file."""
+    audit_retention_days: int = 2_557
+    """How long an archive keeps its files: seven years."""
     metrics_port: int = 0
     """Port of a worker's metrics page; 0 takes a free one and logs it. Supervised workers take this
-    port and the next ones, in the order analytics, latest, history."""
+    port and the next ones, in the order analytics, latest, history, audit."""
+
+    def archive_folder(self, namespace: str) -> Path:
+        """The audit archive of a namespace."""
+        return (self.audit_dir or self.data_dir / "audit") / namespace
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -117,13 +127,20 @@ class Settings:
             session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 6_000),
             stall_ms=number("STALL_MS", 60_000),
             mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
+            audit_dir=_folder(text("AUDIT_DIR")),
+            audit_flush_s=number("AUDIT_FLUSH_S", 30, 1),
+            audit_retention_days=number("AUDIT_RETENTION_DAYS", 2_557, 1),
             metrics_port=number("METRICS_PORT", 0),
         )
 
 
+def _folder(raw: str | None) -> Path | None:
+    return Path(raw).expanduser().resolve() if raw else None
+
+
 def _data_dir(env: Mapping[str, str]) -> Path:
-    explicit = env.get(ENV_PREFIX + "DATA_DIR")
-    if explicit:
-        return Path(explicit).expanduser().resolve()
+    explicit = _folder(env.get(ENV_PREFIX + "DATA_DIR"))
+    if explicit is not None:
+        return explicit
     base = env.get("XDG_DATA_HOME") or os.path.join(env.get("HOME", "."), ".local", "share")
     return Path(base).expanduser().resolve() / "optionstream"

@@ -30,10 +30,15 @@ STATE_TOPIC_OF = {topic: f"state.{topic}" for topic in MARKET_TOPICS}
 ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
 
 GROUPS = ("analytics", "latest", "history")
+"""The groups that every namespace needs."""
+EXTRA_GROUPS = ("audit",)
+"""Groups that work where they were asked for; results do not depend on them."""
+ALL_GROUPS = (*GROUPS, *EXTRA_GROUPS)
 GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "analytics": MARKET_TOPICS,
     "latest": (UNDERLYING, OHLC, CHAIN),
     "history": (UNDERLYING, OHLC, CHAIN, GAPS, REJECTS),
+    "audit": MARKET_TOPICS,
 }
 """Which topics each consumer group reads."""
 

@@ -8,6 +8,7 @@ import typer
 
 import optionstream
 from optionstream.deploy.cli import (
+    audit,
     bars,
     demo,
     feed,
@@ -97,3 +98,8 @@ _namespaces = new_typer(help="List the namespaces, or drop one.")
 _namespaces.command("list")(namespaces.list_)
 _namespaces.command("drop")(namespaces.drop)
 app.add_typer(_namespaces, name="namespaces")
+
+_audit = new_typer(help="The archive of everything that came in.")
+_audit.command("verify")(audit.verify)
+_audit.command("prune")(audit.prune)
+app.add_typer(_audit, name="audit")

@@ -40,7 +40,7 @@ def drop(
 ) -> None:
     """Drop replays without a trace.
 
-    Topics, groups, MongoDB database, Redis keys, worker logs, registry entry.
+    Topics, groups, MongoDB database, Redis keys, audit archive, worker logs, registry entry.
 
     live and sim are refused, and so is a replay whose workers run.
 

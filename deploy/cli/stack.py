@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +12,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import GROUPS, LIVE, Namespace
+from optionstream.schemas.topics import ALL_GROUPS, EXTRA_GROUPS, GROUPS, LIVE, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
@@ -28,6 +28,10 @@ def up(
     workers: Annotated[
         bool, typer.Option("--workers", help="Run analytics, latest and history as well.")
     ] = False,
+    audit: Annotated[
+        bool | None,
+        typer.Option("--audit/--no-audit", help="Workers: archive the input too; live: default."),
+    ] = None,
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,6 +50,8 @@ def up(
     from optionstream.deploy import topics_admin
     from optionstream.deploy.stack import Stack
 
+    if audit is not None and not workers:
+        raise UsageError("--audit and --no-audit are about the workers: use them with --workers")
     settings = context.settings()
     name = _existing_kind(namespace)
     servers = Stack(settings).up(lambda server, text: output.note(f"{server}: {text}"))
@@ -53,7 +59,9 @@ def up(
     if created:
         output.note(f"topics: created {len(created)} of namespace {name.name}")
     if workers:
-        _start_workers(name, servers, settings)
+        audited = namespace == LIVE if audit is None else audit
+        groups = (*GROUPS, "audit") if audited else GROUPS
+        _start_workers(name, servers, settings, groups)
     rows = [
         {"server": "kafka", "address": servers.kafka},
         {"server": "mongo", "address": servers.mongo},
@@ -164,14 +172,16 @@ def _existing_kind(namespace: str) -> Namespace:
     return name
 
 
-def _start_workers(name: Namespace, servers: Addresses, settings: Settings) -> None:
+def _start_workers(
+    name: Namespace, servers: Addresses, settings: Settings, groups: Sequence[str]
+) -> None:
     from optionstream.deploy import workers
     from optionstream.deploy.groups import GroupOffsets
 
     offsets = GroupOffsets(servers.kafka, name)
-    missing = workers.groups_without_worker(offsets, name, settings)
+    missing = workers.groups_without_worker(offsets, name, settings, groups)
     workers.start_detached(name, servers, settings, missing)
-    workers.await_members(offsets, name, settings, GROUPS)
+    workers.await_members(offsets, name, settings, groups)
     for row in workers.supervised(settings, name):
         output.note(f"worker {row.worker}: {row.state} (pid {row.pid}, log {row.log})")
 
@@ -192,9 +202,11 @@ def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
     from optionstream.deploy.groups import GroupOffsets, group_lag
 
     offsets = GroupOffsets(where.kafka, name)
-    for group in GROUPS:
+    for group in ALL_GROUPS:
         rows = group_lag(offsets, group)
         members = len(offsets.members(group)) if rows else 0
+        if group in EXTRA_GROUPS and not members and all(row.committed is None for row in rows):
+            continue  # nobody asked for it here
         for topic in dict.fromkeys(row.topic for row in rows):
             lag = sum(row.lag for row in rows if row.topic == topic)
             yield {"group": group, "topic": topic, "lag": lag, "members": members}
@@ -209,8 +221,8 @@ def _log(
 
     if of in [server.value for server in Server]:
         return Stack(settings).logs(Server(of), lines, follow)
-    if of not in (*GROUPS, "supervisor"):
-        known = ", ".join((*(server.value for server in Server), *GROUPS))
+    if of not in (*ALL_GROUPS, "supervisor"):
+        known = ", ".join((*(server.value for server in Server), *ALL_GROUPS))
         raise UsageError(f"no log of {of!r}: choose one of {known}")
     path = worker_folder(settings, namespace) / f"{of}.log"
     if not path.exists():

@@ -23,6 +23,7 @@ class Group(StrEnum):
     ANALYTICS = "analytics"
     LATEST = "latest"
     HISTORY = "history"
+    AUDIT = "audit"
 
 
 NamespaceOption = Annotated[str, typer.Option(help="The namespace to work in.")]
@@ -44,13 +45,15 @@ def worker(
 ) -> None:
     """Run one worker until it is stopped.
 
-    analytics computes bars and chain analytics, latest keeps Redis, history fills MongoDB.
+    analytics computes bars and chain analytics, latest keeps Redis, history fills MongoDB, audit
+    archives every input record as it came.
 
     \b
     Examples:
       optionstream worker analytics
       optionstream worker analytics --instance 2 --metrics-port 9102
       optionstream worker history --namespace monday
+      optionstream worker audit
     """
     if from_beginning and group is not Group.ANALYTICS:
         raise UsageError("--from-beginning is for analytics only: the sinks follow its output")
@@ -85,6 +88,7 @@ def _addresses(settings: Settings, group: Group) -> Addresses:
         Group.ANALYTICS: (Server.KAFKA,),
         Group.LATEST: (Server.KAFKA, Server.REDIS),
         Group.HISTORY: (Server.KAFKA, Server.MONGO),
+        Group.AUDIT: (Server.KAFKA,),
     }
     return context.addresses(settings, *needed[group])
 
@@ -130,6 +134,10 @@ def _run(group: Group, config: WorkerConfig, from_beginning: bool) -> int:
         from optionstream.streams.sinks import latest
 
         return latest.run(config)
+    if group is Group.AUDIT:
+        from optionstream.streams.sinks import audit
+
+        return audit.run(config)
     from optionstream.streams.sinks import history
 
     return history.run(config)

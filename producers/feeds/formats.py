@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from optionstream.producers.feeds.audit import archive_events, file_events, holds_records
 from optionstream.producers.feeds.chains.angel import angel_chains, looks_like_angel
 from optionstream.producers.feeds.chains.end_of_day import eod_csv_chains, looks_like_eod
 from optionstream.producers.feeds.chains.iv_surface_csv import looks_like_surface, surface_chains
@@ -25,13 +26,15 @@ from optionstream.producers.feeds.hints import FeedHints, needed_product
 from optionstream.producers.feeds.session_file import is_session, read_session
 from optionstream.producers.feeds.ticks.formats import FORMATS as MARKET_FORMATS
 from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_events
+from optionstream.schemas.archive import is_manifest
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
 
 NSE_JSON: Final = "nse-option-chain-json"
 READABLE: Final = (
     "readable are option chains (JSON, CSV, Parquet, SQLite), tick and candle CSVs, "
-    "brokers' ticks and optionstream session files; plain, gzip, xz or zstd, also in a tar"
+    "brokers' ticks, optionstream session files and audit archives; plain, gzip, xz or zstd, "
+    "also in a tar"
 )
 
 
@@ -52,6 +55,12 @@ def _read_session(
     source: Source, hints: FeedHints, frame_ticks: int, problems: list[str]
 ) -> Iterator[MarketEvent]:
     return read_session(source, problems)
+
+
+def _read_audit(
+    source: Source, hints: FeedHints, frame_ticks: int, problems: list[str]
+) -> Iterator[MarketEvent]:
+    return archive_events(source, problems)
 
 
 def _read_archive(
@@ -82,7 +91,9 @@ def _read_parquet(
     """Its layout shows in its columns, and these stand at its end."""
     name = source.name
     with parquet_file(source) as table:
-        if holds_trades(table.columns):
+        if holds_records(table.columns):
+            yield from file_events(source.body(), name, problems)
+        elif holds_trades(table.columns):
             product = needed_product(hints.product, name)
             yield from trade_events(table, name, product, frame_ticks, problems)
         else:
@@ -119,6 +130,7 @@ FORMATS: Final[tuple[Format, ...]] = (
     Format("tar", is_archive, _read_archive),
     Format("parquet", is_parquet, _read_parquet),
     Format("sqlite", is_sqlite, _plain(sqlite_chains)),
+    Format("optionstream-audit", is_manifest, _read_audit),
     Format("optionstream-session", _is_session, _read_session),
     Format(NSE_JSON, looks_like_nse, _hinted(chain_snapshots)),
     Format("nse-option-chain-csv", looks_like_export, _named(export_chains)),

@@ -1,5 +1,6 @@
-"""Sinks: Kafka consumer groups that write views. ``latest`` → Redis, ``history`` → MongoDB.
+"""Sinks: Kafka consumer groups that write views. ``latest`` → Redis, ``history`` → MongoDB,
+``audit`` → Parquet files.
 
-``worker`` is the loop both share; a sink only says how records become rows and how rows are
+``worker`` is the loop all share; a sink only says how records become rows and how rows are
 written (``contract.Sink``). Rules: docs/stores.md.
 """

@@ -81,7 +81,8 @@ class Sink(Protocol):
     def flush(self) -> None:
         """Write all rows and forget them. Writing the same rows again must change nothing.
 
-        Raises one of ``unavailable`` with the rows kept, or `StartAgain`.
+        Raises one of ``unavailable`` with the rows kept, or `StartAgain`; ArchiveError ends the
+        worker.
         """
         ...
 

@@ -16,7 +16,7 @@ from optionstream.schemas.codec import Record, decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
-from optionstream.schemas.identity import tick_id
+from optionstream.schemas.identity import frame_of_tick
 from optionstream.schemas.topics import partition_for
 
 LAST_MS = 253_402_214_400_000
@@ -46,7 +46,7 @@ def read_ticks(message: Message) -> TickFrame | None:
     if isinstance(record, Heartbeat):
         return None
     if isinstance(record, Tick):
-        return _as_frame(record, message.timestamp()[1])
+        return frame_of_tick(record, message.timestamp()[1])
     raise RecordError(rejects.WRONG_TOPIC, type(record).__name__)
 
 
@@ -81,22 +81,3 @@ def _check_times(*moments: int) -> None:
     for moment in moments:
         if not 0 <= moment <= LAST_MS:
             raise RecordError(rejects.BAD_TIME, f"{moment} ms")
-
-
-def _as_frame(tick: Tick, record_ts: int) -> TickFrame:
-    number = tick.seq
-    identity = None
-    if number is None:
-        number = tick_id(tick.ts_ms, tick.price, tick.volume)
-        identity = [number]
-    return TickFrame(
-        product=tick.product,
-        source=tick.source,
-        session=tick.session,
-        ts_recv=record_ts if tick.ts_recv is None else tick.ts_recv,
-        ts_ms=[tick.ts_ms],
-        price=[tick.price],
-        seq=[number],
-        volume=[tick.volume],
-        tick_id=identity,
-    )

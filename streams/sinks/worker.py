@@ -8,7 +8,8 @@
   topic is not followed.
 - What can wait for the broker without holding up a flush does: commits, and with
   ``check_topics_every_s`` the look at the topics' ids.
-- A failing server is tried again, with growing pauses, as long as it takes; nothing is skipped.
+- A failing server is tried again, with growing pauses, as long as it takes; nothing is skipped. An
+  archive that cannot be written ends the worker.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.topics import GROUP_TOPICS
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures
@@ -70,7 +72,7 @@ class SinkWorker:
         self._group = group
         self._sink = sink
         self._passing: tuple[type[Exception], ...] = (*sink.unavailable, KafkaException)
-        self._dropped: tuple[type[Exception], ...] = (*self._passing, StartAgain)
+        self._dropped: tuple[type[Exception], ...] = (*self._passing, StartAgain, ArchiveError)
         self._linger_s = linger_s
         self._commit_every_s = commit_every_s
         self._check_topics_every_s = check_topics_every_s
@@ -92,28 +94,31 @@ class SinkWorker:
         self._question: Question | None = None
 
     def run(self) -> int:
-        """Until ``stop`` is set: exit code 0. A fatal error of the client: 1."""
-        if not self._patiently(self._sink.prepare):
-            self._consumer.close()
-            return 0
-        self._consumer.subscribe(
-            list(self._topics),
-            on_assign=self._on_assign,
-            on_revoke=self._on_revoke,
-            on_lost=self._on_lost,
-        )
+        """Until ``stop`` is set: exit code 0. A fatal error of the client, or an archive that
+        cannot be written: 1."""
         try:
+            if not self._patiently(self._sink.prepare):
+                return 0
+            self._consumer.subscribe(
+                list(self._topics),
+                on_assign=self._on_assign,
+                on_revoke=self._on_revoke,
+                on_lost=self._on_lost,
+            )
             while not self.stop.is_set():
                 self._step()
             self._flush()
             self._commit(wait=True)
-            logger.info("%s: stopped, everything read is written and committed", self._group)
+            if self._first_pending_s is None:
+                logger.info("%s: stopped, everything read is written and committed", self._group)
+            else:
+                logger.warning("%s: stopped; what is not written will be read again", self._group)
             return 0
-        except KafkaException as error:
+        except (KafkaException, ArchiveError) as error:
             logger.error("%s: %s", self._group, _text(error))
             return 1
         finally:
-            self._sink.drop()
+            self._forget()  # closing revokes: what was not written must not be committed there
             self._consumer.close()
 
     # -- the loop -----------------------------------------------------------------------------
@@ -152,7 +157,8 @@ class SinkWorker:
     def _patience_s(self) -> float:
         if self._first_pending_s is None:
             return _IDLE_S
-        return max(0.0, self._first_pending_s + self._linger_s - time.monotonic())
+        left_s = self._first_pending_s + self._linger_s - time.monotonic()
+        return min(_IDLE_S, max(0.0, left_s))
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Have the sink add the records, with a flush whenever it is full."""

@@ -26,7 +26,7 @@ from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
-from optionstream.schemas.topics import GROUPS, Namespace
+from optionstream.schemas.topics import ALL_GROUPS, GROUPS, Namespace
 from tests.unit.cli.running import Ran, run
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
@@ -260,6 +260,23 @@ def test_kept_workers_go_on_until_down(cli: Cli, name: str, tmp_path: Path) -> N
     assert f"workers of namespace {name}: stopped" in down.err
     wait_for(lambda: not workers_of(name), "the workers' end")
     assert cli("verify", name).code == 0
+
+
+def test_the_archive_worker_runs_where_it_was_asked_for(cli: Cli) -> None:
+    """In live it is there unless refused; in sim it has to be asked for."""
+    before = {row["group"] for row in cli.good("status", "--namespace", "sim") if "group" in row}
+    assert "audit" not in before
+    cli.good("up", "--workers", "--audit", "--namespace", "sim")
+    try:
+        rows = cli.good("status", "--namespace", "sim")
+        states = {row["worker"]: row["state"] for row in rows if "worker" in row}
+        assert states == dict.fromkeys(ALL_GROUPS, "running")
+        assert {row["group"] for row in rows if "group" in row} == set(ALL_GROUPS)
+        assert cli("audit", "verify", "--namespace", "sim").code == 0
+        assert cli("logs", "audit", "--namespace", "sim").code == 0
+    finally:
+        cli("down")
+    assert not workers_of("sim")
 
 
 def records_in(cli: Cli, name: str) -> int:

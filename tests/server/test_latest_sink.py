@@ -245,3 +245,23 @@ def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
     here.redis.delete(key)
     with pytest.raises(StartAgain):
         successor.check()
+
+
+def test_a_stop_while_redis_is_away_commits_nothing_that_was_not_written(addresses: Any) -> None:
+    where = urlsplit(addresses.redis)
+    proxy = Proxy((where.hostname or "", where.port or 0))
+    with world(addresses) as here:
+        here.addresses = replace(addresses, redis=f"redis://127.0.0.1:{proxy.port}{where.path}")
+        worker = here.worker("latest")
+        here.send(topics.UNDERLYING, frame(0, 10))
+        here.wait_until_read("latest")
+        proxy.cut()
+        here.send(topics.UNDERLYING, frame(10, 10))
+        time.sleep(1.0)  # it has read the record and cannot write it
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0
+        assert here.lag("latest") == 1
+        proxy.join()
+        here.worker("latest")
+        here.wait_until_read("latest", 30)
+        assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 19

@@ -62,3 +62,12 @@ def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings(data_dir=Path("/")).kafka = "x"  # type: ignore[misc]
+
+
+def test_a_namespaces_archive_lies_in_the_data_folder_unless_told_otherwise() -> None:
+    env = {"OPTIONSTREAM_DATA_DIR": "/data"}
+    assert Settings.from_env(env).archive_folder("live") == Path("/data/audit/live")
+    env["OPTIONSTREAM_AUDIT_DIR"] = "/mnt/archive"
+    settings = Settings.from_env(env)
+    assert settings.archive_folder("monday") == Path("/mnt/archive/monday")
+    assert settings.audit_retention_days == 2_557

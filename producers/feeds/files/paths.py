@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from optionstream.schemas.archive import MANIFEST, is_manifest
 from optionstream.schemas.errors import InputError
 
+_HEAD_BYTES = 512
 _DIGITS = re.compile(r"(\d+)")
 
 NaturalKey = tuple[tuple[int, int, str], ...]
@@ -19,7 +21,8 @@ def expand_paths(args: Sequence[str]) -> list[Path]:
     """The regular files that ``args`` name, in the order of the arguments.
 
     A folder gives all its files, its sub-folders' included, in natural order (``2`` before
-    ``10``); names that begin with a dot are left out. A glob (``*``, ``?``, ``[…]``, ``**``) gives
+    ``10``); names that begin with a dot are left out. An audit archive gives its manifest, which
+    says in what order its files are read. A glob (``*``, ``?``, ``[…]``, ``**``) gives
     its matches in natural order. Raises InputError for a path that does not exist, a glob without
     a match and a folder without a file.
     """
@@ -58,11 +61,23 @@ def _files(path: Path) -> Iterator[Path]:
         yield path
         return
     for folder, folders, names in os.walk(path):
+        if MANIFEST in names and _is_archive(Path(folder, MANIFEST)):
+            folders.clear()
+            yield Path(folder, MANIFEST)
+            continue
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
             file = Path(folder, name)
             if not name.startswith(".") and file.is_file():
                 yield file
+
+
+def _is_archive(manifest: Path) -> bool:
+    try:
+        with manifest.open("rb") as file:
+            return is_manifest(file.read(_HEAD_BYTES))
+    except OSError:
+        return False  # whoever reads it says why it cannot be read
 
 
 def _path_key(path: Path) -> list[NaturalKey]:

@@ -33,6 +33,8 @@ COMMANDS = (
     ("rejects", "redrive"),
     ("namespaces", "list"),
     ("namespaces", "drop"),
+    ("audit", "verify"),
+    ("audit", "prune"),
 )
 
 
@@ -56,6 +58,9 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["replay"], "Missing argument"),
+        (["up", "--audit"], "--workers"),
+        (["audit", "verify", "--head", "5f0c"], "--head 5f0c"),
+        (["audit", "prune", "--older-than", "0"], "--older-than"),
         (["replay", "--speed", "fast", "x"], "--speed fast"),
         (["replay", "--speed", "0", "x"], "--speed 0"),
         (["replay", "--speed", "nan", "x"], "--speed nan"),

@@ -1,0 +1,167 @@
+"""An audit archive as a feed: what lay in Kafka, in the order in which it came.
+
+The manifest says which files there are and what is in them; each file is held against its hash
+before it is used. The records of a partition keep their order; those of several are merged by
+their stamps. One file of each partition is in memory at a time.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.files.content import Source
+from optionstream.schemas import codec, rejects, topics
+from optionstream.schemas.archive import (
+    MANIFEST,
+    Chain,
+    Entry,
+    Pruned,
+    Segment,
+    complete_lines,
+    segment_file,
+)
+from optionstream.schemas.archive_file import COLUMNS, ArchivedRecord, decode_records
+from optionstream.schemas.errors import ArchiveError, InputError, RecordError
+from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
+from optionstream.schemas.identity import frame_of_tick
+
+Part = tuple[str, int]
+"""A topic without namespace, and a partition."""
+
+
+def holds_records(columns: Iterable[str]) -> bool:
+    """Whether a Parquet file with these columns is one of an archive."""
+    return tuple(columns) == COLUMNS
+
+
+def archive_events(source: Source, problems: list[str]) -> Iterator[MarketEvent]:
+    """The events of the archive whose manifest the source is.
+
+    What was no event when it came in (analytics rejected it) is told in ``problems``. Raises
+    InputError: the archive is not what was written, or the manifest lies in a tar.
+    """
+    folder = source.path.parent
+    if not source.path.is_file():
+        raise InputError(source.name, "an audit archive is read from its folder, unpacked")
+    for record, partitions in _merged(folder):
+        yield from _event(record, partitions, problems)
+
+
+def file_events(body: bytes, name: str, problems: list[str]) -> Iterator[MarketEvent]:
+    """The events of one file of an archive. Raises InputError."""
+    try:
+        for record in decode_records(body):
+            yield from _event(record, None, problems)
+    except ArchiveError as error:
+        raise InputError(name, str(error)) from None
+
+
+def archived_records(folder: Path) -> Iterator[ArchivedRecord]:
+    """Every record that the archive in ``folder`` still has. Raises InputError when it is not what
+    was written."""
+    return (record for record, _ in _merged(folder))
+
+
+def _merged(folder: Path) -> Iterator[tuple[ArchivedRecord, int]]:
+    """Records, each with the number of partitions its topic had."""
+    end = _size(folder / MANIFEST)
+    through, parts = _survey(folder, end)
+    streams = [_stamped(folder, end, part, through) for part in sorted(parts)]
+    for _, record, partitions in heapq.merge(*streams, key=lambda item: item[0]):
+        yield record, partitions
+
+
+def _size(manifest: Path) -> int:
+    """How much of the manifest there is now: what a growing archive gets later is left out."""
+    try:
+        return manifest.stat().st_size
+    except OSError as error:
+        raise InputError(str(manifest), error.strerror or str(error)) from None
+
+
+def _survey(folder: Path, end: int) -> tuple[int, set[Part]]:
+    """Up to which entry files were pruned (-1: none), and which partitions there are."""
+    through, parts = -1, set()
+    for entry in _entries(folder, end):
+        if isinstance(entry, Segment):
+            parts.add((entry.topic, entry.partition))
+        elif isinstance(entry, Pruned):
+            through = entry.through
+    return through, parts
+
+
+def _stamped(
+    folder: Path, end: int, part: Part, through: int
+) -> Iterator[tuple[int, ArchivedRecord, int]]:
+    """The records of a partition, each with a stamp that never falls: its order comes first."""
+    stamp = 0
+    for entry in _entries(folder, end):
+        if not isinstance(entry, Segment) or (entry.topic, entry.partition) != part:
+            continue
+        if entry.seq > through:
+            for record in _records(folder, entry):
+                stamp = max(stamp, record.timestamp)
+                yield stamp, record, entry.partitions
+
+
+def _entries(folder: Path, end: int) -> Iterator[Entry]:
+    path = folder / MANIFEST
+    chain = Chain()
+    try:
+        with path.open("rb") as file:
+            for line in complete_lines(file, end):
+                yield chain.follow(line)
+    except OSError as error:
+        raise InputError(str(path), error.strerror or str(error)) from None
+    except ArchiveError as error:
+        raise InputError(str(path), f"{error}; `optionstream audit verify` tells more") from None
+
+
+def _records(folder: Path, segment: Segment) -> Iterator[ArchivedRecord]:
+    path = segment_file(folder, segment)
+    try:
+        body = path.read_bytes()
+    except OSError as error:
+        raise InputError(str(path), error.strerror or str(error)) from None
+    if sha256(body).hexdigest() != segment.sha256:
+        why = "not what its entry in the manifest says; `optionstream audit verify` tells more"
+        raise InputError(str(path), why)
+    try:
+        yield from decode_records(body)
+    except ArchiveError as error:
+        raise InputError(str(path), str(error)) from None
+
+
+def _event(
+    record: ArchivedRecord, partitions: int | None, problems: list[str]
+) -> Iterator[MarketEvent]:
+    """The event, if analytics took the record as a whole; the reason in ``problems`` otherwise."""
+    try:
+        found = codec.decode(record.value, record.headers)
+        event = frame_of_tick(found, max(0, record.timestamp)) if isinstance(found, Tick) else found
+        if not isinstance(event, MarketEvent):
+            raise RecordError(rejects.WRONG_TOPIC, f"{codec.schema_of(event)} is no market event")
+        _check_place(event, record, partitions)
+        yield check_event(event)
+    except RecordError as error:
+        problems.append(f"{record.topic}/{record.partition} offset {record.offset}: {error}")
+
+
+def _check_place(event: MarketEvent, record: ArchivedRecord, partitions: int | None) -> None:
+    """Topic, key and partition are those of the content: a publisher would put it right, and what
+    was rejected would come back as good."""
+    topic, key = topics.UNDERLYING, event.product
+    if isinstance(event, ChainSnapshot | OptionQuoteFrame):
+        chains = isinstance(event, ChainSnapshot)
+        topic = topics.OPTION_CHAIN if chains else topics.OPTION_QUOTE
+        key = topics.chain_key(event.product, event.expiry)
+    if topic != record.topic:
+        raise RecordError(rejects.WRONG_TOPIC, f"its content belongs on {topic}")
+    if record.key != key.encode():
+        raise RecordError(rejects.KEY_MISMATCH, f"its content asks for {key!r}")
+    if partitions and topics.partition_for(event.product, partitions) != record.partition:
+        raise RecordError(rejects.FOREIGN_PARTITION, f"{event.product} belongs on another")

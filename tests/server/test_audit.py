@@ -1,0 +1,200 @@
+"""The audit archive on real Kafka: every record once, whatever is killed; and played back."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from optionstream.deploy.audit import Verdict, verify_archive
+from optionstream.deploy.stack import Addresses
+from optionstream.producers.feeds.audit import archived_records
+from optionstream.producers.feeds.session_file import header_for, write_session
+from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
+from optionstream.schemas.archive import PARTIAL
+from optionstream.schemas.documents import BARS, CHAINS, GAPS
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.times import to_ms
+from optionstream.schemas.topics import Namespace
+from tests.server.running import Running, Stream, new_seed, pause, running
+from tests.server.seeded import messy_input
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+
+FROZEN_S = 9.0
+"""Past the session timeout of 6 s."""
+
+
+@pytest.fixture
+def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, stack_settings, tmp_path) as made:
+        made.env["OPTIONSTREAM_AUDIT_FLUSH_S"] = "1"
+        made.env["OPTIONSTREAM_AUDIT_DIR"] = str(tmp_path / "audit")
+        yield made
+
+
+def archive(world: Running) -> Path:
+    return world.folder / "audit" / world.namespace.name
+
+
+def wait_until_archived(world: Running) -> None:
+    ends = world.input_ends()
+
+    def done() -> bool:
+        committed = world.offsets.committed("audit")
+        return all(committed.get(place, 0) >= end for place, end in ends.items() if end)
+
+    world.wait_for(done, "audit to archive everything", 60)
+
+
+def intact(world: Running, head: str | None = None) -> Verdict:
+    verdict = verify_archive(archive(world), head)
+    assert verdict.ok, verdict.problems
+    return verdict
+
+
+def in_kafka(world: Running) -> dict[tuple[str, int, int], tuple[Any, ...]]:
+    """Everything on the input topics, by place."""
+    ends = {place: end for place, end in world.input_ends().items() if end}
+    consumer = Consumer({"bootstrap.servers": world.addresses.kafka, "group.id": "test-only"})
+    consumer.assign([TopicPartition(*place, 0) for place in ends])
+    found, left = {}, sum(ends.values())
+    while len(found) < left:
+        for message in consumer.consume(1_000, 1.0):
+            assert message.error() is None
+            base = world.namespace.base_topic(message.topic() or "")
+            place = base, message.partition() or 0, message.offset() or 0
+            headers = message.headers() or []
+            found[place] = message.timestamp()[1], message.key(), headers, message.value()
+    consumer.close()
+    return found
+
+
+def in_archive(world: Running) -> dict[tuple[str, int, int], tuple[Any, ...]]:
+    found = {}
+    for one in archived_records(archive(world)):
+        place = one.topic, one.partition, one.offset
+        assert place not in found, f"{place} twice"
+        found[place] = one.timestamp, one.key, one.headers, one.value
+    return found
+
+
+def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Running) -> None:
+    rng = random.Random(new_seed())
+    records = messy_input(rng.randrange(1 << 30), ticks=40_000, chains=200)
+    world.start("audit")
+    heads = []
+    with Stream(world, records, over_s=15) as stream:
+        stream.allow(1.0)
+        for _ in range(4):
+            pause(rng, 0.5, 2.5)
+            world.kill(world.workers["audit-1"], signal.SIGKILL)
+            heads.append(intact(world).head if archive(world).exists() else None)
+            world.start("audit")
+        world.start("audit", "2")
+        pause(rng, 1.0, 3.0)
+        world.workers["audit-1"].send(signal.SIGSTOP)
+        pause(rng, FROZEN_S, FROZEN_S)
+        world.workers["audit-1"].send(signal.SIGCONT)
+        pause(rng, 0.0, 1.0)
+        world.kill(world.workers["audit-2"], signal.SIGKILL)
+        world.start("audit", "2")
+    wait_until_archived(world)
+    world.stop("audit")
+    for head in heads:
+        intact(world, head)
+    assert not list((archive(world) / PARTIAL).iterdir())
+    assert in_archive(world) == in_kafka(world)
+
+
+def test_a_place_that_cannot_be_written_ends_the_worker_and_loses_nothing(
+    world: Running,
+) -> None:
+    records = messy_input(7, ticks=2_000, chains=20)
+    half = len(records) // 2
+    world.publish(records[:half])
+    world.flush()
+    world.start("audit")
+    wait_until_archived(world)
+    before = intact(world)
+    partial = archive(world) / PARTIAL
+    partial.rmdir()
+    partial.touch()
+    committed = world.offsets.committed("audit")
+    world.publish(records[half:])
+    world.flush()
+    worker = world.workers["audit-1"]
+    assert worker.wait(30) == 1
+    assert f"audit: audit archive {archive(world)}: Not a directory" in worker.said()
+    assert world.offsets.committed("audit") == committed
+    partial.unlink()
+    assert intact(world).head == before.head
+    world.start("audit")
+    wait_until_archived(world)
+    intact(world, before.head)
+    assert in_archive(world) == in_kafka(world)
+
+
+def command(world: Running, *args: object, code: int = 0) -> str:
+    """What a command of its own process prints on stdout."""
+    argv = [sys.executable, "-m", "optionstream", *map(str, args)]
+    ran = subprocess.run(argv, env=world.env, capture_output=True, text=True, check=False)
+    assert ran.returncode == code, ran.stderr
+    return ran.stdout
+
+
+def session(path: Path) -> Path:
+    open_ms = to_ms(datetime.fromisoformat("2026-01-06T09:15:00+05:30"))
+    config = SimulationConfig(
+        seed=5, date="2026-01-06", products=("NIFTY",), close_ms=open_ms + 180_000
+    )
+    write_session(path, header_for(config.products, {}), SimulatedMarket(config).events())
+    return path
+
+
+def results(world: Running, namespace: Namespace) -> dict[str, dict[str, Any]]:
+    """What the namespace's history has, but for when it was known."""
+    database = world.mongo[namespace.mongo_db]
+    return {
+        name: {
+            row.pop("_id"): {k: v for k, v in row.items() if k != "known_at"}
+            for row in database[name].find()
+        }
+        for name in (BARS, CHAINS, GAPS)
+    }
+
+
+def test_a_replay_from_the_archive_gives_what_the_files_gave(world: Running) -> None:
+    name, again = world.namespace.name, f"{world.namespace.name}-a"
+    path = session(world.folder / "day.jsonl.zst")
+    (first,) = map(
+        json.loads, command(world, "replay", path, "--namespace", name, "--json").split("\n")[:-1]
+    )
+    world.start("audit")
+    wait_until_archived(world)
+    world.stop("audit")
+    told = json.loads(command(world, "audit", "verify", "--namespace", name, "--json"))
+    assert (told["ok"], told["records"]) == (True, first["records"])
+    try:
+        second = json.loads(
+            command(world, "replay", archive(world), "--namespace", again, "--json")
+        )
+        same = ("records", "ticks", "chains", "heartbeats", "read", "accepted", "rejects")
+        assert {k: second[k] for k in same} == {k: first[k] for k in same}
+        made = results(world, world.namespace)
+        assert made[BARS] and made[CHAINS]
+        assert results(world, Namespace(again)) == made
+    finally:
+        command(world, "namespaces", "drop", again)
+    assert archive(world).exists()
+    command(world, "namespaces", "drop", name)
+    assert not archive(world).exists()
