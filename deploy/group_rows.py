@@ -49,7 +49,7 @@ class GroupProgress:
         self._state.close()
 
     def look(self) -> list[GroupRow]:
-        """All partitions of all groups, in order; of the extra groups only those that have begun."""
+        """All partitions of all groups, in order; of the extra ones those that have begun."""
         begun = (group for group in topics.EXTRA_GROUPS if self._offsets.committed(group))
         return [row for group in (*topics.GROUPS, *begun) for row in self._group(group)]
 
