@@ -14,6 +14,7 @@ from confluent_kafka import KafkaException
 from optionstream.deploy.groups import group_lag
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.deploy.stack.types import Server
+from optionstream.deploy.topics_admin import admin_client
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
 from tests.chaos.producing import Producing
@@ -119,7 +120,10 @@ class Chaos:
 
     def _owns(self, group: str, instance: str) -> bool:
         name = self.world.namespace.group(group)
-        described = self.world.admin.describe_consumer_groups([name])[name].result(timeout=30)
+        # A client of its own: one that has lived through a restart of the broker may find no
+        # coordinator any more (librdkafka 2.16).
+        admin = admin_client(self.world.addresses.kafka)
+        described = admin.describe_consumer_groups([name])[name].result(timeout=30)
         return any(
             member.assignment.topic_partitions
             for member in described.members
