@@ -20,6 +20,7 @@ from optionstream.deploy.cli.options import (
     parse_speed,
 )
 from optionstream.schemas.errors import UsageError
+from optionstream.schemas.replays import State
 
 if TYPE_CHECKING:
     from optionstream.deploy.replay import ReplayResult
@@ -31,6 +32,9 @@ def replay(
         str | None, typer.Option(metavar="NAME", help="Where to; default: a new name.")
     ] = None,
     speed: SpeedOption = "max",
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Begin paused: for `replay step` and `replay seek`.")
+    ] = False,
     products: ProductsOption = None,
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
@@ -49,14 +53,21 @@ def replay(
     namespace that exists already the files are added; what is there already is counted as
     duplicates.
 
+    At a speed other than max, or paused, the input is read once before, so that the files of
+    different products go side by side and the end is known; closed hours are skipped. Another
+    terminal can pause, step, seek and stop it (`optionstream replay --help`).
+
     \b
     Examples:
       optionstream replay session.jsonl.zst
       optionstream replay captures/ --namespace october
       optionstream replay ticks/ --product NIFTY --speed 60
+      optionstream replay session.jsonl.zst --speed realtime
+      optionstream replay run list    # a file that is named like a command
     """
     from optionstream.deploy import replay as replays
     from optionstream.deploy.cli.drawing import watching
+    from optionstream.deploy.replay_sources import FileSource
 
     failures = output.Failures()
     pace = parse_speed(speed)
@@ -68,7 +79,10 @@ def replay(
         failures.finish()
         raise UsageError("no files to replay")
     settings = context.settings()
-    plan = replays.ReplayPlan(found, name, given, pace, chosen, keep_workers)
+    source = FileSource(found, given, chosen)
+    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers)
+    if namespace is None:
+        output.note(f"replay {name.name}")
     with watching(failures, as_json) as observer:
         result = replays.replay(plan, context.addresses(settings), settings, observer)
     tell(result, as_json)
@@ -85,10 +99,11 @@ def tell(result: ReplayResult, as_json: bool) -> None:
         output.json_line(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
+    stopped = ", stopped" if result.state is State.STOPPED else ""
     kinds = tuple(kind for kind in ("ticks", "candles", "quotes", "chains") if row[kind])
     output.table(
-        f"replay into namespace {result.namespace}",
-        ("files", "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
+        f"replay into namespace {result.namespace}{stopped}",
+        (*result.source, "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
         [row],
     )
     fates = ("read", "accepted", "outside_session", "duplicates", "held")

@@ -20,6 +20,9 @@ COMMANDS = (
     ("feed", "simulated"),
     ("feed", "file"),
     ("replay",),
+    ("replay", "run"),
+    *(("replay", name) for name in ("list", "status", "pause", "resume", "step", "seek")),
+    *(("replay", name) for name in ("speed", "stop", "drop")),
     ("worker",),
     ("serve",),
     ("demo",),
@@ -53,6 +56,14 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
         (["replay"], "Missing argument"),
         (["replay", "--speed", "fast", "x"], "--speed fast"),
         (["replay", "--speed", "0", "x"], "--speed 0"),
+        (["replay", "run"], "Missing argument"),
+        (["replay", "pause"], "Missing argument"),
+        (["replay", "step", "x", "0"], "Invalid value for 'N'"),
+        (["replay", "seek", "x", "noon"], "TIME noon"),
+        (["replay", "speed", "x", "-1"], "No such option"),
+        (["replay", "speed", "x", "fast"], "speed fast: use max"),
+        (["replay", "drop", "live"], "never dropped"),
+        (["verify", "x", "--against", "x"], "name another namespace"),
         (["replay", "--speed", "nan", "x"], "--speed nan"),
         (["replay", "--namespace", "live", "x"], "not for replays"),
         (["replay", "--namespace", "Über", "x"], "lower-case"),
@@ -89,7 +100,13 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "args",
-    [["namespaces", "list"], ["verify", "live"], ["worker", "history"], ["serve"]],
+    [
+        ["namespaces", "list"],
+        ["verify", "live"],
+        ["worker", "history"],
+        ["serve"],
+        ["replay", "list"],
+    ],
     ids=" ".join,
 )
 def test_without_servers_a_command_says_how_to_get_them(args: list[str]) -> None:
