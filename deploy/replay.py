@@ -324,6 +324,7 @@ class _Running:
             self._publish(reins, workers)
             published_s = time.monotonic()
             self._phase = State.DRAINING
+            observer.moved(self.progress())
             reins.refuse("all is published; the groups read the rest")
             self._drain(offsets, workers, reins)
             ended_s = time.monotonic()

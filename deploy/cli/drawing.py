@@ -17,6 +17,9 @@ from optionstream.schemas.replays import State
 from optionstream.schemas.times import ist
 
 
+_VERBS = {State.RUNNING: "publishing", State.DRAINING: "published"}
+
+
 class Drawing(Observer):
     """One bar for the input, one for each group; bad files are lines on stderr."""
 
@@ -38,7 +41,7 @@ class Drawing(Observer):
         self._failures.add(error)
 
     def moved(self, progress: Progress) -> None:
-        verb = "publishing" if progress.state is State.RUNNING else progress.state.value
+        verb = _VERBS.get(progress.state, progress.state.value)
         self._bars.update(self._input, description=verb, detail=line(progress))
 
     def waiting(self, group: str, left: int) -> None:
@@ -58,6 +61,8 @@ def line(progress: Progress) -> str:
     parts = []
     if progress.clock_ms is not None:
         parts.append(f"{ist(progress.clock_ms):%Y-%m-%d %H:%M:%S}")
+    if progress.state is State.DRAINING:  # the groups have bars of their own
+        return " · ".join([*parts, f"{progress.events:,} events"])
     parts.append(f"{progress.rate:,.0f} events/s")
     parts.append("lag " + "/".join(output.cell(left) for left in progress.lag.values()))
     if progress.time_left_s is not None:

@@ -12,6 +12,7 @@ import typer
 
 from optionstream.schemas.errors import UsageError
 from optionstream.schemas.times import IST, to_ms
+from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING
 
 PathsArgument = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Files, folders or globs.")
@@ -123,3 +124,23 @@ def parse_instant(option: str, text: str) -> int:
     except ValueError:
         raise UsageError(f"{option} {text}: use a time such as 2025-10-27T15:14:26") from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=IST))
+
+
+_PLACE = re.compile(r"^([a-z._]+):(\d+):(\d*)-(\d*)$")
+
+
+def parse_places(texts: list[str] | None) -> dict[tuple[str, int], tuple[int, int | None]] | None:
+    """``market.underlying:0:100-200`` → {("market.underlying", 0): (100, 200)}; None for none."""
+    if not texts:
+        return None
+    places: dict[tuple[str, int], tuple[int, int | None]] = {}
+    for text in texts:
+        found = _PLACE.match(text)
+        if found is None or found[1] not in MARKET_TOPICS:
+            raise UsageError(
+                f"--offsets {text}: use TOPIC:PARTITION:FIRST-END such as {UNDERLYING}:0:100-200, "
+                f"with a topic of {', '.join(MARKET_TOPICS)}"
+            )
+        end = int(found[4]) if found[4] else None
+        places[found[1], int(found[2])] = (int(found[3] or 0), end)
+    return places

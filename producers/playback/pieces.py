@@ -71,12 +71,12 @@ class EventPiece:
     def cut(self, rows: int) -> tuple[EventPiece, EventPiece]:
         event = self.event
         assert isinstance(event, _Frame) and 0 < rows < len(self.reach)
-        first = _rows(event, slice(None, rows))
+        first = some_rows(event, range(rows))
         if event.ts_recv == self.reach[-1] and not isinstance(event, OptionQuoteFrame):
             # The source told no receipt: the part was received when its own last row was. (What
             # is assembled from quotes carries their frame's receipt, which therefore stays.)
             first = replace(first, ts_recv=self.reach[rows - 1])
-        rest = _rows(event, slice(rows, None))
+        rest = some_rows(event, range(rows, len(self.reach)))
         return EventPiece(first, self.reach[:rows]), EventPiece(rest, self.reach[rows:])
 
     def send(self, publisher: Publisher) -> None:
@@ -93,7 +93,10 @@ def reach_of(event: MarketEvent) -> list[int]:
     return [event.ts_event]
 
 
-def sliced(pieces: Iterable[EventPiece]) -> Iterator[EventPiece]:
+P = TypeVar("P", bound=Piece)
+
+
+def sliced(pieces: Iterable[P]) -> Iterator[P]:
     """The pieces, each cut where its time passes into another stretch of SLICE_MS."""
     for piece in pieces:
         while len(piece.reach) > 1:
@@ -107,10 +110,10 @@ def sliced(pieces: Iterable[EventPiece]) -> Iterator[EventPiece]:
         yield piece
 
 
-def _rows(frame: F, rows: slice) -> F:
+def some_rows(frame: F, rows: Sequence[int]) -> F:
     """The frame with only these rows of each of its columns."""
     columns = {
-        name: column[rows]
+        name: [column[at] for at in rows]
         for name in frame.__struct_fields__
         if isinstance(column := getattr(frame, name), list)
     }
