@@ -16,7 +16,6 @@ from optionstream.schemas.errors import InputError
 from optionstream.schemas.replays import State
 from optionstream.schemas.times import ist
 
-
 _VERBS = {State.RUNNING: "publishing", State.DRAINING: "published"}
 
 
