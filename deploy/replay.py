@@ -264,7 +264,8 @@ class _Running:
         self._addresses = addresses
         self._settings = settings
         self._observer = observer
-        self._controller = Controller(plan.speed, TradingTime(nse_calendar()).open_ms, fixed)
+        self._time = TradingTime(nse_calendar())
+        self._controller = Controller(plan.speed, self._time.open_ms, fixed)
         if plan.paused:
             self._controller.take(Command(Action.PAUSE), time.monotonic())
         self._stats = PublishStats()
@@ -308,6 +309,7 @@ class _Running:
         if plan.speed is not None or plan.paused:
             observer.note("reading the input once, for its order and its end")
             plan.source.scan()
+            self._time.limit_to(plan.source.days)
         offsets = GroupOffsets(self._addresses.kafka, plan.namespace)
         missing = groups_without_worker(offsets, plan.namespace, self._settings)
         if plan.keep_workers:

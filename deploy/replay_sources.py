@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from optionstream.deploy.trading_time import day_of
 from optionstream.producers.driver import only_products
 from optionstream.producers.feeds import Feed, FeedHints, open_feed
 from optionstream.producers.playback import EventPiece, Piece, by_time, side_by_side, sliced
@@ -45,6 +46,10 @@ class Source(Protocol):
     def last_ms(self) -> int | None:
         """The latest event time to come (epoch ms), when a scan has told."""
 
+    @property
+    def days(self) -> set[int]:
+        """The days (``trading_time.day_of``) of which there is something, when a scan has told."""
+
     def described(self) -> Row:
         """For the manifest: ``kind``, and what makes it up."""
 
@@ -76,6 +81,7 @@ class FileSource:
     hints: FeedHints = field(default_factory=FeedHints)
     products: frozenset[str] | None = None
     last_ms: int | None = None
+    days: set[int] = field(default_factory=set)
     _feeds: list[Feed] = field(default_factory=list)
     _lanes: list[list[Feed]] | None = None
     _horizon_ms: int = 0
@@ -136,6 +142,7 @@ class FileSource:
                 reach = reach_of(event)
                 lane = lane or (address_of(event)[0], event.product)
                 newest = max(newest, reach[-1])
+                self.days.update(map(day_of, reach))
                 self._horizon_ms = min(MOST_HELD_MS, max(self._horizon_ms, newest - reach[0]))
                 self.last_ms = newest if self.last_ms is None else max(self.last_ms, newest)
         except InputError:

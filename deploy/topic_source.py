@@ -13,6 +13,7 @@ from typing import Any
 
 from optionstream.deploy.copies import CopiedPiece, within
 from optionstream.deploy.replay_sources import MOST_HELD_MS, SourceObserver
+from optionstream.deploy.trading_time import day_of
 from optionstream.deploy.verify.load import Bounds, TopicReader, size_of
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.producers.feeds.checked import check_event
@@ -56,6 +57,7 @@ class TopicSource:
     products: frozenset[str] | None = None
     anew: bool = False
     last_ms: int | None = None
+    days: set[int] = field(default_factory=set)
     _bounds: dict[str, Bounds] = field(default_factory=dict)
     _horizon_ms: int | None = None
     _read: int = 0
@@ -101,6 +103,7 @@ class TopicSource:
             newest = 0
             for piece in self._lane(topic, partition, None):
                 newest = max(newest, piece.reach[-1])
+                self.days.update(map(day_of, piece.reach))
                 horizon_ms = min(MOST_HELD_MS, max(horizon_ms, newest - piece.reach[0]))
                 self.last_ms = newest if self.last_ms is None else max(self.last_ms, newest)
         self._horizon_ms = horizon_ms

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from optionstream.deploy.trading_time import TradingTime
+from optionstream.deploy.trading_time import TradingTime, day_of
 from optionstream.schemas.times import to_ms
 from optionstream.streams.core.market.calendar import nse_calendar
 
@@ -45,3 +45,11 @@ def test_years_are_the_sum_of_their_days() -> None:
         at("2025-12-31T10:00:00"),
     )
     assert TIME.open_ms(start, middle) + TIME.open_ms(middle, end) == TIME.open_ms(start, end)
+
+
+def test_days_without_anything_to_replay_are_not_waited_for() -> None:
+    time = TradingTime(nse_calendar())
+    first, last = at("2022-08-12T15:00:00"), at("2025-11-17T09:45:00")
+    assert time.open_ms(first, last) > 700 * DAY
+    time.limit_to({day_of(first), day_of(last)})
+    assert time.open_ms(first, last) == HOUR
