@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi
 
 import optionstream
-from optionstream.api import health, problems, routes
+from optionstream.api import health, problems, replay_routes, routes
 from optionstream.api.stores import Stores
 from optionstream.schemas.topics import Namespace
 
@@ -50,6 +50,8 @@ def create_app(
     patch_fastapi(app)
     problems.install(app)
     app.include_router(routes.data_router(stores, namespace, now_s))
+    if stores.replays is not None:
+        app.include_router(replay_routes.replay_router(stores.replays))
     app.include_router(health.health_router(stores))
     _describe_problems(app)
     return app

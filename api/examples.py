@@ -201,3 +201,41 @@ BARS: dict[str, Any] = {
     ],
     "next_cursor": None,
 }
+
+REPLAY: dict[str, Any] = {
+    "id": "october",
+    "namespace": "october",
+    "state": "running",
+    "clock": "2025-10-27T10:15:03+05:30",
+    "speed": 60.0,
+    "records": 2841,
+    "events": 7317,
+    "rate": 212.4,
+    "lag": {"analytics": 4, "latest": 2, "history": 31},
+    "settled": False,
+    "time_left_s": 315.0,
+    "time_left_reason": None,
+    "host": "desk-4",
+    "pid": 41200,
+    "error": None,
+    "manifest": {
+        "id": "october",
+        "source": {"kind": "files", "paths": ["captures/2025-10-27.jsonl.zst"]},
+        "speed": 60.0,
+        "began": "2026-01-07T18:02:11.402+05:30",
+        "ended": None,
+        "range": None,
+        "schemas": [],
+        "counts": {},
+        "code": "0.1.0+431ecdd",
+        "settings": {"allowed_lateness_ms": 2000, "iv_mode": "black76"},
+    },
+}
+
+REPLAYS: dict[str, Any] = {"replays": [REPLAY]}
+
+REPLAY_ANSWER: dict[str, Any] = {
+    "id": "october",
+    "command": "seek",
+    "answer": "seeking 2025-10-27T14:00:00+05:30 at full speed, then running",
+}

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from optionstream.schemas.derived import Interval, IvMode
+from optionstream.schemas.replays import Action, State
 
 _TIME = "RFC 3339, IST (+05:30)"
 
@@ -220,6 +221,60 @@ class Products(BaseModel):
 
     namespace: str
     products: list[ProductRow]
+
+
+class Replay(BaseModel):
+    """A replay as its registry has it."""
+
+    id: str
+    namespace: str = Field(description="Its topics, groups, database and keys; the same as `id`")
+    state: State | None = Field(description="`dead`: its process is gone and could not say so")
+    clock: datetime | None = Field(description=f"Event time reached; {_TIME}")
+    speed: Literal["max"] | float | None = Field(description="`max`, or times real time")
+    records: int | None = Field(description="Published so far by its last run")
+    events: int | None = Field(description="Ticks, candles, quotes and chains in them")
+    rate: float | None = Field(description="Events published a second, over the last seconds")
+    lag: dict[str, int | None] = Field(description="Group → records it has yet to read")
+    settled: bool = Field(
+        description="Nothing goes out before a command, and every group has read all that did"
+    )
+    time_left_s: float | None = Field(description="Until all is published")
+    time_left_reason: str | None = Field(description="Why `time_left_s` is null")
+    host: str | None
+    pid: int | None
+    error: str | None = Field(description="Why it failed")
+    manifest: dict[str, Any] | None = Field(
+        description="Source, range, counts, schema versions, code version, settings"
+    )
+
+
+class Replays(BaseModel):
+    """All replays, the oldest first."""
+
+    replays: list[Replay]
+
+
+class ReplayCommand(BaseModel):
+    """One command; `step`, `seek` and `speed` take one further member."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    command: Action
+    events: int | None = Field(None, ge=1, description="`step`: how many events to publish")
+    to: str | int | None = Field(
+        None, description="`seek`: the event time, RFC 3339 with an offset or epoch milliseconds"
+    )
+    speed: Literal["max", "realtime"] | float | None = Field(
+        None, description="`speed`: `max`, `realtime` or times real time"
+    )
+
+
+class ReplayAnswer(BaseModel):
+    """What the replay said."""
+
+    id: str
+    command: Action
+    answer: str = Field(description="For people")
 
 
 class Live(BaseModel):

@@ -54,12 +54,12 @@ class MongoStore:
         await self._client.close()
 
     async def ping(self) -> None:
-        async with _asking():
+        async with asking():
             await self._client.admin.command("ping")
 
     async def products(self) -> dict[str, int]:
         """Every product with its newest event time, epoch ms."""
-        async with _asking():
+        async with asking():
             names: set[str] = set()
             for collection in (BARS, CHAINS):
                 names.update(await self._db[collection].distinct("product"))
@@ -69,7 +69,7 @@ class MongoStore:
 
     async def expiries(self, product: str) -> dict[str, int]:
         """The expiries of a product, each with its newest snapshot's time, epoch ms."""
-        async with _asking():
+        async with asking():
             found: dict[str, int] = {}
             for expiry in sorted(await self._db[CHAINS].distinct("expiry", {"product": product})):
                 newest = await self._newest_chain(
@@ -81,12 +81,12 @@ class MongoStore:
 
     async def chain(self, product: str, expiry: str) -> Document | None:
         """The newest chain of an expiry."""
-        async with _asking():
+        async with asking():
             return await self._newest_chain({"product": product, "expiry": expiry}, {"_id": 0})
 
     async def newest_tick(self, product: str) -> Document | None:
         """The newest tick that analytics would not refuse for its content."""
-        async with _asking():
+        async with asking():
             query = {"product": product, **_NOT_REFUSED}
             newest = [("timestamp", DESCENDING)]
             best: Document | None = None
@@ -117,7 +117,7 @@ class MongoStore:
             if forward
             else [("start", DESCENDING), ("revision", ASCENDING)]
         )
-        async with _asking():
+        async with asking():
             rows: dict[datetime, Document] = {}
             async for row in self._db[BARS].find(query, {"_id": 0}).sort(order):
                 moment = row["start"]
@@ -135,7 +135,7 @@ class MongoStore:
         query: Document = {"product": product, **_span("start", start, end)}
         forward = start is not None
         order = ASCENDING if forward else DESCENDING
-        async with _asking():
+        async with asking():
             found: dict[tuple[Any, ...], Document] = {}
             rows = self._db[GAPS].find(query, {"_id": 0})
             async for row in rows.sort([("start", order), ("revision", DESCENDING)]):
@@ -189,7 +189,8 @@ def _tick_order(row: Document) -> tuple[datetime, int, int, int]:
 
 
 @asynccontextmanager
-async def _asking() -> AsyncIterator[None]:
+async def asking() -> AsyncIterator[None]:
+    """A block that asks MongoDB; what fails in it is MongoDown in one line."""
     try:
         with pymongo.timeout(_TIMEOUT_S):
             yield

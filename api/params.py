@@ -58,7 +58,7 @@ CursorText = Annotated[
 _PLUS_LOST = re.compile(r"(T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?) (\d{2}:\d{2})$")
 
 
-def instant_ms(name: str, text: str | None) -> int | None:
+def instant_ms(name: str, text: str | None, where: str = "query") -> int | None:
     """Epoch ms of a parameter; raises the 422 that names it.
 
     A ``+`` that was not escaped in the URL arrives as a space and is understood.
@@ -68,21 +68,21 @@ def instant_ms(name: str, text: str | None) -> int | None:
     if re.fullmatch(r"-?\d{1,15}", text):
         moment = int(text)
     else:
-        moment = _rfc3339_ms(name, _PLUS_LOST.sub(r"\1+\2", text))
+        moment = _rfc3339_ms(name, _PLUS_LOST.sub(r"\1+\2", text), where)
     if not 0 <= moment <= _MOST_MS:
-        raise problems.invalid(name, "is before 1970 or after 9999")
+        raise problems.invalid(name, "is before 1970 or after 9999", where)
     return moment
 
 
-def _rfc3339_ms(name: str, text: str) -> int:
+def _rfc3339_ms(name: str, text: str, where: str) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise problems.invalid(
-            name, f"{text!r} is neither RFC 3339 (2025-10-27T09:15:00+05:30) nor epoch ms"
+            name, f"{text!r} is neither RFC 3339 (2025-10-27T09:15:00+05:30) nor epoch ms", where
         ) from None
     if moment.tzinfo is None:
-        raise problems.invalid(name, f"{text!r} has no offset; write {text}+05:30 for IST")
+        raise problems.invalid(name, f"{text!r} has no offset; write {text}+05:30 for IST", where)
     try:
         return to_ms(moment)
     except OverflowError:

@@ -13,15 +13,21 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from optionstream.schemas import replays
+
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
 UNKNOWN_PRODUCT = "unknown_product"
 UNKNOWN_EXPIRY = "unknown_expiry"
+UNKNOWN_REPLAY = "unknown_replay"
 NO_DATA = "no_data"
 INVALID_PARAMETER = "invalid_parameter"
 INVALID_CURSOR = "invalid_cursor"
+REPLAY_NOT_RUNNING = "replay_not_running"
+REPLAY_REFUSED = "replay_refused"
+REPLAY_SILENT = "replay_silent"
 STORE_UNAVAILABLE = "store_unavailable"
 NOT_READY = "not_ready"
 NOT_FOUND = "not_found"
@@ -31,9 +37,13 @@ INTERNAL = "internal"
 TITLES: dict[str, str] = {
     UNKNOWN_PRODUCT: "No data for this product",
     UNKNOWN_EXPIRY: "No chain of this expiry",
+    UNKNOWN_REPLAY: "No such replay",
     NO_DATA: "No data of this kind yet",
     INVALID_PARAMETER: "A parameter is not usable",
     INVALID_CURSOR: "The cursor does not belong to this request",
+    REPLAY_NOT_RUNNING: "The replay is not under way",
+    REPLAY_REFUSED: "The replay cannot do this",
+    REPLAY_SILENT: "The replay does not answer",
     STORE_UNAVAILABLE: "A store that this answer needs is down",
     NOT_READY: "A dependency is down",
     NOT_FOUND: "No such route",
@@ -99,6 +109,10 @@ def unavailable(down: Mapping[str, str]) -> ProblemError:
     names = " and ".join(down)
     detail = f"{names} cannot be reached. Try again shortly."
     return ProblemError(503, STORE_UNAVAILABLE, detail, down=dict(down))
+
+
+def unknown_replay(name: str, known: Sequence[str]) -> ProblemError:
+    return ProblemError(404, UNKNOWN_REPLAY, replays.unknown(name, list(known)), available=known)
 
 
 def document(status: int, code: str, detail: str, instance: str, **extra: Any) -> dict[str, Any]:

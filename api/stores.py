@@ -12,6 +12,7 @@ import msgspec
 from optionstream.api import problems
 from optionstream.api.mongo_store import MongoDown, MongoStore
 from optionstream.api.redis_store import RedisDown, RedisStore
+from optionstream.api.replay_store import ReplayStore
 from optionstream.schemas import redis_keys
 from optionstream.schemas.documents import Document, pcr_reasons
 from optionstream.schemas.times import ist_date, to_ms
@@ -55,21 +56,30 @@ class Stores:
     """The stores of one namespace.
 
     Every method raises ProblemError 503 when the answer needs a store that is down, and returns
-    None when neither store has it.
+    None when neither store has it. ``replays`` is the registry, which belongs to no namespace.
     """
 
-    def __init__(self, redis: RedisStore, mongo: MongoStore) -> None:
+    def __init__(
+        self, redis: RedisStore, mongo: MongoStore, replays: ReplayStore | None = None
+    ) -> None:
         self._redis = redis
         self._mongo = mongo
+        self.replays = replays
 
     @classmethod
     def connect(cls, *, mongo: str, redis: str, namespace: Namespace) -> Stores:
         """From a MongoDB URI and a Redis URL; connects at first use."""
-        return cls(RedisStore.connect(redis, namespace), MongoStore.connect(mongo, namespace))
+        return cls(
+            RedisStore.connect(redis, namespace),
+            MongoStore.connect(mongo, namespace),
+            ReplayStore.connect(mongo),
+        )
 
     async def close(self) -> None:
         await self._redis.close()
         await self._mongo.close()
+        if self.replays is not None:
+            await self.replays.close()
 
     async def health(self) -> dict[str, str]:
         """``ok`` or ``down: <why>`` for each store."""

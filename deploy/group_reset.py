@@ -19,7 +19,8 @@ import redis as redis_client
 
 from optionstream.deploy.group_rows import ANALYTICS, GroupProgress
 from optionstream.deploy.groups import GroupAtWork, GroupOffsets, Offsets
-from optionstream.deploy.namespaces import mongo_client, worker_folder
+from optionstream.deploy.namespaces import worker_folder
+from optionstream.deploy.registry import mongo_client
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
 from optionstream.schemas import redis_keys, topics

@@ -8,34 +8,26 @@ crash left half-made or half-dropped is still listed and can be dropped.
 from __future__ import annotations
 
 import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pymongo
 import redis as redis_client
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
-from pymongo.errors import PyMongoError
 
-import optionstream
 from optionstream.deploy import topics_admin
 from optionstream.deploy.groups import GroupOffsets
+from optionstream.deploy.registry import Registry, mongo_client
 from optionstream.deploy.stack import Addresses
-from optionstream.schemas import topics
+from optionstream.schemas import replays, topics
 from optionstream.schemas.errors import ArchiveError, NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 
-REGISTRY_DATABASE = "optionstream"
-REGISTRY = "namespaces"
-
-_SERVER_WAIT_MS = 5_000
 _SCAN_BATCH = 1_000
 _STATIC_MEMBERS_GRACE_S = 4.0
 
@@ -54,50 +46,6 @@ class NamespaceInfo:
     options: Row = field(default_factory=dict)
     counts: Row = field(default_factory=dict)
     code: str | None = None
-
-
-class Registry:
-    """What was put into which namespace, when, by which version of the code."""
-
-    def __init__(self, client: pymongo.MongoClient[Row]) -> None:
-        self._rows = client[REGISTRY_DATABASE][REGISTRY]
-
-    def began(self, name: str, sources: list[str], options: Row) -> None:
-        """A replay starts; a second one into the same namespace adds its sources."""
-        self._rows.update_one(
-            {"_id": name},
-            {
-                "$setOnInsert": {"created_at": datetime.now(UTC)},
-                "$push": {"sources": {"$each": sources}},
-                "$set": {"options": options, "code": code_version(), "state": "running"},
-            },
-            upsert=True,
-        )
-
-    def ended(self, name: str, state: str, counts: Row | None = None) -> None:
-        """``state``: complete, interrupted or failed; ``counts`` of the whole namespace."""
-        self._rows.update_one(
-            {"_id": name}, {"$set": {"state": state, "counts": counts or {}}}, upsert=False
-        )
-
-    def rows(self) -> dict[str, Row]:
-        return {str(row["_id"]): row for row in self._rows.find()}
-
-    def remove(self, name: str) -> None:
-        self._rows.delete_one({"_id": name})
-
-
-@contextmanager
-def mongo_client(uri: str) -> Iterator[pymongo.MongoClient[Row]]:
-    """A client whose failures come out as one line of ServerUnavailable."""
-    try:
-        with pymongo.MongoClient[Row](
-            uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS, tz_aware=True
-        ) as client:
-            yield client
-    except PyMongoError as error:
-        first = str(error).split(" (configured timeouts")[0].split(", Timeout:")[0]
-        raise ServerUnavailable(f"mongo: {first}") from None
 
 
 def list_namespaces(addresses: Addresses) -> list[NamespaceInfo]:
@@ -144,6 +92,16 @@ def drop_namespace(
         Registry(client).remove(name)
 
 
+def refuse_under_way(addresses: Addresses, name: str) -> None:
+    """Raises NamespaceError while a process replays into the namespace."""
+    with mongo_client(addresses.mongo) as client:
+        row = Registry(client).one(name) or {}
+    if replays.state_of(row) in replays.UNDER_WAY:
+        raise NamespaceError(
+            f"replay {name} is under way: end it first, with `optionstream replay stop {name}`"
+        )
+
+
 def droppable(name: str) -> Namespace:
     """The replay of that name; live and sim are refused."""
     namespace = Namespace.parse(name)
@@ -163,24 +121,6 @@ def worker_folder(settings: Settings, namespace: Namespace) -> Path:
     return settings.data_dir / "workers" / namespace.name
 
 
-def code_version() -> str:
-    """``0.1.0``, with the commit when this runs from a repository."""
-    folder = Path(__file__).resolve().parent
-    try:
-        asked = subprocess.run(
-            ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return optionstream.__version__
-    commit = asked.stdout.strip() if asked.returncode == 0 else ""
-    in_repository = commit and (folder.parent / ".git").exists()
-    return f"{optionstream.__version__}+{commit}" if in_repository else optionstream.__version__
-
-
 def _names_of_databases(databases: list[str]) -> set[str]:
     prefix = Namespace("x").mongo_db[:-1]
     return {name.removeprefix(prefix) for name in databases if name.startswith(prefix)}
@@ -192,7 +132,7 @@ def _info(name: str, row: Row, topic_count: int) -> NamespaceInfo:
         topics=topic_count,
         created_at=row.get("created_at"),
         sources=list(row.get("sources", ())),
-        options=dict(row.get("options", {})) | {"state": row.get("state")} if row else {},
+        options=dict(row.get("options", {})) | {"state": replays.state_of(row)} if row else {},
         counts=dict(row.get("counts", {})),
         code=row.get("code"),
     )

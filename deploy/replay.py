@@ -1,60 +1,88 @@
-"""A replay: files into a namespace of their own, through every consumer group, to the end.
+"""A replay: a source into a namespace of its own, through every consumer group, to the end.
 
-It makes the namespace, starts the workers that nobody runs, publishes the files in the order of the
-input, waits until every group has read everything, and counts what became of it.
+It makes the namespace, starts the workers that nobody runs, publishes at the pace and under the
+commands that the registry hands over, waits until every group has read everything, and counts what
+became of it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optionstream.deploy import topics_admin
 from optionstream.deploy.groups import GroupOffsets, wait_until_caught_up
-from optionstream.deploy.namespaces import Registry, mongo_client
+from optionstream.deploy.manifest import began_manifest, ended_manifest
+from optionstream.deploy.registry import Registry, mongo_client
+from optionstream.deploy.reins import LagWatch, Reins
+from optionstream.deploy.replay_sources import Source
 from optionstream.deploy.stack import Addresses
+from optionstream.deploy.trading_time import TradingTime
 from optionstream.deploy.workers import (
     LocalWorkers,
     await_members,
     groups_without_worker,
     start_detached,
 )
-from optionstream.producers.driver import only_products, publish
-from optionstream.producers.feeds import Feed, FeedHints, open_feed
-from optionstream.producers.pacing import paced
+from optionstream.producers.playback import Controller, Player
 from optionstream.producers.publisher import Publisher
 from optionstream.producers.publisher_settings import PublishStats
-from optionstream.schemas.errors import InputError
-from optionstream.schemas.events import MarketEvent
+from optionstream.schemas.errors import InputError, OptionstreamError, UsageError
+from optionstream.schemas.replays import Action, Command, State
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST
-from optionstream.schemas.topics import Namespace
+from optionstream.schemas.topics import MARKET_TOPICS, Namespace
+from optionstream.streams.core.market.calendar import nse_calendar
 
 if TYPE_CHECKING:
     from optionstream.streams.analytics.counts import Counts
 
-COMPLETE = "complete"
-INTERRUPTED = "interrupted"
-FAILED = "failed"
-
+_LOOK_EVERY_S = 0.25
 _CHECK_WORKERS_EVERY_S = 1.0
+_RATE_OVER_S = 5.0
+_LEAST_SHARE = 0.01
+"""Of the input; below it no time left is guessed."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What to replay, and how. ``speed`` None is as fast as it goes; ``products`` None is all."""
+    """What to replay, and how. ``speed`` None is as fast as it goes, 1 real time; ``paused`` lets
+    nothing out before a command."""
 
-    paths: Sequence[Path]
+    source: Source
     namespace: Namespace
-    hints: FeedHints = field(default_factory=FeedHints)
     speed: float | None = None
-    products: frozenset[str] | None = None
+    paused: bool = False
     keep_workers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A running replay at one moment. Times of events are epoch ms."""
+
+    state: State
+    clock_ms: int | None
+    speed: str | float
+    records: int
+    events: int
+    rate: float
+    """Events published a second, over the last seconds."""
+    lag: dict[str, int | None]
+    """Records that each group has yet to read; None when it cannot be told."""
+    settled: bool
+    """Nothing goes out before a command, and every group has read all that was published."""
+    time_left_s: float | None
+    time_left_reason: str | None
+
+    def row(self) -> dict[str, Any]:
+        """As it lies in the registry (schemas/replays.py)."""
+        return {name: getattr(self, name) for name in self.__slots__}
 
 
 class Observer:
@@ -63,14 +91,14 @@ class Observer:
     def files(self, count: int) -> None:
         """This many files will be published."""
 
-    def file(self, feed: Feed) -> None:
+    def file(self, path: Path) -> None:
         """A file's turn has come."""
 
     def bad(self, error: InputError) -> None:
         """A file, or rows of one, could not be used."""
 
-    def published(self, stats: PublishStats) -> None:
-        """A record more was published."""
+    def moved(self, progress: Progress) -> None:
+        """Called several times a second while the replay publishes."""
 
     def waiting(self, group: str, left: int) -> None:
         """A group has so many records yet to read."""
@@ -84,7 +112,9 @@ class ReplayResult:
     """What went in, what became of it, and how long it took."""
 
     namespace: str
-    files: int
+    state: State
+    """COMPLETE, or STOPPED by command."""
+    source: dict[str, Any]
     published: PublishStats
     publish_s: float
     total_s: float
@@ -98,18 +128,26 @@ class ReplayResult:
         sent, counts = self.published, self.counts
         return {
             "namespace": self.namespace,
-            "files": self.files,
-            "records": sent.records,
-            "ticks": sent.ticks,
-            "candles": sent.candles,
-            "quotes": sent.quotes,
-            "chains": sent.chains,
-            "heartbeats": sent.heartbeats,
+            **self.source,
+            **sent_row(sent),
+            "state": self.state,
             "publish_s": round(self.publish_s, 3),
             "total_s": round(self.total_s, 3),
             **rates(sent, self.publish_s, self.total_s),
             **counts_row(counts),
         }
+
+
+def sent_row(sent: PublishStats) -> dict[str, int]:
+    """What was published, by kind."""
+    return {
+        "records": sent.records,
+        "ticks": sent.ticks,
+        "candles": sent.candles,
+        "quotes": sent.quotes,
+        "chains": sent.chains,
+        "heartbeats": sent.heartbeats,
+    }
 
 
 def counts_row(counts: Counts) -> dict[str, Any]:
@@ -143,129 +181,222 @@ def replay(
 ) -> ReplayResult:
     """Run the plan. Bad files are told to ``observer`` and left out.
 
-    Raises InputError when no file can be read at all (nothing is made then), StalledError and
-    WorkerFailed when the workers do not get on. Ctrl-C flushes what was published and stops the
-    workers that were started here.
+    Raises InputError when there is nothing to replay (nothing is made then), UsageError for a
+    pace into a namespace that has records already, StalledError and WorkerFailed when the workers
+    do not get on. Ctrl-C flushes what was published and stops the workers that were started here.
     """
-    feeds = list(_open(plan, observer))
-    if not feeds:
-        raise InputError(", ".join(map(str, plan.paths[:3])), "no file can be replayed")
+    plan.source.open(observer)
     topics_admin.ensure_topics(addresses.kafka, plan.namespace, settings)
-    with _registered(plan, addresses) as registry:
-        result = _run(plan, feeds, addresses, settings, observer)
-        registry.ended(plan.namespace.name, COMPLETE, counts_row(result.counts))
+    fixed = _held_already(plan, addresses)
+    running = _Running(plan, addresses, settings, observer, fixed)
+    with mongo_client(addresses.mongo) as client:
+        registry = Registry(client)
+        with _registered(running, registry, settings) as run:
+            with Reins(client, plan.namespace.name, run, running.progress_row) as reins:
+                result = running.run(reins)
+                reins.refuse("the replay has just ended")
+            counts = counts_row(result.counts)
+            manifest = ended_manifest(running.player, running.sent() | _of_namespace(counts))
+            changes = {"counts": counts, **manifest}
+            registry.ended(plan.namespace.name, run, result.state, changes)
     return result
 
 
-def _open(plan: ReplayPlan, observer: Observer) -> Iterator[Feed]:
-    for path in plan.paths:
-        try:
-            yield open_feed(path, plan.hints)
-        except InputError as error:
-            observer.bad(error)
+def _of_namespace(counts: dict[str, Any]) -> dict[str, Any]:
+    """The fates of all events of the namespace, under names that say so."""
+    return {f"namespace_{name}": value for name, value in counts.items()}
+
+
+def _held_already(plan: ReplayPlan, addresses: Addresses) -> str | None:
+    """Why this replay cannot be paced: what the namespace shows lies ahead of its clock."""
+    held = sum(GroupOffsets(addresses.kafka, plan.namespace).ends(MARKET_TOPICS).values())
+    if not held:
+        return None
+    name = plan.namespace.name
+    why = (
+        f"namespace {name} held {held:,} records before this replay began, and shows what lies "
+        "ahead of its clock"
+    )
+    if plan.speed is not None or plan.paused:
+        raise UsageError(f"{why}: replay at a pace into a new namespace, or here at --speed max")
+    return f"{why}: only stop is possible. Pace and pause work in a new namespace"
 
 
 @contextmanager
-def _registered(plan: ReplayPlan, addresses: Addresses) -> Iterator[Registry]:
+def _registered(running: _Running, registry: Registry, settings: Settings) -> Iterator[str]:
     """An entry in the registry that says how it ended, whatever way that was."""
-    name = plan.namespace.name
-    with mongo_client(addresses.mongo) as client:
-        registry = Registry(client)
-        registry.began(name, [str(path) for path in plan.paths], _options(plan))
-        try:
-            yield registry
-        except KeyboardInterrupt:
-            registry.ended(name, INTERRUPTED)
-            raise
-        except BaseException:
-            registry.ended(name, FAILED)
-            raise
+    plan = running.plan
+    name, described = plan.namespace.name, plan.source.described()
+    speed: str | float = "max" if plan.speed is None else plan.speed
+    options = {"speed": speed} | {k: v for k, v in described.items() if k not in ("kind", "paths")}
+    manifest = began_manifest(name, described, speed, settings)
+    run = registry.began(name, plan.source.names, options, manifest)
+
+    def ended(state: State, error: str | None) -> None:
+        told = ended_manifest(running.player, running.sent())
+        registry.ended(name, run, state, {"error": error, **told})
+
+    try:
+        yield run
+    except KeyboardInterrupt:
+        ended(State.INTERRUPTED, None)
+        raise
+    except OptionstreamError as error:
+        ended(State.FAILED, str(error))
+        raise
+    except BaseException as error:
+        ended(State.FAILED, f"{type(error).__name__}: {error}")
+        raise
 
 
-def _options(plan: ReplayPlan) -> dict[str, Any]:
-    return {
-        "speed": "max" if plan.speed is None else plan.speed,
-        "products": sorted(plan.products) if plan.products is not None else None,
-        "product": plan.hints.product,
-        "expiry": plan.hints.expiry,
-        "timestamp_ms": plan.hints.timestamp_ms,
-    }
+class _Running:
+    """One replay under way."""
 
+    def __init__(
+        self,
+        plan: ReplayPlan,
+        addresses: Addresses,
+        settings: Settings,
+        observer: Observer,
+        fixed: str | None,
+    ) -> None:
+        self.plan = plan
+        self._addresses = addresses
+        self._settings = settings
+        self._observer = observer
+        self._time = TradingTime(nse_calendar())
+        self._controller = Controller(plan.speed, self._time.open_ms, fixed)
+        if plan.paused:
+            self._controller.take(Command(Action.PAUSE), time.monotonic())
+        self._stats = PublishStats()
+        self._phase: State | None = State.STARTING
+        self._lag = LagWatch(GroupOffsets(addresses.kafka, plan.namespace))
+        self._rate = _Rate()
+        self._began_s = 0.0
+        self.player: Player | None = None
 
-def _run(
-    plan: ReplayPlan,
-    feeds: list[Feed],
-    addresses: Addresses,
-    settings: Settings,
-    observer: Observer,
-) -> ReplayResult:
-    from optionstream.streams.analytics.counts import read_counts
+    def sent(self) -> dict[str, Any]:
+        """What was taken from the source, and published."""
+        return {**self.plan.source.counted(), **sent_row(self._stats)}
 
-    offsets = GroupOffsets(addresses.kafka, plan.namespace)
-    missing = groups_without_worker(offsets, plan.namespace, settings)
-    if plan.keep_workers:
-        start_detached(plan.namespace, addresses, settings, missing)
-        await_members(offsets, plan.namespace, settings, missing)
-    here = () if plan.keep_workers else missing
-    with LocalWorkers(plan.namespace, addresses, settings, here, observer.note) as workers:
-        began_s = time.monotonic()
-        stats = _publish(plan, feeds, addresses, observer, workers)
-        published_s = time.monotonic()
-        wait_until_caught_up(
-            offsets, on_lag=observer.waiting, check_workers=workers.check, logs=workers.logs
+    def progress_row(self) -> dict[str, Any]:
+        return self.progress().row()
+
+    def progress(self) -> Progress:
+        left_s, reason = self._left()
+        return Progress(
+            state=self._phase or self._controller.state,
+            clock_ms=self._controller.clock_ms,
+            speed=self._controller.told_speed,
+            records=self._stats.records,
+            events=self._stats.events,
+            rate=round(self._rate.per_s(self._stats.events, time.monotonic()), 1),
+            lag=self._lag.lag.of,
+            settled=self._settled(),
+            time_left_s=left_s if left_s is None else round(left_s, 1),
+            time_left_reason=reason,
         )
-        ended_s = time.monotonic()
-    return ReplayResult(
-        namespace=plan.namespace.name,
-        files=len(feeds),
-        published=stats,
-        publish_s=published_s - began_s,
-        total_s=ended_s - began_s,
-        counts=read_counts(addresses.kafka, plan.namespace),
-        workers=tuple(missing),
-    )
 
+    def _settled(self) -> bool:
+        quiet_s = self.player.quiet_since_s if self.player is not None else None
+        lag = self._lag.lag
+        return quiet_s is not None and lag.began_s >= quiet_s and lag.none_left
 
-def _publish(
-    plan: ReplayPlan,
-    feeds: list[Feed],
-    addresses: Addresses,
-    observer: Observer,
-    workers: LocalWorkers,
-) -> PublishStats:
-    observer.files(len(feeds))
-    checked = _Every(_CHECK_WORKERS_EVERY_S)
+    def run(self, reins: Reins) -> ReplayResult:
+        from optionstream.streams.analytics.counts import read_counts
 
-    def on_progress(stats: PublishStats) -> None:
-        observer.published(stats)
-        if checked.due():
+        plan, observer = self.plan, self._observer
+        if plan.speed is not None or plan.paused:
+            observer.note("reading the input once, for its order and its end")
+            plan.source.scan()
+            self._time.limit_to(plan.source.days)
+        offsets = GroupOffsets(self._addresses.kafka, plan.namespace)
+        missing = groups_without_worker(offsets, plan.namespace, self._settings)
+        if plan.keep_workers:
+            start_detached(plan.namespace, self._addresses, self._settings, missing)
+            await_members(offsets, plan.namespace, self._settings, missing)
+        here = () if plan.keep_workers else missing
+        with (
+            self._lag,
+            LocalWorkers(
+                plan.namespace, self._addresses, self._settings, here, observer.note
+            ) as workers,
+        ):
+            self._began_s = time.monotonic()
+            self._publish(reins, workers)
+            published_s = time.monotonic()
+            self._phase = State.DRAINING
+            observer.moved(self.progress())
+            reins.refuse("all is published; the groups read the rest")
+            self._drain(offsets, workers, reins)
+            ended_s = time.monotonic()
+        return ReplayResult(
+            namespace=plan.namespace.name,
+            state=State.STOPPED if self._controller.stopped else State.COMPLETE,
+            source=plan.source.counted(),
+            published=self._stats,
+            publish_s=published_s - self._began_s,
+            total_s=ended_s - self._began_s,
+            counts=read_counts(self._addresses.kafka, plan.namespace),
+            workers=tuple(missing),
+        )
+
+    def _publish(self, reins: Reins, workers: LocalWorkers) -> None:
+        looked, checked = _Every(_LOOK_EVERY_S), _Every(_CHECK_WORKERS_EVERY_S)
+
+        def tell() -> None:
+            if looked.due():
+                reins.check()
+                self._observer.moved(self.progress())
+            if checked.due():
+                workers.check()
+
+        kafka, space = self._addresses.kafka, self.plan.namespace
+        with Publisher(kafka, space, allow_live=False) as publisher:
+            self._stats = publisher.stats
+            self._phase = None
+            self.player = Player(self._controller, reins, time.monotonic, time.sleep)
+            self.player.play(self.plan.source.pieces(self._observer), publisher, tell)
+
+    def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, reins: Reins) -> None:
+        def check() -> None:
             workers.check()
+            reins.check()
+            reins.refuse("all is published; the groups read the rest")
 
-    with Publisher(addresses.kafka, plan.namespace, allow_live=False) as publisher:
-        return publish(events_of(plan, feeds, observer), publisher, on_progress)
+        wait_until_caught_up(
+            offsets, on_lag=self._observer.waiting, check_workers=check, logs=workers.logs
+        )
+
+    def _left(self) -> tuple[float | None, str | None]:
+        """Seconds until all is published, or why that is not known."""
+        state = self._phase or self._controller.state
+        if state in (State.STARTING, State.PAUSED, State.DRAINING):
+            return None, state.value
+        last_ms = self.plan.source.last_ms
+        if last_ms is not None and state is State.RUNNING:
+            left_s = self._controller.left_s(last_ms)
+            if left_s is not None:
+                return left_s, None
+        share = self.plan.source.done()
+        if share is None or share < _LEAST_SHARE or self._controller.speed is not None:
+            return None, "the end of the input is not known yet"
+        return (time.monotonic() - self._began_s) * (1 - share) / share, None
 
 
-def events_of(plan: ReplayPlan, feeds: list[Feed], observer: Observer) -> Iterator[MarketEvent]:
-    """The events of all files, filtered and paced as planned."""
-    events = _all_events(feeds, observer)
-    if plan.products is not None:
-        events = only_products(events, plan.products)
-    if plan.speed is not None:
-        events = paced(events, plan.speed, time.monotonic, time.sleep)
-    return events
+class _Rate:
+    """Events a second over the last few seconds."""
 
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
 
-def _all_events(feeds: list[Feed], observer: Observer) -> Iterator[MarketEvent]:
-    for feed in feeds:
-        observer.file(feed)
-        try:
-            yield from feed.events()
-        except InputError as error:
-            observer.bad(error)
-            continue
-        if feed.problems:
-            more = f" (and {len(feed.problems) - 1} more)" if len(feed.problems) > 1 else ""
-            observer.bad(InputError(str(feed.path), f"{feed.problems[0]}{more}"))
+    def per_s(self, events: int, now_s: float) -> float:
+        seen = self._seen
+        seen.append((now_s, events))
+        while len(seen) > 2 and seen[1][0] <= now_s - _RATE_OVER_S:
+            seen.popleft()
+        first_s, first = seen[0]
+        return (events - first) / (now_s - first_s) if now_s > first_s else 0.0
 
 
 class _Every:

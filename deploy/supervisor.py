@@ -315,6 +315,18 @@ class Supervisor:
         self._lock_handle = handle
 
 
+def is_supervised(log_dir: Path) -> bool:
+    """Whether a living supervisor works in the folder."""
+    try:
+        with (log_dir / "supervisor.lock").open("a+", encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:  # nobody ever did
+        return False
+    return False
+
+
 def _in_words(returncode: int) -> str:
     if returncode >= 0:
         return f"exited with code {returncode}"

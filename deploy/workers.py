@@ -27,6 +27,7 @@ from optionstream.deploy.supervisor import (
     WorkerEvent,
     WorkerSpec,
     WorkerState,
+    is_supervised,
 )
 from optionstream.schemas import topics
 from optionstream.schemas.errors import OptionstreamError
@@ -239,6 +240,16 @@ def stop_detached(settings: Settings, namespace: Namespace | None = None) -> lis
         _supervisor_pid(folder).clear()
         _state_file(folder).unlink(missing_ok=True)
     return [folder.name for folder in running]
+
+
+def stop_orphans(settings: Settings, namespace: Namespace) -> None:
+    """Stop the workers of this machine whose supervisor was killed and could not stop them; those
+    of a living one stay."""
+    folder = worker_folder(settings, namespace)
+    if is_supervised(folder):
+        return
+    found = (PidFile(folder / f"{group}.pid").read() for group in topics.GROUPS)
+    stop([identity for identity in found if identity is not None], STOP_GRACE_S)
 
 
 def _folders(settings: Settings, namespace: Namespace | None) -> Iterator[Path]:

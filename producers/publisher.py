@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from optionstream.producers.publisher_settings import PublisherSettings, PublishStats
 from optionstream.schemas import codec, topics
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
-from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame
+from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
 
 _FULL_QUEUE_WAIT_S: Final = 0.05
 _FLUSH_SLICE_S: Final = 0.5
@@ -69,8 +70,29 @@ class Publisher:
         self._raise_failures()
         base, key = address_of(event)
         value = codec.encode(event)
-        self._produce(self._topics[base], key, value, event)
+        topic = self._topics[base]
+        partition = topics.partition_for(event.product, self._partitions[topic])
+        headers = codec.headers_for(event)
+        self._produce(topic, partition, key.encode(), value, headers, event.ts_recv)
         self.stats.count(event, len(value))
+        self._producer.poll(0)
+
+    def publish_copy(
+        self,
+        base: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes | None]],
+        stamp_ms: int,
+        event: MarketEvent | Tick | None,
+    ) -> None:
+        """Hand over a record of another namespace as it is: to the same partition of the topic that
+        plays the part ``base``. ``event`` is what it holds, None for a record that cannot be read.
+        Raises as ``publish``."""
+        self._raise_failures()
+        self._produce(self._topics[base], partition, key, value, headers, stamp_ms)
+        self.stats.count(event, len(value or b""))
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -102,18 +124,24 @@ class Publisher:
             if failed.args != error.args:  # the block's own error goes first, this one with it
                 error.add_note(str(failed))
 
-    def _produce(self, topic: str, key: str, value: bytes, event: MarketEvent) -> None:
-        headers: Any = codec.headers_for(event)
-        partition = topics.partition_for(event.product, self._partitions[topic])
+    def _produce(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Any,
+        stamp_ms: int,
+    ) -> None:
         while True:
             try:
                 self._producer.produce(
                     topic,
                     value=value,
-                    key=key.encode(),
+                    key=key,
                     partition=partition,
                     headers=headers,
-                    timestamp=event.ts_recv,
+                    timestamp=stamp_ms,
                     on_delivery=self._delivered,
                 )
                 return
@@ -122,14 +150,13 @@ class Publisher:
                 self._producer.poll(_FULL_QUEUE_WAIT_S)
                 self._raise_failures()
             except KafkaException as error:
-                raise DeliveryError(_failure(topic, key, error.args[0])) from None
+                raise DeliveryError(_failure(topic, _shown(key), error.args[0])) from None
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
             self.stats.delivered += 1
             return
-        key = (message.key() or b"").decode("utf-8", "backslashreplace")
-        self._failures.append(_failure(message.topic() or "?", key, error))
+        self._failures.append(_failure(message.topic() or "?", _shown(message.key()), error))
 
     def _raise_failures(self) -> None:
         if self._failures:
@@ -174,6 +201,10 @@ def address_of(event: MarketEvent) -> tuple[str, str]:
     if isinstance(event, OptionQuoteFrame):
         return topics.OPTION_QUOTE, topics.chain_key(event.product, event.expiry)
     return topics.UNDERLYING, event.product
+
+
+def _shown(key: bytes | str | None) -> str:
+    return key if isinstance(key, str) else (key or b"").decode("utf-8", "backslashreplace")
 
 
 def _failure(topic: str, key: str, error: KafkaError) -> str:

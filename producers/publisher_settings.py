@@ -10,6 +10,7 @@ from optionstream.schemas.events import (
     ChainSnapshot,
     MarketEvent,
     OptionQuoteFrame,
+    Tick,
     TickFrame,
 )
 
@@ -87,17 +88,19 @@ class PublishStats:
         }
         return ", ".join(f"{count:,} {kind}" for kind, count in kinds.items() if count)
 
-    def count(self, event: MarketEvent, size: int) -> None:
-        """One more record of ``size`` bytes."""
+    def count(self, event: MarketEvent | Tick | None, size: int) -> None:
+        """One more record of ``size`` bytes; None for one that cannot be read."""
         self.records += 1
         self.bytes += size
         if isinstance(event, TickFrame):
             self.ticks += len(event.ts_ms)
+        elif isinstance(event, Tick):
+            self.ticks += 1
         elif isinstance(event, CandleFrame):
             self.candles += len(event.start_ms)
         elif isinstance(event, OptionQuoteFrame):
             self.quotes += len(event.ts_ms)
         elif isinstance(event, ChainSnapshot):
             self.chains += 1
-        else:
+        elif event is not None:
             self.heartbeats += 1

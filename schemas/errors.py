@@ -4,7 +4,8 @@ OptionstreamError
 ├── UsageError            the caller's fault: bad option, bad path (exit code 2)
 │   ├── SettingsError     an OPTIONSTREAM_* variable
 │   ├── InputError        a file that cannot be read; names it and why
-│   └── NamespaceError    a namespace that may not be used, or does not exist
+│   ├── NamespaceError    a namespace that may not be used, or does not exist
+│   └── ReplayRefused     a command that a replay cannot follow
 ├── RecordError           a record that breaks its schema; carries a stable reason
 ├── CalendarError         a date the calendar does not cover
 ├── PrerequisiteError     something missing on this machine (exit code 2)
@@ -46,6 +47,10 @@ class InputError(UsageError):
 
 class NamespaceError(UsageError):
     """A namespace name that is malformed, reserved or unknown."""
+
+
+class ReplayRefused(UsageError):
+    """A command that a replay cannot follow; the text says what to do instead."""
 
 
 class RecordError(OptionstreamError):

@@ -54,7 +54,7 @@ class Namespace:
     @classmethod
     def parse(cls, name: str) -> Namespace:
         """Raises NamespaceError unless ``name`` is 1 to 40 of a–z, 0–9 and inner dashes."""
-        if not _NAME.match(name):
+        if not _NAME.fullmatch(name):
             raise NamespaceError(
                 f"namespace {name!r}: use 1 to 40 lower-case letters, digits and inner dashes"
             )

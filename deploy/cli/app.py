@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import optionstream
 from optionstream.deploy.cli import (
@@ -15,6 +16,7 @@ from optionstream.deploy.cli import (
     groups,
     inspecting,
     namespaces,
+    reins,
     rejects,
     replay,
     serve,
@@ -24,16 +26,42 @@ from optionstream.deploy.cli import (
 )
 
 
-def new_typer(no_args_is_help: bool = True, **options: str) -> typer.Typer:
+class ReplayGroup(TyperGroup):
+    """``replay PATH…`` is ``replay run PATH…``: what names no command of the group is a path."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in (*self.commands, "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+def new_typer(
+    cls: type[TyperGroup] = TyperGroup, no_args_is_help: bool = True, **options: str
+) -> typer.Typer:
     """A group of commands with plain help, which stays fast."""
     return typer.Typer(
         **options,  # type: ignore[arg-type]
+        cls=cls,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
         add_completion=False,
         no_args_is_help=no_args_is_help,
     )
 
+
+_REPLAY_HELP = """\
+Replay a source into a namespace of its own, and steer it while it runs.
+
+`optionstream replay PATH...` is short for `optionstream replay run PATH...`; a file named like a
+command is written ./list.
+
+\b
+Examples:
+  optionstream replay session.jsonl.zst
+  optionstream replay captures/ --namespace october --speed 60
+  optionstream replay run --help
+  optionstream replay pause october
+"""
 
 app = new_typer()
 
@@ -74,7 +102,18 @@ _feed.command("simulated")(feed.simulated)
 _feed.command("file")(feed.file)
 app.add_typer(_feed, name="feed")
 
-app.command("replay")(replay.replay)
+_replay = new_typer(cls=ReplayGroup, help=_REPLAY_HELP)
+_replay.command("run")(replay.replay)
+_replay.command("list")(reins.list_)
+_replay.command("status")(reins.status)
+_replay.command("pause")(reins.pause)
+_replay.command("resume")(reins.resume)
+_replay.command("step")(reins.step)
+_replay.command("seek")(reins.seek)
+_replay.command("speed")(reins.speed)
+_replay.command("stop")(reins.stop)
+_replay.command("drop")(reins.drop)
+app.add_typer(_replay, name="replay")
 app.command("worker")(worker.worker)
 app.command("supervise", hidden=True)(worker.supervise)
 app.command("serve")(serve.serve)

@@ -81,9 +81,10 @@ def _replay(path: Path, servers: Addresses, settings: Settings, as_json: bool) -
     from optionstream.deploy import demo as demos
     from optionstream.deploy import replay as replays
     from optionstream.deploy.cli.drawing import watching
+    from optionstream.deploy.replay_sources import FileSource
 
     output.note(f"replaying it into namespace {demos.NAMESPACE.name}")
-    plan = replays.ReplayPlan([path], demos.NAMESPACE)
+    plan = replays.ReplayPlan(FileSource([path]), demos.NAMESPACE)
     with watching(output.Failures(), as_json) as observer:
         return replays.replay(plan, servers, settings, observer)
 

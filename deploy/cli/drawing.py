@@ -4,51 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 
-from rich.progress import Progress, TaskID
+from rich.progress import Progress as Bars
+from rich.progress import TaskID
 
 from optionstream.deploy.cli import output
-from optionstream.deploy.replay import Observer
-from optionstream.producers.feeds import Feed
-from optionstream.producers.publisher_settings import PublishStats
+from optionstream.deploy.replay import Observer, Progress
 from optionstream.schemas.errors import InputError
+from optionstream.schemas.replays import State
+from optionstream.schemas.times import ist
 
-_DRAW_EVERY = 64
+_VERBS = {State.RUNNING: "publishing", State.DRAINING: "published"}
 
 
 class Drawing(Observer):
-    """One bar for the files, one for each group; bad files are lines on stderr."""
+    """One bar for the input, one for each group; bad files are lines on stderr."""
 
-    def __init__(self, bars: Progress, failures: output.Failures) -> None:
+    def __init__(self, bars: Bars, failures: output.Failures) -> None:
         self._bars = bars
         self._failures = failures
-        self._files = bars.add_task("publishing", total=None, detail="")
+        self._input = bars.add_task("publishing", total=None, detail="")
         self._begun = 0
         self._groups: dict[str, tuple[TaskID, int]] = {}
 
     def files(self, count: int) -> None:
-        self._bars.update(self._files, total=count)
+        self._bars.update(self._input, total=count)
 
-    def file(self, feed: Feed) -> None:
-        self._bars.update(self._files, completed=self._begun, detail=feed.path.name)
+    def file(self, path: Path) -> None:
+        self._bars.update(self._input, completed=self._begun)
         self._begun += 1
 
     def bad(self, error: InputError) -> None:
         self._failures.add(error)
 
-    def published(self, stats: PublishStats) -> None:
-        if stats.records % _DRAW_EVERY == 0:
-            self._bars.update(self._files, detail=stats.told)
+    def moved(self, progress: Progress) -> None:
+        verb = _VERBS.get(progress.state, progress.state.value)
+        self._bars.update(self._input, description=verb, detail=line(progress))
 
     def waiting(self, group: str, left: int) -> None:
         if group not in self._groups:
-            self._bars.update(self._files, completed=self._begun)
+            self._bars.update(self._input, completed=self._begun)
             self._groups[group] = self._bars.add_task(f"{group} reads", total=left, detail=""), left
         task, total = self._groups[group]
         self._bars.update(task, completed=total - left)
 
     def note(self, text: str) -> None:
         output.note(text)
+
+
+def line(progress: Progress) -> str:
+    """``2026-01-06 10:15:03 · 1,200 events/s · lag 0/3/12 · 0:04:10 left``; the lag is of
+    analytics, latest and history."""
+    parts = []
+    if progress.clock_ms is not None:
+        parts.append(f"{ist(progress.clock_ms):%Y-%m-%d %H:%M:%S}")
+    if progress.state is State.DRAINING:  # the groups have bars of their own
+        return " · ".join([*parts, f"{progress.events:,} events"])
+    parts.append(f"{progress.rate:,.0f} events/s")
+    parts.append("lag " + "/".join(output.cell(left) for left in progress.lag.values()))
+    if progress.time_left_s is not None:
+        parts.append(f"{timedelta(seconds=round(progress.time_left_s))} left")
+    return " · ".join(parts)
 
 
 @contextmanager

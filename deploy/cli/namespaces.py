@@ -42,20 +42,22 @@ def drop(
 
     Topics, groups, MongoDB database, Redis keys, audit archive, worker logs, registry entry.
 
-    live and sim are refused, and so is a replay whose workers run.
+    live and sim are refused, and so is a replay under way or one whose workers run elsewhere.
 
     \b
     Example:
       optionstream namespaces drop r20260106-101500
     """
-    from optionstream.deploy.namespaces import drop_namespace, droppable
-    from optionstream.deploy.workers import stop_detached
+    from optionstream.deploy.namespaces import drop_namespace, droppable, refuse_under_way
+    from optionstream.deploy.workers import stop_detached, stop_orphans
 
     settings = context.settings()
     spaces = [droppable(name) for name in names]
     servers = context.addresses(settings)
     for space in spaces:
+        refuse_under_way(servers, space.name)
         stop_detached(settings, space)
+        stop_orphans(settings, space)
         drop_namespace(servers, space.name, settings, output.note)
         output.note(f"namespace {space.name} is gone")
 

@@ -12,6 +12,7 @@ import typer
 
 from optionstream.schemas.errors import UsageError
 from optionstream.schemas.times import IST, to_ms
+from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING
 
 PathsArgument = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Files, folders or globs.")
@@ -57,8 +58,8 @@ SpeedOption = Annotated[
     str,
     typer.Option(
         "--speed",
-        metavar="max|N",
-        help="max: as fast as it goes; N: N times as fast as it happened.",
+        metavar="max|realtime|N",
+        help="max: as fast as it goes; N: N times as fast as it happened; realtime: 1.",
     ),
 ]
 
@@ -75,16 +76,18 @@ class IvModeName(StrEnum):
     NSE = "nse"
 
 
-def parse_speed(text: str) -> float | None:
-    """``max`` → None, else a factor above 0."""
+def parse_speed(text: str, option: str = "--speed") -> float | None:
+    """``max`` → None, ``realtime`` → 1, else a factor above 0."""
     if text == "max":
         return None
+    if text == "realtime":
+        return 1.0
     try:
-        factor = float(text)
+        factor = float(text.removesuffix("x"))
     except ValueError:
         factor = 0.0
     if not 0 < factor < float("inf"):
-        raise UsageError(f"--speed {text}: use max, or a number above 0")
+        raise UsageError(f"{option} {text}: use max, realtime, or a number above 0")
     return factor
 
 
@@ -108,13 +111,36 @@ def parse_date(option: str, text: str) -> date:
 
 
 def parse_timestamp(text: str | None) -> int | None:
+    """``parse_instant`` of ``--timestamp``; None for none."""
+    return None if text is None else parse_instant("--timestamp", text)
+
+
+def parse_instant(option: str, text: str) -> int:
     """UTC epoch milliseconds of an RFC 3339 time (without offset: IST) or of epoch ms."""
-    if text is None:
-        return None
     if text.isdigit():
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--timestamp {text}: use a time such as 2025-10-27T15:14:26") from None
+        raise UsageError(f"{option} {text}: use a time such as 2025-10-27T15:14:26") from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=IST))
+
+
+_PLACE = re.compile(r"^([a-z._]+):(\d+):(\d*)-(\d*)$")
+
+
+def parse_places(texts: list[str] | None) -> dict[tuple[str, int], tuple[int, int | None]] | None:
+    """``market.underlying:0:100-200`` → {("market.underlying", 0): (100, 200)}; None for none."""
+    if not texts:
+        return None
+    places: dict[tuple[str, int], tuple[int, int | None]] = {}
+    for text in texts:
+        found = _PLACE.match(text)
+        if found is None or found[1] not in MARKET_TOPICS:
+            raise UsageError(
+                f"--offsets {text}: use TOPIC:PARTITION:FIRST-END such as {UNDERLYING}:0:100-200, "
+                f"with a topic of {', '.join(MARKET_TOPICS)}"
+            )
+        end = int(found[4]) if found[4] else None
+        places[found[1], int(found[2])] = (int(found[3] or 0), end)
+    return places

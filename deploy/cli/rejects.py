@@ -159,9 +159,9 @@ def redrive(
 def _results(
     servers: Addresses, name: Namespace, choice: Choice, normalise: bool, dry_run: bool
 ) -> Iterator[Result]:
-    from optionstream.deploy.namespaces import mongo_client
     from optionstream.deploy.redrive import Redrive
     from optionstream.deploy.redrive_ledger import Ledger
+    from optionstream.deploy.registry import mongo_client
 
     with mongo_client(servers.mongo) as client:
         ledger = Ledger(client, name)

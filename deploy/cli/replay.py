@@ -1,7 +1,8 @@
-"""``replay``: files into a namespace of their own."""
+"""``replay run``: files, or what a namespace has in Kafka, into a namespace of its own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,26 +12,57 @@ from optionstream.deploy.cli.options import (
     ExpiryDateOption,
     InstrumentsOption,
     JsonOption,
-    PathsArgument,
     ProductOption,
     ProductsOption,
     SpeedOption,
     TimestampOption,
+    parse_instant,
+    parse_places,
     parse_products,
     parse_speed,
 )
-from optionstream.schemas.errors import UsageError
+from optionstream.schemas.errors import NamespaceError, UsageError
+from optionstream.schemas.replays import State
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import SIM, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.replay import ReplayResult
+    from optionstream.deploy.topic_source import TopicRange, TopicSource
+    from optionstream.producers.feeds import FeedHints
 
 
 def replay(
-    paths: PathsArgument,
+    paths: Annotated[
+        list[str] | None, typer.Argument(metavar="PATH", help="Files, folders or globs.")
+    ] = None,
     namespace: Annotated[
         str | None, typer.Option(metavar="NAME", help="Where to; default: a new name.")
     ] = None,
     speed: SpeedOption = "max",
+    paused: Annotated[
+        bool, typer.Option("--paused", help="Begin paused: for `replay step` and `replay seek`.")
+    ] = False,
+    from_topics: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE", help="Replay the records of a namespace instead."),
+    ] = None,
+    from_raw: Annotated[
+        str | None,
+        typer.Option(metavar="NAMESPACE", help="The same, each decoded and written anew."),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a namespace: the first event time.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Of a namespace: events before this time.")
+    ] = None,
+    offsets: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOPIC:PARTITION:FIRST-END", help="Of a namespace: only these; repeatable."
+        ),
+    ] = None,
     products: ProductsOption = None,
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
@@ -42,37 +74,108 @@ def replay(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay files into a namespace of their own.
+    """Replay files, or the records of a namespace, into a namespace of their own.
 
     Through Kafka and every worker: starts the workers that nobody runs, waits until every group
     has read everything, and tells rates, counts, duplicates and rejects by reason. Into a
-    namespace that exists already the files are added; what is there already is counted as
+    namespace that exists already the input is added; what is there already is counted as
     duplicates.
+
+    At a speed other than max, or paused, the input is read once before, so that different
+    products go side by side and the end is known; closed hours are skipped. Another terminal can
+    pause, step, seek and stop it (`optionstream replay --help`).
 
     \b
     Examples:
       optionstream replay session.jsonl.zst
       optionstream replay captures/ --namespace october
       optionstream replay ticks/ --product NIFTY --speed 60
+      optionstream replay session.jsonl.zst --speed realtime
+      optionstream replay --from-topics live --start 2026-01-06 --end 2026-01-07
+      optionstream replay --from-topics october --offsets market.underlying:4:0-500
+      optionstream replay run list    # a file that is named like a command
     """
     from optionstream.deploy import replay as replays
     from optionstream.deploy.cli.drawing import watching
+    from optionstream.deploy.replay_sources import FileSource, Source
 
     failures = output.Failures()
     pace = parse_speed(speed)
     chosen = parse_products(products)
     given = files.hints(product, expiry_date, timestamp, instruments)
+    span = _span(start, end, offsets)
     name = context.replay_namespace(replays.new_name() if namespace is None else namespace)
-    found = files.expand(paths, failures)
-    if not found:
-        failures.finish()
-        raise UsageError("no files to replay")
     settings = context.settings()
-    plan = replays.ReplayPlan(found, name, given, pace, chosen, keep_workers)
+    origin = from_topics or from_raw
+    source: Source
+    if origin is None:
+        if start is not None or end is not None or offsets:
+            raise UsageError("--start, --end and --offsets are for --from-topics and --from-raw")
+        source = FileSource(_files(paths, failures), given, chosen)
+    else:
+        _only_topics(paths, from_topics, from_raw, given)
+        source = _topics(origin, name, settings, span, chosen, from_raw is not None)
+    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers)
+    if namespace is None:
+        output.note(f"replay {name.name}")
     with watching(failures, as_json) as observer:
         result = replays.replay(plan, context.addresses(settings), settings, observer)
     tell(result, as_json)
     failures.finish()
+
+
+def _files(paths: list[str] | None, failures: output.Failures) -> list[Path]:
+    if not paths:
+        raise UsageError(
+            "Missing argument 'PATH': name files, or --from-topics NAMESPACE "
+            "(see `optionstream replay run --help`)"
+        )
+    found = files.expand(paths, failures)
+    if not found:
+        failures.finish()
+        raise UsageError("no files to replay")
+    return found
+
+
+def _span(start: str | None, end: str | None, offsets: list[str] | None) -> TopicRange:
+    from optionstream.deploy.topic_source import TopicRange
+
+    first = parse_instant("--start", start) if start is not None else None
+    last = parse_instant("--end", end) if end is not None else None
+    if first is not None and last is not None and first >= last:
+        raise UsageError(f"--end {end}: lies not after --start {start}")
+    return TopicRange(first, last, parse_places(offsets))
+
+
+def _only_topics(
+    paths: list[str] | None, from_topics: str | None, from_raw: str | None, given: FeedHints
+) -> None:
+    """What is for files does not go with a namespace as the source."""
+    if paths:
+        raise UsageError(f"{paths[0]}: name files or --from-topics, not both")
+    if from_topics is not None and from_raw is not None:
+        raise UsageError("--from-raw: not together with --from-topics")
+    if given.product or given.expiry or given.nearest_expiry or given.timestamp_ms is not None:
+        raise UsageError("--product, --expiry-date and --timestamp are for files")
+
+
+def _topics(
+    origin: str,
+    name: Namespace,
+    settings: Settings,
+    span: TopicRange,
+    products: frozenset[str] | None,
+    anew: bool,
+) -> TopicSource:
+    from optionstream.deploy.topic_source import TopicSource
+
+    read = Namespace.parse(origin)
+    if read == name:
+        raise NamespaceError(f"namespace {origin} cannot be replayed into itself")
+    if read.name == SIM:
+        output.note("note: sim is always open, a replay has the exchange's sessions")
+    kafka = context.addresses(settings).kafka
+    return TopicSource(kafka, read, settings.partitions, span, products, anew)
 
 
 _RATES = ("published_per_s", "processed_per_s")
@@ -85,10 +188,11 @@ def tell(result: ReplayResult, as_json: bool) -> None:
         output.json_line(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
+    stopped = ", stopped" if result.state is State.STOPPED else ""
     kinds = tuple(kind for kind in ("ticks", "candles", "quotes", "chains") if row[kind])
     output.table(
-        f"replay into namespace {result.namespace}",
-        ("files", "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
+        f"replay into namespace {result.namespace}{stopped}",
+        (*result.source, "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
         [row],
     )
     fates = ("read", "accepted", "outside_session", "duplicates", "held")

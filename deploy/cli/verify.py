@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from optionstream.schemas.topics import GROUPS, SIM, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
-    from optionstream.deploy.verify import Report
+    from optionstream.deploy.verify import Comparison, Difference, Report
 
 SHOWN = 20
 """Differences in the table; ``--json`` has them all."""
@@ -22,20 +23,31 @@ SHOWN = 20
 
 def verify(
     namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="live, sim or a replay.")],
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="OTHER", help="Compare with the results of another namespace instead."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute everything again, and compare.
 
     From the raw input, another way: bars, gaps, chains, duplicates and rejects, in the output
     topics, in MongoDB and in Redis, both ways: what is missing, and what should not be there.
-    Exit code 1 when anything differs.
+    With --against nothing is computed: what two namespaces hold is compared, but for what a run
+    adds (partition, offset, index in a frame, known_at). Exit code 1 when anything differs.
 
     \b
     Examples:
       optionstream verify october
       optionstream verify live --json | jq .difference_totals
+      optionstream verify october --against october-again
     """
     settings = context.settings()
+    if against is not None:
+        _side_by_side(namespace, against, settings, as_json)
+        return
     report = check(Namespace.parse(namespace), context.addresses(settings), settings, as_json)
     if as_json:
         output.json_line(report.to_dict())
@@ -49,17 +61,12 @@ def check(
     namespace: Namespace, addresses: Addresses, settings: Settings, as_json: bool = False
 ) -> Report:
     """The report on a namespace that exists."""
-    from optionstream.deploy import topics_admin
-    from optionstream.deploy.namespaces import unknown_namespace
     from optionstream.deploy.replay import counts_row
     from optionstream.deploy.verify import verify as recompute
     from optionstream.streams.analytics.counts import read_counts
     from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
 
-    admin = topics_admin.admin_client(addresses.kafka)
-    known = topics_admin.namespaces_in(topics_admin.partition_counts(admin))
-    if namespace.name not in known:
-        raise NamespaceError(unknown_namespace(namespace.name, list(known)))
+    _check_exists(addresses.kafka, namespace)
     _warn_of_lag(addresses.kafka, namespace)
     with output.progress(as_json) as bars:
         task = bars.add_task("verifying", total=None, detail="")
@@ -75,6 +82,63 @@ def check(
                 task, description=what, completed=done, total=total
             ),
         )
+
+
+def compare(
+    namespace: Namespace, other: Namespace, addresses: Addresses, as_json: bool = False
+) -> Comparison:
+    """What two namespaces do not have in common. Raises NamespaceError for one nobody made."""
+    from optionstream.deploy.replay import counts_row
+    from optionstream.deploy.verify import compare_namespaces
+    from optionstream.streams.analytics.counts import read_counts
+
+    for one in (namespace, other):
+        _check_exists(addresses.kafka, one)
+        _warn_of_lag(addresses.kafka, one)
+    with output.progress(as_json) as bars:
+        task = bars.add_task("comparing", total=None, detail="")
+        return compare_namespaces(
+            addresses.kafka,
+            addresses.mongo,
+            addresses.redis,
+            (namespace, other),
+            lambda one: counts_row(read_counts(addresses.kafka, one)),
+            lambda what: bars.update(task, description=f"comparing {what}"),
+        )
+
+
+def _side_by_side(name: str, against: str, settings: Settings, as_json: bool) -> None:
+    one, other = Namespace.parse(name), Namespace.parse(against)
+    if one == other:
+        raise NamespaceError(f"--against {against}: name another namespace")
+    found = compare(one, other, context.addresses(settings), as_json)
+    if as_json:
+        output.json_line(found.to_dict())
+    else:
+        show_comparison(found)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def show_comparison(found: Comparison) -> None:
+    """What was compared, and the first differences."""
+    compared = [{"compared": name, "count": count} for name, count in found.compared.items()]
+    output.table(f"{found.namespace} against {found.against}", ("compared", "count"), compared)
+    if found.ok:
+        output.say("no difference")
+        return
+    _totals(found.difference_totals)
+    _listed(found.differences, (found.against, found.namespace))
+
+
+def _check_exists(kafka: str, namespace: Namespace) -> None:
+    from optionstream.deploy import topics_admin
+    from optionstream.deploy.namespaces import unknown_namespace
+
+    admin = topics_admin.admin_client(kafka)
+    known = topics_admin.namespaces_in(topics_admin.partition_counts(admin))
+    if namespace.name not in known:
+        raise NamespaceError(unknown_namespace(namespace.name, list(known)))
 
 
 def _warn_of_lag(kafka: str, namespace: Namespace) -> None:
@@ -98,13 +162,23 @@ def show(report: Report) -> None:
     if report.ok:
         output.say("no difference")
         return
-    totals = [{"place": place, "count": n} for place, n in report.difference_totals.items() if n]
-    output.table("differences", ("place", "count"), totals)
-    listed = [difference.to_dict() for difference in report.differences[:SHOWN]]
-    for row in listed:
-        row |= {name: _short(row[name]) for name in ("expected", "actual")}
-    columns = ("kind", "where", "id", "expected", "actual")
-    output.table(f"the first {len(listed)}", columns, listed)
+    _totals(report.difference_totals)
+    _listed(report.differences, ("expected", "actual"))
+
+
+def _totals(totals: Mapping[str, int]) -> None:
+    rows = [{"place": place, "count": n} for place, n in totals.items() if n]
+    output.table("differences", ("place", "count"), rows)
+
+
+def _listed(differences: Sequence[Difference], names: tuple[str, str]) -> None:
+    """The first of them; ``names`` head what was expected and what there is."""
+    listed: list[dict[str, Any]] = [
+        {"kind": one.kind, "where": one.where, "id": one.id}
+        | {names[0]: _short(one.expected), names[1]: _short(one.actual)}
+        for one in differences[:SHOWN]
+    ]
+    output.table(f"the first {len(listed)}", ("kind", "where", "id", *names), listed)
 
 
 def flat(counts: dict[str, Any]) -> list[tuple[str, int]]:

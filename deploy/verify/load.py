@@ -25,8 +25,9 @@ Bounds = dict[int, tuple[int, int]]
 class TopicReader:
     """Reads topics of one namespace without a consumer group; commits nothing. Close after use."""
 
-    def __init__(self, kafka: str, namespace: Namespace) -> None:
+    def __init__(self, kafka: str, namespace: Namespace, batch: int = _BATCH) -> None:
         self._kafka = kafka
+        self._batch = batch
         self._namespace = namespace
         self._consumer = Consumer(_config(kafka))
 
@@ -58,6 +59,20 @@ class TopicReader:
         except KafkaException as error:
             raise ServerUnavailable(f"Kafka at {self._kafka}: {error}") from error
 
+    def since(self, topic: str, bounds: Bounds, stamp_ms: int) -> Bounds:
+        """The bounds from the first record stamped at or after ``stamp_ms`` (epoch ms) on."""
+        name = self._namespace.topic(topic)
+        asked = [TopicPartition(name, partition, stamp_ms) for partition in bounds]
+        try:
+            found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
+        except KafkaException as error:
+            raise ServerUnavailable(f"Kafka at {self._kafka}: {error}") from error
+        first = {one.partition: one.offset for one in found}
+        return {
+            partition: (max(low, first[partition]) if first[partition] >= 0 else high, high)
+            for partition, (low, high) in bounds.items()
+        }
+
     def read(self, topic: str, bounds: Mapping[int, tuple[int, int]]) -> Iterator[list[RawRecord]]:
         """Batches of the records within ``bounds``, each partition in its order.
 
@@ -68,7 +83,7 @@ class TopicReader:
         self._consumer.assign([TopicPartition(name, part, bounds[part][0]) for part in ends])
         silence = 0
         while ends:
-            messages = self._consumer.consume(_BATCH, _POLL_S)
+            messages = self._consumer.consume(self._batch, _POLL_S)
             silence = 0 if messages else silence + 1
             if silence * _POLL_S >= _MOST_SILENCE_S:
                 raise ServerUnavailable(f"Kafka at {self._kafka} sends nothing more of {name}")

@@ -9,9 +9,11 @@ from typing import Any
 from pymongo.errors import PyMongoError
 from redis import Redis, RedisError
 
+from optionstream.deploy.verify.against import Comparison, compare_places
 from optionstream.deploy.verify.check import Check
 from optionstream.deploy.verify.latest_values import LatestValues
 from optionstream.deploy.verify.load import Bounds, TopicReader, size_of
+from optionstream.deploy.verify.places import places_of
 from optionstream.deploy.verify.report import Report
 from optionstream.deploy.verify.stores import mongo_client, mongo_database
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
@@ -51,6 +53,37 @@ def verify(
     _compare_redis(check, redis, namespace)
     check.compare_counts(counts or {})
     return check.report()
+
+
+def compare_namespaces(
+    kafka: str,
+    mongo: str,
+    redis: str,
+    pair: tuple[Namespace, Namespace],
+    counts_of: Callable[[Namespace], Mapping[str, Any]],
+    tell: Callable[[str], None] = lambda place: None,
+) -> Comparison:
+    """What the two namespaces do not have in common (see ``against``): nothing is recomputed.
+
+    ``counts_of`` gives the analytics workers' own counts of a namespace. Raises ServerUnavailable.
+    """
+    one, other = pair
+    try:
+        with (
+            TopicReader(kafka, one) as mine,
+            TopicReader(kafka, other) as others,
+            mongo_client(mongo) as stores,
+            closing(Redis.from_url(redis)) as keys,
+        ):
+            ours, theirs = (
+                places_of(reader, mongo_database(stores, space), keys, space, counts_of(space))
+                for reader, space in ((mine, one), (others, other))
+            )
+            return compare_places(ours, theirs, tell)
+    except PyMongoError as error:
+        raise ServerUnavailable(f"MongoDB at {mongo}: {error}") from error
+    except RedisError as error:
+        raise ServerUnavailable(f"Redis at {redis}: {error}") from error
 
 
 def _read(

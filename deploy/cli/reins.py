@@ -1,0 +1,218 @@
+"""``replay list|status|pause|…``: what replays there are, and the reins of a running one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optionstream.deploy.cli import context, output
+from optionstream.deploy.cli.options import JsonOption, parse_instant, parse_speed
+from optionstream.schemas.replays import Action, Command
+
+if TYPE_CHECKING:
+    from optionstream.deploy.registry import Registry
+
+_COLUMNS = (
+    *("id", "state", "clock", "speed", "events", "rate", "lag", "settled", "time_left", "source"),
+)
+
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The replay: its namespace.")]
+
+
+def list_(as_json: JsonOption = False) -> None:
+    """All replays, the oldest first.
+
+    \b
+    Examples:
+      optionstream replay list
+      optionstream replay list --json | jq 'select(.state == "dead").id'
+    """
+    from optionstream.schemas.replays import told
+
+    with _registry() as registry:
+        rows = [told(row) for row in registry.rows().values()]
+    if as_json:
+        for row in rows:
+            output.json_line(row)
+        return
+    output.table("", _COLUMNS, [_short(row) for row in rows])
+
+
+def status(id_: IdArgument, as_json: JsonOption = False) -> None:
+    """What a replay does now, and its manifest.
+
+    A replay whose process was killed is told as dead after 5 seconds.
+
+    \b
+    Examples:
+      optionstream replay status october
+      optionstream replay status october --json | jq .manifest
+    """
+    from optionstream.schemas.errors import NamespaceError
+    from optionstream.schemas.replays import told, unknown
+
+    with _registry() as registry:
+        row = registry.one(id_)
+        if row is None:
+            raise NamespaceError(unknown(id_, list(registry.rows())))
+    if as_json:
+        output.json_line(told(row))
+        return
+    shown = told(row)
+    output.table("", _COLUMNS, [_short(shown)])
+    if shown["error"]:
+        output.say(f"error: {shown['error']}")
+    output.table("manifest", ("field", "value"), list(_flat(shown["manifest"] or {})))
+
+
+def pause(id_: IdArgument, as_json: JsonOption = False) -> None:
+    """Publish nothing more until told otherwise; the workers read what is out.
+
+    \b
+    Example:
+      optionstream replay pause october
+    """
+    _tell(id_, Action.PAUSE, None, as_json)
+
+
+def resume(id_: IdArgument, as_json: JsonOption = False) -> None:
+    """Go on at the replay's speed.
+
+    \b
+    Example:
+      optionstream replay resume october
+    """
+    _tell(id_, Action.RESUME, None, as_json)
+
+
+def step(
+    id_: IdArgument,
+    events: Annotated[int, typer.Argument(metavar="N", min=1, help="How many events.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish N more ticks, candles, quotes or chains of a paused replay.
+
+    \b
+    Examples:
+      optionstream replay step october
+      optionstream replay step october 100
+    """
+    _tell(id_, Action.STEP, events, as_json)
+
+
+def seek(
+    id_: IdArgument,
+    time: Annotated[
+        str, typer.Argument(metavar="TIME", help="2026-01-06T14:00:00 (IST), or epoch ms.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Publish everything up to an event time at full speed, then go on as before.
+
+    A paused replay is paused there. Only forward: what was published cannot be taken back.
+
+    \b
+    Example:
+      optionstream replay seek october 2025-10-27T14:00:00
+    """
+    _tell(id_, Action.SEEK, parse_instant("TIME", time), as_json)
+
+
+def speed(
+    id_: IdArgument,
+    factor: Annotated[str, typer.Argument(metavar="max|realtime|N", help="The new speed.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Change the pace of a running replay.
+
+    \b
+    Examples:
+      optionstream replay speed october 60
+      optionstream replay speed october max
+    """
+    _tell(id_, Action.SPEED, parse_speed(factor, "speed"), as_json)
+
+
+def stop(id_: IdArgument, as_json: JsonOption = False) -> None:
+    """End a replay here: the groups read what was published, the namespace stays.
+
+    \b
+    Example:
+      optionstream replay stop october
+    """
+    _tell(id_, Action.STOP, None, as_json)
+
+
+def drop(
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Replays to drop.")],
+) -> None:
+    """Drop replays without a trace: topics, groups, database, keys, logs, entry.
+
+    live and sim are refused, and so is a replay under way. Workers that a dead replay left
+    behind are stopped.
+
+    \b
+    Example:
+      optionstream replay drop october
+    """
+    from optionstream.deploy.cli import namespaces
+
+    namespaces.drop(ids)
+
+
+def _tell(id_: str, action: Action, value: float | None, as_json: bool) -> None:
+    command = Command.checked(action, value)
+    with _registry() as registry:
+        answer = registry.command(id_, command)
+    if as_json:
+        output.json_line({"id": id_, "command": action, "answer": answer.text})
+    else:
+        output.say(f"{id_}: {answer.text}")
+
+
+@contextmanager
+def _registry() -> Iterator[Registry]:
+    from optionstream.deploy.registry import Registry, mongo_client
+    from optionstream.deploy.stack import Server
+
+    with mongo_client(context.addresses(context.settings(), Server.MONGO).mongo) as client:
+        yield Registry(client)
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    left = row["time_left_s"]
+    source = (row["manifest"] or {}).get("source", {})
+    return row | {
+        "time_left": str(timedelta(seconds=round(left))) if left is not None else None,
+        "lag": "/".join(output.cell(one) for one in row["lag"].values()) or None,
+        "source": _told_source(source),
+    }
+
+
+def _told_source(source: dict[str, Any]) -> str | None:
+    paths = source.get("paths") or []
+    if paths:
+        return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+    kept = [source.get("kind"), source.get("namespace"), source.get("start"), source.get("end")]
+    return " ".join(str(one) for one in kept if one) or None
+
+
+def _flat(manifest: dict[str, Any], under: str = "") -> Iterator[dict[str, Any]]:
+    for name, value in manifest.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{under}{name}.")
+        elif name == "schemas":
+            told = {one["schema"]: one["records"] for one in value}
+            yield {"field": name, "value": ", ".join(f"{n:,} {s}" for s, n in told.items())}
+        else:
+            yield {"field": f"{under}{name}", "value": _plain(value)}
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and len(value) > 3:
+        return f"{value[0]} and {len(value) - 1} more"
+    return output.cell(value or None if isinstance(value, list | dict) else value)
