@@ -11,7 +11,6 @@ import typer
 
 from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption, parse_instant, parse_speed
-from optionstream.schemas.replays import Action, Command
 
 if TYPE_CHECKING:
     from optionstream.deploy.registry import Registry
@@ -76,7 +75,7 @@ def pause(id_: IdArgument, as_json: JsonOption = False) -> None:
     Example:
       optionstream replay pause october
     """
-    _tell(id_, Action.PAUSE, None, as_json)
+    _tell(id_, "pause", None, as_json)
 
 
 def resume(id_: IdArgument, as_json: JsonOption = False) -> None:
@@ -86,7 +85,7 @@ def resume(id_: IdArgument, as_json: JsonOption = False) -> None:
     Example:
       optionstream replay resume october
     """
-    _tell(id_, Action.RESUME, None, as_json)
+    _tell(id_, "resume", None, as_json)
 
 
 def step(
@@ -101,7 +100,7 @@ def step(
       optionstream replay step october
       optionstream replay step october 100
     """
-    _tell(id_, Action.STEP, events, as_json)
+    _tell(id_, "step", events, as_json)
 
 
 def seek(
@@ -119,7 +118,7 @@ def seek(
     Example:
       optionstream replay seek october 2025-10-27T14:00:00
     """
-    _tell(id_, Action.SEEK, parse_instant("TIME", time), as_json)
+    _tell(id_, "seek", parse_instant("TIME", time), as_json)
 
 
 def speed(
@@ -134,7 +133,7 @@ def speed(
       optionstream replay speed october 60
       optionstream replay speed october max
     """
-    _tell(id_, Action.SPEED, parse_speed(factor, "speed"), as_json)
+    _tell(id_, "speed", parse_speed(factor, "speed"), as_json)
 
 
 def stop(id_: IdArgument, as_json: JsonOption = False) -> None:
@@ -144,7 +143,7 @@ def stop(id_: IdArgument, as_json: JsonOption = False) -> None:
     Example:
       optionstream replay stop october
     """
-    _tell(id_, Action.STOP, None, as_json)
+    _tell(id_, "stop", None, as_json)
 
 
 def drop(
@@ -164,8 +163,10 @@ def drop(
     namespaces.drop(ids)
 
 
-def _tell(id_: str, action: Action, value: float | None, as_json: bool) -> None:
-    command = Command.checked(action, value)
+def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
+    from optionstream.schemas.replays import Action, Command
+
+    command = Command.checked(Action(action), value)
     with _registry() as registry:
         answer = registry.command(id_, command)
     if as_json:

@@ -22,7 +22,6 @@ from optionstream.deploy.cli.options import (
     parse_speed,
 )
 from optionstream.schemas.errors import NamespaceError, UsageError
-from optionstream.schemas.replays import State
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import SIM, Namespace
 
@@ -188,6 +187,8 @@ def tell(result: ReplayResult, as_json: bool) -> None:
         output.json_line(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
+    from optionstream.schemas.replays import State
+
     stopped = ", stopped" if result.state is State.STOPPED else ""
     kinds = tuple(kind for kind in ("ticks", "candles", "quotes", "chains") if row[kind])
     output.table(
