@@ -66,7 +66,7 @@ def replaying(cli: Cli, *args: object) -> Iterator[subprocess.Popen[str]]:
         yield process
     finally:
         if process.poll() is None:
-            process.kill()
+            process.terminate()  # not killed: it has workers to stop
         process.communicate(timeout=60)
 
 
@@ -234,4 +234,4 @@ def test_files_of_different_products_go_side_by_side_at_a_pace(
         assert set(moments) == {"NIFTY", "BANKNIFTY"}
         for moment in moments.values():
             assert at("09:16:50") < moment <= at("09:17:00")
-        cli.good("replay", "stop", name)
+    assert not workers_of(name)
