@@ -112,8 +112,10 @@ def _running(peer: Peer, order: Order, log: Path) -> Iterator[subprocess.Popen[b
 
 
 def _make_topic(kafka: str, topic: str, partitions: int) -> None:
+    """Kept for ever: a peer's bars carry the time of a past session, which retention counts from."""
     admin = admin_client(kafka)
-    for future in admin.create_topics([NewTopic(topic, partitions, 1)]).values():
+    new = NewTopic(topic, partitions, 1, config={"retention.ms": "-1"})
+    for future in admin.create_topics([new]).values():
         settle(future)
 
 
