@@ -112,7 +112,7 @@ def _running(peer: Peer, order: Order, log: Path) -> Iterator[subprocess.Popen[b
 
 
 def _make_topic(kafka: str, topic: str, partitions: int) -> None:
-    """Kept for ever: a peer's bars carry the time of a past session, which retention counts from."""
+    """Kept for ever: retention counts from a bar's own time, which is of a past session."""
     admin = admin_client(kafka)
     new = NewTopic(topic, partitions, 1, config={"retention.ms": "-1"})
     for future in admin.create_topics([new]).values():
