@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-# Now, because its plugin does at the end, where Python 3.11.7 may fail to parse it ("AST constructor
-# recursion depth mismatch") after these tests.
+# Now, because its plugin does so at the end, where Python 3.11.7 may fail to parse it ("AST
+# constructor recursion depth mismatch") after these tests.
 import hypothesis  # noqa: F401
 import pytest
 from testcontainers.compose import DockerCompose
