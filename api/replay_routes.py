@@ -1,4 +1,4 @@
-"""The routes of replays: what there are, and the reins of a running one."""
+"""The routes of replays: what there are, and steering a running one."""
 
 from __future__ import annotations
 

@@ -124,7 +124,14 @@ def _extent(folder: Path) -> tuple[int, int]:
             return os.fstat(file.fileno()).st_size, sum(1 for _ in _named_files(folder))
     except OSError as error:
         why = error.strerror or str(error)
-        raise UsageError(f"{folder}: no audit archive there ({MANIFEST}: {why})") from None
+        raise no_archive(folder, f"{MANIFEST}: {why}") from None
+
+
+def no_archive(folder: Path, why: str) -> UsageError:
+    """The complaint about a folder without a manifest."""
+    return UsageError(
+        f"{folder}: no audit archive there ({why}); `optionstream worker audit` makes one"
+    )
 
 
 def _named_files(folder: Path) -> Iterator[Path]:

@@ -20,8 +20,9 @@ from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.groups import GroupOffsets
-from optionstream.deploy.registry import Registry, mongo_client
+from optionstream.deploy.groups.offsets import GroupOffsets
+from optionstream.deploy.mongo import mongo_client
+from optionstream.deploy.replays.registry import Registry
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import replays, topics
 from optionstream.schemas.errors import ArchiveError, NamespaceError, ServerUnavailable

@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from optionstream.deploy.groups import GroupOffsets
+from optionstream.deploy.groups.offsets import GroupOffsets
+from optionstream.deploy.groups.stalls import StallGuard
 from optionstream.deploy.namespaces import worker_folder
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile, spawn_detached, stop, write_atomically
 from optionstream.deploy.stack.tail import last_lines
-from optionstream.deploy.stalls import StallGuard
 from optionstream.deploy.supervisor import (
     EventKind,
     Supervisor,
@@ -59,16 +59,20 @@ class WorkerRow(Struct, frozen=True):
 
 
 def worker_specs(
-    namespace: Namespace, addresses: Addresses, settings: Settings, groups: Sequence[str]
+    namespace: Namespace,
+    addresses: Addresses,
+    settings: Settings,
+    groups: Sequence[str],
+    *more: str,
 ) -> list[WorkerSpec]:
-    """How to start one worker of each group."""
+    """How to start one worker of each group; ``more`` goes to the end of its command."""
     env = worker_env(addresses, settings)
     base = settings.metrics_port
     specs = []
     for group in groups:
         port = base + topics.ALL_GROUPS.index(group) if base else 0
         argv = [sys.executable, "-m", "optionstream", "worker", group]
-        argv += ["--namespace", namespace.name, "--metrics-port", str(port)]
+        argv += ["--namespace", namespace.name, "--metrics-port", str(port), *more]
         specs.append(WorkerSpec(group, argv, env))
     return specs
 
@@ -110,7 +114,8 @@ def groups_without_worker(
 
 
 class LocalWorkers:
-    """Workers that this process runs and stops; a context manager."""
+    """Workers that this process runs and stops, and that end by themselves should it be killed; a
+    context manager."""
 
     def __init__(
         self,
@@ -123,7 +128,7 @@ class LocalWorkers:
         self.groups = tuple(groups)
         self._tell = tell
         self._supervisor = Supervisor(
-            worker_specs(namespace, addresses, settings, groups),
+            worker_specs(namespace, addresses, settings, groups, "--ends-with", str(os.getpid())),
             worker_folder(settings, namespace),
             on_event=self._on_event,
         )

@@ -16,9 +16,9 @@ from optionstream.deploy.cli import (
     groups,
     inspecting,
     namespaces,
-    reins,
     rejects,
     replay,
+    replay_control,
     serve,
     stack,
     verify,
@@ -104,15 +104,15 @@ app.add_typer(_feed, name="feed")
 
 _replay = new_typer(cls=ReplayGroup, help=_REPLAY_HELP)
 _replay.command("run")(replay.replay)
-_replay.command("list")(reins.list_)
-_replay.command("status")(reins.status)
-_replay.command("pause")(reins.pause)
-_replay.command("resume")(reins.resume)
-_replay.command("step")(reins.step)
-_replay.command("seek")(reins.seek)
-_replay.command("speed")(reins.speed)
-_replay.command("stop")(reins.stop)
-_replay.command("drop")(reins.drop)
+_replay.command("list")(replay_control.list_)
+_replay.command("status")(replay_control.status)
+_replay.command("pause")(replay_control.pause)
+_replay.command("resume")(replay_control.resume)
+_replay.command("step")(replay_control.step)
+_replay.command("seek")(replay_control.seek)
+_replay.command("speed")(replay_control.speed)
+_replay.command("stop")(replay_control.stop)
+_replay.command("drop")(replay_control.drop)
 app.add_typer(_replay, name="replay")
 app.command("worker")(worker.worker)
 app.command("supervise", hidden=True)(worker.supervise)

@@ -95,6 +95,7 @@ def prune(
       optionstream audit prune --dry-run
       optionstream audit prune --older-than 3650
     """
+    from optionstream.deploy.audit import no_archive
     from optionstream.schemas.archive import MANIFEST
     from optionstream.streams.sinks.archive import Archive
     from optionstream.streams.sinks.audit import signature, told
@@ -103,7 +104,7 @@ def prune(
     name = Namespace.parse(namespace).name
     folder = settings.archive_folder(name)
     if not (folder / MANIFEST).exists():
-        raise UsageError(f"{folder}: no audit archive there")
+        raise no_archive(folder, f"no {MANIFEST}")
     archive = Archive(folder, name)
     archive.open(recover=False)
     days = settings.audit_retention_days if older_than is None else older_than

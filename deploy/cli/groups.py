@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +17,7 @@ from optionstream.schemas.times import IST, to_ms
 from optionstream.schemas.topics import ALL_TOPICS, LIVE, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.deploy.group_reset import Target
+    from optionstream.deploy.groups.reset import Target
     from optionstream.deploy.stack import Addresses
 
 NamespaceOption = Annotated[str, typer.Option(help="Whose groups.")]
@@ -47,7 +48,7 @@ def show(
     """
     if ctx.invoked_subcommand is not None:
         return
-    from optionstream.deploy.group_rows import GroupProgress
+    from optionstream.deploy.groups.rows import GroupProgress
 
     servers, name = _where(namespace)
     progress = GroupProgress(servers.kafka, name)
@@ -101,7 +102,7 @@ def reset(
       optionstream groups reset analytics --to 2026-01-06T14:00 --namespace october
       optionstream groups reset history --to 1200 --topic analytics.ohlc --partition 3
     """
-    from optionstream.deploy.group_reset import HISTORY, GroupReset, consequences
+    from optionstream.deploy.groups.reset import HISTORY, GroupReset, consequences
 
     target = parse_target(to)
     if forget_former and group != HISTORY:
@@ -113,7 +114,7 @@ def reset(
     plan = resets.plan(group, target, topic, partition)
     if not dry_run:
         resets.make(plan, output.note, forget_former=forget_former)
-    rows = [_as_row(row) for row in plan.rows if as_json or row.end]
+    rows = [asdict(row) for row in plan.rows if as_json or row.end]
     output.show("", _RESET_COLUMNS, rows, as_json)
     for line in consequences(plan, target):
         output.note(line)
@@ -127,7 +128,7 @@ def reset(
 
 def parse_target(text: str) -> Target:
     """What ``--to`` names."""
-    from optionstream.deploy.group_reset import EARLIEST, LATEST, Target
+    from optionstream.deploy.groups.reset import EARLIEST, LATEST, Target
 
     if text in (EARLIEST, LATEST):
         return Target(end=text)
@@ -160,11 +161,7 @@ def _where(namespace: str) -> tuple[Addresses, Namespace]:
 
 def _print(rows: Sequence[Any], as_json: bool) -> None:
     """As JSON all rows; in the table those of partitions that ever held a record."""
-    shown = [_as_row(row) for row in rows if as_json or row.end]
+    shown = [asdict(row) for row in rows if as_json or row.end]
     output.show("", _COLUMNS, shown, as_json)
     if len(shown) < len(rows):
         output.note(f"{len(rows) - len(shown)} partitions without records are left out")
-
-
-def _as_row(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__}

@@ -16,8 +16,8 @@ from optionstream.schemas.rejects import MEANING
 from optionstream.schemas.topics import LIVE, MARKET_TOPICS, REJECTS, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.deploy.redrive import Result
-    from optionstream.deploy.rejects_log import Choice
+    from optionstream.deploy.rejects.log import Choice
+    from optionstream.deploy.rejects.redrive import Result
     from optionstream.deploy.stack import Addresses
     from optionstream.schemas.derived import Reject
 
@@ -78,7 +78,7 @@ def show(
       optionstream rejects show 'market.underlying|3|1207|bad_price|4'
       optionstream rejects show 'market.underlying|3|1207|bad_price|4' --json | jq .record
     """
-    from optionstream.deploy.rejects_log import chain_of
+    from optionstream.deploy.rejects.log import chain_of
     from optionstream.schemas.rejects import causes
 
     servers, name = _where(namespace, "kafka")
@@ -159,9 +159,9 @@ def redrive(
 def _results(
     servers: Addresses, name: Namespace, choice: Choice, normalise: bool, dry_run: bool
 ) -> Iterator[Result]:
-    from optionstream.deploy.redrive import Redrive
-    from optionstream.deploy.redrive_ledger import Ledger
-    from optionstream.deploy.registry import mongo_client
+    from optionstream.deploy.mongo import mongo_client
+    from optionstream.deploy.rejects.ledger import Ledger
+    from optionstream.deploy.rejects.redrive import Redrive
 
     with mongo_client(servers.mongo) as client:
         ledger = Ledger(client, name)
@@ -172,7 +172,7 @@ def _results(
 def _choice(
     ids: Iterable[str], reason: str | None, topic: str | None, product: str | None
 ) -> Choice:
-    from optionstream.deploy.rejects_log import Choice
+    from optionstream.deploy.rejects.log import Choice
 
     if reason is not None and reason not in MEANING:
         raise UsageError(f"--reason {reason}: there is {', '.join(MEANING)}")
@@ -197,13 +197,13 @@ def _where(namespace: str, *servers: str) -> tuple[Addresses, Namespace]:
 
 
 def _read(servers: Addresses, name: Namespace, choice: Choice) -> Iterator[Reject]:
-    from optionstream.deploy.rejects_log import read_rejects
+    from optionstream.deploy.rejects.log import read_rejects
 
     return read_rejects(servers.kafka, name, choice)
 
 
 def _row(reject: Reject) -> dict[str, Any]:
-    from optionstream.deploy.rejects_log import product_of
+    from optionstream.deploy.rejects.log import product_of
     from optionstream.schemas.rejects import causes
 
     return {
@@ -230,7 +230,7 @@ def _full(reject: Reject, chain: list[dict[str, Any]]) -> dict[str, Any]:
     bytes as ``raw`` (text, or base64 behind ``base64:``)."""
     import msgspec
 
-    from optionstream.deploy.rejects_log import decoded
+    from optionstream.deploy.rejects.log import decoded
     from optionstream.schemas.errors import RecordError
 
     record = decoded(reject)

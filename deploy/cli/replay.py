@@ -26,8 +26,8 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import SIM, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.deploy.replay import ReplayResult
-    from optionstream.deploy.topic_source import TopicRange, TopicSource
+    from optionstream.deploy.replays.telling import ReplayResult
+    from optionstream.deploy.replays.topic_source import TopicRange, TopicSource
     from optionstream.producers.feeds import FeedHints
 
 
@@ -94,9 +94,9 @@ def replay(
       optionstream replay --from-topics october --offsets market.underlying:4:0-500
       optionstream replay run list    # a file that is named like a command
     """
-    from optionstream.deploy import replay as replays
     from optionstream.deploy.cli.drawing import watching
-    from optionstream.deploy.replay_sources import FileSource, Source
+    from optionstream.deploy.replays import run as replays
+    from optionstream.deploy.replays.sources import FileSource, Source
 
     failures = output.Failures()
     pace = parse_speed(speed)
@@ -137,7 +137,7 @@ def _files(paths: list[str] | None, failures: output.Failures) -> list[Path]:
 
 
 def _span(start: str | None, end: str | None, offsets: list[str] | None) -> TopicRange:
-    from optionstream.deploy.topic_source import TopicRange
+    from optionstream.deploy.replays.topic_source import TopicRange
 
     first = parse_instant("--start", start) if start is not None else None
     last = parse_instant("--end", end) if end is not None else None
@@ -166,7 +166,7 @@ def _topics(
     products: frozenset[str] | None,
     anew: bool,
 ) -> TopicSource:
-    from optionstream.deploy.topic_source import TopicSource
+    from optionstream.deploy.replays.topic_source import TopicSource
 
     read = Namespace.parse(origin)
     if read == name:

@@ -176,7 +176,7 @@ def _start_workers(
     name: Namespace, servers: Addresses, settings: Settings, groups: Sequence[str]
 ) -> None:
     from optionstream.deploy import workers
-    from optionstream.deploy.groups import GroupOffsets
+    from optionstream.deploy.groups.offsets import GroupOffsets
 
     offsets = GroupOffsets(servers.kafka, name)
     missing = workers.groups_without_worker(offsets, name, settings, groups)
@@ -199,7 +199,7 @@ def _server_row(row: Any) -> dict[str, Any]:
 
 def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
     """Records to read by group and topic, of a namespace that has topics."""
-    from optionstream.deploy.groups import GroupOffsets, group_lag
+    from optionstream.deploy.groups.offsets import GroupOffsets, group_lag
 
     offsets = GroupOffsets(where.kafka, name)
     for group in ALL_GROUPS:

@@ -61,7 +61,7 @@ def check(
     namespace: Namespace, addresses: Addresses, settings: Settings, as_json: bool = False
 ) -> Report:
     """The report on a namespace that exists."""
-    from optionstream.deploy.replay import counts_row
+    from optionstream.deploy.replays.telling import counts_row
     from optionstream.deploy.verify import verify as recompute
     from optionstream.streams.analytics.counts import read_counts
     from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
@@ -88,7 +88,7 @@ def compare(
     namespace: Namespace, other: Namespace, addresses: Addresses, as_json: bool = False
 ) -> Comparison:
     """What two namespaces do not have in common. Raises NamespaceError for one nobody made."""
-    from optionstream.deploy.replay import counts_row
+    from optionstream.deploy.replays.telling import counts_row
     from optionstream.deploy.verify import compare_namespaces
     from optionstream.streams.analytics.counts import read_counts
 
@@ -143,7 +143,7 @@ def _check_exists(kafka: str, namespace: Namespace) -> None:
 
 def _warn_of_lag(kafka: str, namespace: Namespace) -> None:
     """What a group has not read yet shows as missing."""
-    from optionstream.deploy.groups import GroupOffsets, group_lag
+    from optionstream.deploy.groups.offsets import GroupOffsets, group_lag
 
     offsets = GroupOffsets(kafka, namespace)
     for group in GROUPS:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +30,8 @@ class Group(StrEnum):
     AUDIT = "audit"
 
 
+_LOOK_AGAIN_S = 0.5
+
 NamespaceOption = Annotated[str, typer.Option(help="The namespace to work in.")]
 
 
@@ -42,6 +48,9 @@ def worker(
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65_535, help="Port of the metrics page; 0: a free one.")
     ] = None,
+    ends_with: Annotated[
+        int | None, typer.Option("--ends-with", hidden=True, metavar="PID", help="Its parent.")
+    ] = None,
 ) -> None:
     """Run one worker until it is stopped.
 
@@ -57,12 +66,21 @@ def worker(
     """
     if from_beginning and group is not Group.ANALYTICS:
         raise UsageError("--from-beginning is for analytics only: the sinks follow its output")
+    if ends_with is not None:
+        threading.Thread(target=_end_with, args=(ends_with,), daemon=True).start()
     settings = context.settings()
     name = Namespace.parse(namespace)
     servers = _addresses(settings, group)
     _check_topics(servers, name, settings)
     port = settings.metrics_port if metrics_port is None else metrics_port
     raise typer.Exit(_run(group, _config(servers, name, settings, instance, port), from_beginning))
+
+
+def _end_with(parent: int) -> None:
+    """Stop in order once ``parent``, which started this process, is gone: killed, it cannot."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_AGAIN_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def supervise(

@@ -115,7 +115,7 @@ class AuditSink:
         self._bytes_a_record = max(1.0, (self._bytes - before) / max(1, count))
         return count
 
-    def flush(self) -> None:
+    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
         runs = [
             Run(assigned.topic.id, assigned.topic.partitions, part)
             for key, records in self._records.items()

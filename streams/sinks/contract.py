@@ -78,8 +78,10 @@ class Sink(Protocol):
         at least one. Raises nothing for a bad record: it is counted."""
         ...
 
-    def flush(self) -> None:
+    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
         """Write all rows and forget them. Writing the same rows again must change nothing.
+        ``reached`` is the next offset of each partition once they are written, for a store that
+        keeps positions of what it was brought to.
 
         Raises one of ``unavailable`` with the rows kept, or `StartAgain`; ArchiveError ends the
         worker.

@@ -103,7 +103,7 @@ class HistorySink:
         self._rows_a_record = max(1.0, (self.pending - before) / max(1, count))
         return count
 
-    def flush(self) -> None:
+    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
         with pymongo.timeout(_FLUSH_TIMEOUT_S):
             for name, documents in self._derived.items():
                 self._flush_derived(name, documents)

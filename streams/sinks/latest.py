@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import msgspec
 import redis
@@ -103,24 +102,20 @@ class LatestSink:
         for message in records:
             self._records += 1
             topic = message.topic() or ""
-            # Of a message without an error both are set.
-            partition: Any = message.partition()
-            offset: Any = message.offset()
-            self._positions.read((topic, partition), offset)
             try:
                 self._add(self._bases[topic], message)
             except RecordError as error:
                 measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
         return len(records)
 
-    def flush(self) -> None:
+    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
         entries, values = self._batch.quick_entries(), 0
         if self._batch.chains:
             # Ticks and bars need not wait until the documents of chains are made.
             self._write(entries, {})
             values, entries = len(entries), self._batch.chain_entries()
         self._write(entries, self._batch.index_sets())
-        self._positions.note()
+        self._positions.note(reached)
         seen = (values + len(entries)) / max(1, self._records)
         self._values_a_record = max(1.0, seen, self._values_a_record / 2)  # ticks and chains mix
         self.drop()
@@ -129,7 +124,6 @@ class LatestSink:
         self._positions.check()
 
     def drop(self) -> None:
-        self._positions.forget()
         self._batch = Batch(self._namespace)
         self._records = 0
 

@@ -34,14 +34,12 @@ class Positions:
         self._ids: dict[Place, str] = {}
         self._held: dict[Place, str] = {}
         """What Redis should hold."""
-        self._reached: dict[Place, int] = {}
-        """The next offset of what was read and not yet noted."""
 
     def start(self, assigned: Sequence[Assigned]) -> Mapping[Place, int]:
         """Where to begin each partition: at an offset that was set by hand, else at its position,
         else at the beginning. These are its positions from now on. Raises redis.RedisError."""
         self._ids = {one.key: one.topic.id for one in assigned}
-        self._held, self._reached = {}, {}
+        self._held = {}
         if not assigned:
             return {}
         stored = self._read(list(self._ids))
@@ -54,22 +52,15 @@ class Positions:
         self._held = held
         return begin
 
-    def read(self, place: Place, offset: int) -> None:
-        """The record at ``offset`` will be written with the next ``note``."""
-        self._reached[place] = offset + 1
-
-    def forget(self) -> None:
-        """What was read and not noted is not going to be written."""
-        self._reached = {}
-
-    def note(self) -> None:
-        """Everything read has been written: move the positions on.
+    def note(self, reached: Mapping[Place, int]) -> None:
+        """Everything before these offsets has been written: move the positions on.
 
         Raises StartAgain when Redis holds others than it was told, redis.RedisError.
         """
-        if not self._reached:
+        values = {place: self._value(place, offset) for place, offset in reached.items()}
+        moved = {place: value for place, value in values.items() if value != self._held[place]}
+        if not moved:
             return
-        moved = {place: self._value(place, offset) for place, offset in self._reached.items()}
         arguments = [
             text for at, value in moved.items() for text in (_field(at), self._held[at], value)
         ]
@@ -77,7 +68,6 @@ class Positions:
         if elsewhere:
             raise _lost(elsewhere.decode())
         self._held.update(moved)
-        self._reached = {}
 
     def check(self) -> None:
         """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""

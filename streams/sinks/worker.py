@@ -214,7 +214,7 @@ class SinkWorker:
 
     def _flush_once(self) -> None:
         self._check_topics()
-        self._sink.flush()
+        self._sink.flush(self._read)
 
     def _commit(self, *, wait: bool = False) -> None:
         """Commit what was flushed; a refusal means that the partition has another owner now.
@@ -387,7 +387,7 @@ class SinkWorker:
 
     def _complain(self, error: Any) -> None:
         """Log an error the client reports; a fatal one (we were fenced) ends the worker."""
-        if error.fatal():
+        if _is_fatal(error):
             raise KafkaException(error)
         logger.warning("%s: kafka: %s", self._group, error.str())
 
@@ -456,9 +456,15 @@ def _listing(begin: dict[tuple[str, int], int]) -> str:
     return ", ".join(known)
 
 
+def _is_fatal(error: KafkaError) -> bool:
+    """Whether the client is done for. The event that says so, and the refusal that made it so,
+    do not call themselves fatal (librdkafka 2.16)."""
+    return error.fatal() or error.code() in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID)
+
+
 def _fatal(error: KafkaException) -> bool:
     first = error.args[0] if error.args else None
-    return isinstance(first, KafkaError) and first.fatal()
+    return isinstance(first, KafkaError) and _is_fatal(first)
 
 
 def _text(error: Exception) -> str:

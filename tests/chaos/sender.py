@@ -18,7 +18,8 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from optionstream.schemas.topics import Namespace, partition_for
+from optionstream.schemas.topics import Namespace
+from tests.server.running import produce
 from tests.server.seeded import Sent
 
 
@@ -43,23 +44,13 @@ class Sender:
 
     def send(self, position: int, record: Sent) -> None:
         """Hand over one record; waits while the client's queue is full."""
-        partition = record.partition
-        if partition is None:
-            partition = partition_for(record.product, self._partitions)
-        while True:
-            try:
-                self._producer.produce(
-                    self._namespace.topic(record.base),
-                    value=record.value,
-                    key=record.key,
-                    partition=partition,
-                    headers=list(record.headers),
-                    timestamp=record.timestamp,
-                    on_delivery=lambda error, _, at=position: self._took(at, error),
-                )
-                break
-            except BufferError:
-                self._producer.poll(0.05)
+        produce(
+            self._producer,
+            self._namespace,
+            self._partitions,
+            record,
+            lambda error, _: self._took(position, error),
+        )
 
     def poll(self, seconds: float) -> None:
         self._producer.poll(seconds)

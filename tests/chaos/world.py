@@ -11,11 +11,11 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from optionstream.deploy.groups import group_lag
+from optionstream.deploy.groups.offsets import group_lag
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.deploy.stack.types import Server
-from optionstream.deploy.topics_admin import admin_client
 from optionstream.schemas import topics
+from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings
 from tests.chaos.producing import Producing
 from tests.chaos.schedule import Fault, Step
@@ -110,25 +110,13 @@ class Chaos:
     def _join(self, group: str) -> None:
         self.world.start(group, "2")
         name = f"{group}-2"
-        self._until(lambda: self._owns(group, "2"), f"{name} to own partitions")
+        self._until(lambda: self.world.owned_by(group, "2") > 0, f"{name} to own partitions")
 
     def _leave(self, group: str) -> None:
         worker = self.world.workers[f"{group}-2"]
         if worker.process.poll() is None:
             self.world.kill(worker, self._rng.choice((signal.SIGTERM, signal.SIGKILL)))
         self.world.workers.pop(worker.name)
-
-    def _owns(self, group: str, instance: str) -> bool:
-        name = self.world.namespace.group(group)
-        # A client of its own: one that has lived through a restart of the broker may find no
-        # coordinator any more (librdkafka 2.16).
-        admin = admin_client(self.world.addresses.kafka)
-        described = admin.describe_consumer_groups([name])[name].result(timeout=30)
-        return any(
-            member.assignment.topic_partitions
-            for member in described.members
-            if (member.group_instance_id or "").endswith(f"-{instance}")
-        )
 
     def _resend(self) -> None:
         self.sender.kill(back=self._rng.randint(1, _LONGEST_RESEND))
@@ -171,7 +159,7 @@ class Chaos:
             try:
                 if done():
                     return
-            except (KafkaException, TimeoutError) as error:
+            except (KafkaException, OptionstreamError, TimeoutError) as error:
                 told = f" ({error!r})"  # the broker may have come back a moment ago
             self._revive()
             if time.monotonic() > until_s:

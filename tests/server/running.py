@@ -26,8 +26,8 @@ import redis as redis_client
 from confluent_kafka import KafkaException, Producer
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.groups import GroupOffsets, Offsets, group_lag
-from optionstream.deploy.replay import counts_row
+from optionstream.deploy.groups.offsets import GroupOffsets, Offsets, group_lag
+from optionstream.deploy.replays.telling import counts_row
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.verify import Report
 from optionstream.deploy.verify import verify as recompute
@@ -129,27 +129,28 @@ class Running:
     ) -> None:
         """Hand records over; ``flush`` waits until they are there."""
         for record in records:
-            partition = record.partition
-            if partition is None:
-                partition = partition_for(record.product, self.settings.partitions)
-            while True:
-                try:
-                    self._producer.produce(
-                        self.namespace.topic(record.base),
-                        value=record.value,
-                        key=record.key,
-                        partition=partition,
-                        headers=list(record.headers),
-                        timestamp=record.timestamp,
-                        on_delivery=on_delivery or _delivered,
-                    )
-                    break
-                except BufferError:
-                    self._producer.poll(0.05)
+            produce(
+                self._producer,
+                self.namespace,
+                self.settings.partitions,
+                record,
+                on_delivery or _delivered,
+            )
             self._producer.poll(0)
 
     def flush(self) -> None:
         assert self._producer.flush(60) == 0, "Kafka did not take all records"
+
+    def cli(self, *args: str) -> subprocess.CompletedProcess[str]:
+        """A command on this namespace."""
+        return subprocess.run(
+            [sys.executable, "-m", "optionstream", *args, "--namespace", self.namespace.name],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
 
     # -- workers ----------------------------------------------------------------------------
 
@@ -250,6 +251,12 @@ class Running:
     def progress(self, group: str) -> int:
         """Records that the group has committed."""
         return sum(self.offsets.committed(group).values())
+
+    def owned_by(self, group: str, instance: str) -> int:
+        """Partitions that a member has. A client of its own asks: one that has lived through a
+        restart of the broker may find no coordinator any more (librdkafka 2.16)."""
+        owners = GroupOffsets(self.addresses.kafka, self.namespace).owners(group)
+        return sum(member.instance == instance for member in owners.values())
 
     def lag(self, group: str) -> int:
         """Records that the group has yet to commit."""
@@ -393,6 +400,33 @@ class Stream:
 
 def pause(rng: random.Random, low_s: float, high_s: float) -> None:
     time.sleep(rng.uniform(low_s, high_s))
+
+
+def produce(
+    producer: Producer,
+    namespace: Namespace,
+    partitions: int,
+    record: Sent,
+    on_delivery: Callable[[Any, Any], None],
+) -> None:
+    """Hand one record over; waits while the client's queue is full."""
+    partition = record.partition
+    if partition is None:
+        partition = partition_for(record.product, partitions)
+    while True:
+        try:
+            producer.produce(
+                namespace.topic(record.base),
+                value=record.value,
+                key=record.key,
+                partition=partition,
+                headers=list(record.headers),
+                timestamp=record.timestamp,
+                on_delivery=on_delivery,
+            )
+            return
+        except BufferError:
+            producer.poll(0.05)
 
 
 def _delivered(error: Any, message: Any) -> None:

@@ -19,7 +19,7 @@ import pytest
 import redis as redis_client
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.groups import GroupOffsets
+from optionstream.deploy.groups.offsets import GroupOffsets
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.tail import last_lines
 from optionstream.producers.feeds.session_file import header_for, write_session

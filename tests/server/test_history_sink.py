@@ -354,12 +354,12 @@ def test_frames_after_bars_do_not_fill_a_flush_beyond_its_size(here: World) -> N
     )
     bars: Any = [_Read(topics.OHLC, bar(at), at) for at in range(300)]
     assert sink.add(bars) == 300
-    sink.flush()
+    sink.flush({})
     assert sink.appetite > 500  # it expects more bars
     frames: Any = [_Read(topics.UNDERLYING, frame(at * 300, 300), at) for at in range(50)]
     taken = 0
     while taken < len(frames):
         taken += sink.add(frames[taken:])
         assert 0 < sink.pending <= 1_000 + 300
-        sink.flush()
+        sink.flush({})
     assert here.ticks() == list(range(50 * 300))

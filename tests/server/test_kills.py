@@ -122,19 +122,8 @@ def test_analytics_workers_that_join_and_leave_in_mid_stream_change_nothing(
     world.stop()
 
 
-def owned_by(world: Running, group: str, instance: str) -> int:
-    """Partitions that a member has."""
-    name = world.namespace.group(group)
-    described = world.admin.describe_consumer_groups([name])[name].result(timeout=30)
-    return sum(
-        len(member.assignment.topic_partitions)
-        for member in described.members
-        if (member.group_instance_id or "").endswith(f"-{instance}")
-    )
-
-
 def freeze(world: Running, worker: Worker) -> None:
-    assert owned_by(world, worker.group, worker.instance) > 0
+    assert world.owned_by(worker.group, worker.instance) > 0
     worker.send(signal.SIGSTOP)
 
 
@@ -160,7 +149,7 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
     with Stream(world, records, over_s=20) as stream:
         stream.allow(0.3)
         world.wait_for(
-            lambda: all(owned_by(world, "analytics", one) for one in "12"), "both to own partitions"
+            lambda: all(world.owned_by("analytics", one) for one in "12"), "both to own partitions"
         )
         stream.allow(0.8)
         wait_until_at_work(world, "analytics")
@@ -168,7 +157,7 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
         worker = world.workers[f"analytics-{frozen}"]
         freeze(world, worker)
         since_s = time.monotonic()
-        world.wait_for(lambda: not owned_by(world, "analytics", frozen), "the session's end", 60)
+        world.wait_for(lambda: not world.owned_by("analytics", frozen), "the session's end", 60)
         world.flush()
         world.wait_until_analysed()  # all of it, by the one that is left
         time.sleep(max(0.0, since_s + FROZEN_S - time.monotonic()))
@@ -189,7 +178,7 @@ def test_sinks_thawed_after_their_sessions_ended_write_nothing_twice(
         stream.allow(0.3)
         for group in SINKS:
             world.wait_for(
-                lambda group=group: all(owned_by(world, group, one) for one in "12"),
+                lambda group=group: all(world.owned_by(group, one) for one in "12"),
                 f"both of {group} to own partitions",
             )
         stream.allow(0.8)
@@ -202,7 +191,7 @@ def test_sinks_thawed_after_their_sessions_ended_write_nothing_twice(
         since_s = time.monotonic()
         for worker in frozen:
             world.wait_for(
-                lambda worker=worker: not owned_by(world, worker.group, worker.instance),
+                lambda worker=worker: not world.owned_by(worker.group, worker.instance),
                 f"the end of {worker.name}'s session",
                 60,
             )

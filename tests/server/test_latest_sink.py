@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,6 +35,16 @@ PARTITION = partition_for("NIFTY", PARTITIONS)
 def here(addresses: Any) -> Iterator[World]:
     with world(addresses) as made:
         yield made
+
+
+@contextmanager
+def behind_a_proxy(addresses: Any) -> Iterator[tuple[World, Proxy]]:
+    """A world whose workers reach Redis through a proxy that can be cut."""
+    where = urlsplit(addresses.redis)
+    proxy = Proxy((where.hostname or "", where.port or 0))
+    with world(addresses) as here:
+        here.addresses = replace(addresses, redis=f"redis://127.0.0.1:{proxy.port}{where.path}")
+        yield here, proxy
 
 
 def test_the_newest_wins_whatever_the_order_and_however_many_write(here: World) -> None:
@@ -161,10 +172,7 @@ def test_a_single_foreign_tick_is_taken(here: World) -> None:
 
 @pytest.mark.timeout(180)
 def test_an_outage_of_redis_is_sat_out_and_nothing_is_lost(addresses: Any) -> None:
-    where = urlsplit(addresses.redis)
-    proxy = Proxy((where.hostname or "", where.port or 0))
-    with world(addresses) as here:
-        here.addresses = replace(addresses, redis=f"redis://127.0.0.1:{proxy.port}{where.path}")
+    with behind_a_proxy(addresses) as (here, proxy):
         worker = here.worker("latest")
         here.send(topics.UNDERLYING, frame(0, 10))
         here.wait_until_read("latest")
@@ -221,8 +229,7 @@ def test_positions_go_on_where_they_were_and_give_way_to_a_hand_and_to_a_new_top
 ) -> None:
     positions = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
     assert positions.start([_assigned(0), _assigned(1)]) == {("t", 0): -2, ("t", 1): -2}
-    positions.read(("t", 0), 41)
-    positions.note()
+    positions.note({("t", 0): 42})
     again = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
     assert again.start([_assigned(0), _assigned(1, asked=7)]) == {("t", 0): 42, ("t", 1): 7}
     assert again.start([_assigned(0, "anew")]) == {("t", 0): -2}
@@ -233,12 +240,9 @@ def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
     frozen, successor = Positions(here.redis, key), Positions(here.redis, key)
     frozen.start([_assigned(0), _assigned(1)])
     successor.start([_assigned(0), _assigned(1)])
-    successor.read(("t", 1), 10)
-    successor.note()
-    frozen.read(("t", 0), 3)
-    frozen.read(("t", 1), 3)
+    successor.note({("t", 1): 11})
     with pytest.raises(StartAgain, match="t/1"):
-        frozen.note()
+        frozen.note({("t", 0): 4, ("t", 1): 4})
     successor.check()
     with pytest.raises(StartAgain, match="t/1"):
         frozen.check()
@@ -248,10 +252,7 @@ def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
 
 
 def test_a_stop_while_redis_is_away_commits_nothing_that_was_not_written(addresses: Any) -> None:
-    where = urlsplit(addresses.redis)
-    proxy = Proxy((where.hostname or "", where.port or 0))
-    with world(addresses) as here:
-        here.addresses = replace(addresses, redis=f"redis://127.0.0.1:{proxy.port}{where.path}")
+    with behind_a_proxy(addresses) as (here, proxy):
         worker = here.worker("latest")
         here.send(topics.UNDERLYING, frame(0, 10))
         here.wait_until_read("latest")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,10 +12,17 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from optionstream.deploy import redrive as redriving
-from optionstream.deploy.redrive import ALREADY, IN_DOUBT, SENT, UNUSABLE, WOULD_SEND, Redrive
-from optionstream.deploy.redrive_ledger import LEASE_S, Ledger, utc_now
-from optionstream.deploy.rejects_log import Choice, read_rejects
+from optionstream.deploy.rejects import redrive as redriving
+from optionstream.deploy.rejects.ledger import LEASE_S, Ledger, utc_now
+from optionstream.deploy.rejects.log import Choice, read_rejects
+from optionstream.deploy.rejects.redrive import (
+    ALREADY,
+    IN_DOUBT,
+    SENT,
+    UNUSABLE,
+    WOULD_SEND,
+    Redrive,
+)
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.verify.load import TopicReader
 from optionstream.deploy.verify.records import RawRecord
@@ -99,17 +104,6 @@ def input_of(world: Running) -> list[RawRecord]:
     with TopicReader(world.addresses.kafka, world.namespace) as reader:
         bounds = reader.bounds(topics.UNDERLYING)
         return [one for batch in reader.read(topics.UNDERLYING, bounds) for one in batch]
-
-
-def cli(world: Running, *args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "optionstream", *args, "--namespace", world.namespace.name],
-        env=world.env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_a_reject_is_sent_once_however_often_it_is_told_and_redriven(world: Running) -> None:
@@ -196,19 +190,19 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     world.wait_until_analysed()
 
     def listed() -> list[dict[str, object]]:
-        done = cli(world, "rejects", "list", "--json")
+        done = world.cli("rejects", "list", "--json")
         assert done.returncode == 0, done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     first = {row["reason"]: row for row in listed()}
     assert set(first) == {rejects.KEY_MISMATCH, rejects.BAD_PRICE}
-    as_it_was = cli(world, "rejects", "redrive", "--all", "--json")
+    as_it_was = world.cli("rejects", "redrive", "--all", "--json")
     assert as_it_was.returncode == 0, as_it_was.stderr
     world.wait_until_analysed()
     again = [row for row in listed() if row["attempts"]]
     assert {row["reason"] for row in again} == set(first)
     mismatch = next(row for row in again if row["reason"] == rejects.KEY_MISMATCH)
-    shown = cli(world, "rejects", "show", str(mismatch["id"]), "--json")
+    shown = world.cli("rejects", "show", str(mismatch["id"]), "--json")
     whole = json.loads(shown.stdout)
     assert [one["id"] for one in whole["causes"]] == [
         first[rejects.KEY_MISMATCH]["id"],
@@ -217,7 +211,7 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     assert whole["causes"][0]["reason"] == rejects.KEY_MISMATCH
     assert whole["record"]["seq"] == [0, 1]
 
-    mended = cli(world, "rejects", "redrive", "--reason", "key_mismatch", "--normalise", "--json")
+    mended = world.cli("rejects", "redrive", "--reason", "key_mismatch", "--normalise", "--json")
     assert mended.returncode == 0, mended.stderr
     outcomes = sorted(json.loads(line)["outcome"] for line in mended.stdout.splitlines())
     assert outcomes == [SENT, ALREADY]
@@ -230,7 +224,7 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     # 2 ticks astray mended, 3 good ones; refused: 2 + 2 astray, twice the one bad price.
     assert (report.counts.accepted, report.counts.duplicates) == (5, 0)
     assert world.db[documents.REDRIVES].count_documents({"state": "sent"}) == 3
-    unknown = cli(world, "rejects", "redrive", "market.underlying|0|999|bad_price")
+    unknown = world.cli("rejects", "redrive", "market.underlying|0|999|bad_price")
     assert unknown.returncode == 1
     assert "there is no such reject" in unknown.stderr
     world.stop()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.copies import CopiedPiece, within
+from optionstream.deploy.replays.copies import CopiedPiece, within
 from optionstream.deploy.verify.records import Headers, RawRecord
 from optionstream.schemas import codec
 from optionstream.schemas.events import CandleFrame, Tick, TickFrame

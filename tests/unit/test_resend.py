@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optionstream.deploy.rejects_log import Choice, chain_of, product_of
-from optionstream.deploy.resend import cut, resent
+from optionstream.deploy.rejects.log import Choice, chain_of, product_of
+from optionstream.deploy.rejects.resend import cut, resent
 from optionstream.schemas import codec, rejects, topics
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError

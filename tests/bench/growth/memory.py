@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
-from optionstream.deploy.groups import GroupOffsets, Offsets
+from optionstream.deploy.groups.offsets import GroupOffsets, Offsets
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.topics_admin import ensure_topics
 from optionstream.deploy.workers import worker_env

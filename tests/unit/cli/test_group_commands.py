@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from optionstream.deploy.cli.groups import parse_target
-from optionstream.deploy.group_reset import ResetPlan, ResetRow, Target, consequences
-from optionstream.deploy.group_rows import with_rates
-from optionstream.deploy.groups import Member, PartitionLag
+from optionstream.deploy.groups.offsets import Member, PartitionLag
+from optionstream.deploy.groups.reset import ResetPlan, ResetRow, Target, consequences
+from optionstream.deploy.groups.rows import with_rates
 from optionstream.schemas.errors import UsageError
 
 T = "market.underlying"

@@ -47,7 +47,7 @@ def test_ticks_and_bars_are_written_before_the_documents_of_chains_are_made(
     sink = LatestSink(NOWHERE)
     for add, record in (("chain", chain(1)), ("bar", bar()), ("frame", frame())):
         getattr(sink._batch, f"add_{add}")(record)
-    sink.flush()
+    sink.flush({})
     (first, no_index), (second, index) = writes
     assert first == ["latest:underlying:NIFTY", "ohlc:NIFTY:1m"]
     assert not no_index
@@ -58,7 +58,7 @@ def test_ticks_and_bars_are_written_before_the_documents_of_chains_are_made(
 def test_without_a_chain_there_is_one_write(writes: list[tuple[list[str], list[str]]]) -> None:
     sink = LatestSink(NOWHERE)
     sink._batch.add_bar(bar())
-    sink.flush()
+    sink.flush({})
     assert writes == [(["ohlc:NIFTY:1m"], ["replay:test:index:products"])]
 
 
@@ -109,5 +109,6 @@ def test_a_commit_that_the_broker_refuses_later_is_told_and_a_fatal_one_ends_the
     assert not caplog.records
     asking._on_commit(KafkaError(KafkaError.REBALANCE_IN_PROGRESS), [])
     assert "kafka:" in caplog.text
-    with pytest.raises(KafkaException):
-        asking._on_commit(KafkaError(KafkaError.FENCED_INSTANCE_ID, "fenced", fatal=True), [])
+    for fatal in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL):
+        with pytest.raises(KafkaException):
+            asking._on_commit(KafkaError(fatal), [])

@@ -1,4 +1,5 @@
-"""What was put into which namespace, when, by which version of the code; and the replay's reins.
+"""What was put into which namespace, when, by which version of the code; and what a running replay
+is told and says.
 
 The shape of an entry and how it is told are in schemas/replays.py.
 """
@@ -9,15 +10,14 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pymongo
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError
 
 import optionstream
 from optionstream.schemas import replays
@@ -29,7 +29,6 @@ from optionstream.schemas.errors import (
 )
 from optionstream.schemas.replays import Answer, Command, State
 
-_SERVER_WAIT_MS = 5_000
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _DEAD_BEFORE = {"$subtract": ["$$NOW", int(replays.DEAD_AFTER_S * 1000)]}
 """The server's time before which the last beat was a dead replay's, as an expression."""
@@ -39,23 +38,6 @@ Row = dict[str, Any]
 
 class TakenOver(OptionstreamError):
     """Another process has begun a replay into this namespace, or its entry was removed."""
-
-
-@contextmanager
-def mongo_client(uri: str) -> Iterator[pymongo.MongoClient[Row]]:
-    """A client whose failures come out as one line of ServerUnavailable."""
-    try:
-        with pymongo.MongoClient[Row](
-            uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS, tz_aware=True
-        ) as client:
-            yield client
-    except PyMongoError as error:
-        raise ServerUnavailable(f"mongo: {reason_of(error)}") from None
-
-
-def reason_of(error: PyMongoError) -> str:
-    """The driver's first words, without its settings and its view of the replica set."""
-    return str(error).split(" (configured timeouts")[0].split(", Timeout:")[0]
 
 
 class Registry:
@@ -186,7 +168,7 @@ class Registry:
 
 def code_version() -> str:
     """``0.1.0``, with the commit when this runs from a repository."""
-    folder = Path(__file__).resolve().parent
+    folder = Path(__file__).resolve().parents[1]
     try:
         asked = subprocess.run(
             ["git", "-C", str(folder), "rev-parse", "--short", "HEAD"],

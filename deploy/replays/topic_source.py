@@ -11,9 +11,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from optionstream.deploy.copies import CopiedPiece, within
-from optionstream.deploy.replay_sources import MOST_HELD_MS, SourceObserver
-from optionstream.deploy.trading_time import day_of
+from optionstream.deploy.replays.copies import CopiedPiece, within
+from optionstream.deploy.replays.sources import MOST_HELD_MS, SourceObserver
+from optionstream.deploy.replays.trading_time import day_of
 from optionstream.deploy.verify.load import Bounds, TopicReader, size_of
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.producers.feeds.checked import check_event

@@ -1,4 +1,4 @@
-"""``replay list|status|pause|…``: what replays there are, and the reins of a running one."""
+"""``replay list|status|pause|…``: what replays there are, and steering a running one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption, parse_instant, parse_speed
 
 if TYPE_CHECKING:
-    from optionstream.deploy.registry import Registry
+    from optionstream.deploy.replays.registry import Registry
 
 _COLUMNS = (
     *("id", "state", "clock", "speed", "events", "rate", "lag", "settled", "time_left", "source"),
@@ -177,7 +177,8 @@ def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
 
 @contextmanager
 def _registry() -> Iterator[Registry]:
-    from optionstream.deploy.registry import Registry, mongo_client
+    from optionstream.deploy.mongo import mongo_client
+    from optionstream.deploy.replays.registry import Registry
     from optionstream.deploy.stack import Server
 
     with mongo_client(context.addresses(context.settings(), Server.MONGO).mongo) as client:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaException
 
-from optionstream.deploy.group_rows import ANALYTICS
-from optionstream.deploy.groups import GroupOffsets, PartitionLag, Place, group_lag
+from optionstream.deploy.groups.offsets import GroupOffsets, PartitionLag, Place, group_lag
+from optionstream.deploy.groups.rows import ANALYTICS
 from optionstream.deploy.supervisor import Supervisor, WorkerState, WorkerStatus
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.topics import Namespace

@@ -23,7 +23,7 @@ from pymongo.errors import DuplicateKeyError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from optionstream.deploy.rejects_log import key_of
+from optionstream.deploy.rejects.log import key_of
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.documents import REDRIVES, Document
 from optionstream.schemas.topics import Namespace

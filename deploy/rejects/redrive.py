@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from optionstream.deploy.groups import GroupOffsets, Offsets
-from optionstream.deploy.redrive_ledger import LEASE_S, SENDING, Claim, Ledger
-from optionstream.deploy.rejects_log import key_of
-from optionstream.deploy.resend import Resent, resent
+from optionstream.deploy.groups.offsets import GroupOffsets, Offsets
+from optionstream.deploy.rejects.ledger import LEASE_S, SENDING, Claim, Ledger
+from optionstream.deploy.rejects.log import key_of
+from optionstream.deploy.rejects.resend import Resent, resent
 from optionstream.deploy.topics_admin import MAX_RECORD_BYTES, admin_client, partition_counts
 from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas import rejects, topics

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from optionstream.deploy.groups import GroupOffsets, Member, Offsets, PartitionLag, group_lag
+from optionstream.deploy.groups.offsets import (
+    GroupOffsets,
+    Member,
+    Offsets,
+    PartitionLag,
+    group_lag,
+)
 from optionstream.schemas import topics
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.state import KafkaState
@@ -15,7 +21,7 @@ ANALYTICS = "analytics"
 
 
 @dataclass(frozen=True, slots=True)
-class GroupRow:
+class GroupRow(PartitionLag):
     """One group on one partition.
 
     ``committed`` is the next record it reads; None when it has none yet. For analytics that is the
@@ -23,12 +29,6 @@ class GroupRow:
     second between two looks; None at the first.
     """
 
-    group: str
-    topic: str
-    partition: int
-    committed: int | None
-    end: int
-    lag: int
     rate: float | None
     member: str | None
 
@@ -89,16 +89,10 @@ def with_rates(
     for row in lags:
         place = row.topic, row.partition
         member = owners.get(place)
+        rate = _rate(old.get(place), row, now_s - then_s)
         rows.append(
             GroupRow(
-                row.group,
-                row.topic,
-                row.partition,
-                row.committed,
-                row.end,
-                row.lag,
-                _rate(old.get(place), row, now_s - then_s),
-                f"{member.name}{member.host}" if member else None,
+                **asdict(row), rate=rate, member=f"{member.name}{member.host}" if member else None
             )
         )
     return rows

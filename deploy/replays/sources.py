@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from optionstream.deploy.trading_time import day_of
+from optionstream.deploy.replays.trading_time import day_of
 from optionstream.producers.driver import only_products
 from optionstream.producers.feeds import Feed, FeedHints, open_feed
 from optionstream.producers.playback import EventPiece, Piece, by_time, side_by_side, sliced

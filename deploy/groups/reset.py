@@ -17,10 +17,10 @@ from typing import TypeVar
 
 import redis as redis_client
 
-from optionstream.deploy.group_rows import ANALYTICS, GroupProgress
-from optionstream.deploy.groups import GroupAtWork, GroupOffsets, Offsets
+from optionstream.deploy.groups.offsets import GroupAtWork, GroupOffsets, Offsets
+from optionstream.deploy.groups.rows import ANALYTICS, GroupProgress
+from optionstream.deploy.mongo import mongo_client
 from optionstream.deploy.namespaces import worker_folder
-from optionstream.deploy.registry import mongo_client
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
 from optionstream.schemas import redis_keys, topics

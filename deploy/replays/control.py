@@ -1,4 +1,4 @@
-"""The reins of a running replay: it says what it does, and hears what it is told.
+"""Steering a running replay: it says what it does, and hears what it is told.
 
 A thread of its own beats, so that a long read or a full queue is not taken for death; another
 looks at the lag of the groups. MongoDB or Kafka away for a while is no reason to end a replay: the
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pymongo
 from pymongo.errors import PyMongoError
 
-from optionstream.deploy.groups import OffsetSource, group_lag
-from optionstream.deploy.registry import Registry, TakenOver
+from optionstream.deploy.groups.offsets import OffsetSource, group_lag
+from optionstream.deploy.replays.registry import Registry, TakenOver
 from optionstream.schemas import replays, topics
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.replays import Answer, Command
@@ -26,7 +26,7 @@ _LAG_EVERY_S = 0.5
 Row = dict[str, Any]
 
 
-class Reins:
+class Control:
     """An Inbox of commands, and the beat. A context manager; ``progress`` is called by the thread.
 
     ``check`` raises TakenOver once another replay has taken the namespace.
@@ -50,9 +50,9 @@ class Reins:
         self._taken_over: TakenOver | None = None
         self._ending = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name="reins", daemon=True)
+        self._thread = threading.Thread(target=self._beat_on, name="control", daemon=True)
 
-    def __enter__(self) -> Reins:
+    def __enter__(self) -> Control:
         self._thread.start()
         return self
 

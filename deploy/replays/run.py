@@ -13,27 +13,35 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.groups import GroupOffsets, wait_until_caught_up
-from optionstream.deploy.manifest import began_manifest, ended_manifest
-from optionstream.deploy.registry import Registry, mongo_client
-from optionstream.deploy.reins import LagWatch, Reins
-from optionstream.deploy.replay_sources import Source
+from optionstream.deploy.groups.offsets import GroupOffsets, wait_until_caught_up
+from optionstream.deploy.mongo import mongo_client
+from optionstream.deploy.replays.control import Control, LagWatch
+from optionstream.deploy.replays.manifest import began_manifest, ended_manifest
+from optionstream.deploy.replays.registry import Registry
+from optionstream.deploy.replays.sources import Source
+from optionstream.deploy.replays.telling import (
+    Observer,
+    Progress,
+    ReplayResult,
+    counts_row,
+    sent_row,
+)
+from optionstream.deploy.replays.trading_time import TradingTime
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.trading_time import TradingTime
 from optionstream.deploy.workers import (
     LocalWorkers,
     await_members,
     groups_without_worker,
     start_detached,
+    stop_orphans,
 )
 from optionstream.producers.playback import Controller, Player
 from optionstream.producers.publisher import Publisher
 from optionstream.producers.publisher_settings import PublishStats
-from optionstream.schemas.errors import InputError, OptionstreamError, UsageError
+from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.replays import Action, Command, State
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST
@@ -41,7 +49,7 @@ from optionstream.schemas.topics import MARKET_TOPICS, Namespace
 from optionstream.streams.core.market.calendar import nse_calendar
 
 if TYPE_CHECKING:
-    from optionstream.streams.analytics.counts import Counts
+    pass
 
 _LOOK_EVERY_S = 0.25
 _CHECK_WORKERS_EVERY_S = 1.0
@@ -60,115 +68,6 @@ class ReplayPlan:
     speed: float | None = None
     paused: bool = False
     keep_workers: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A running replay at one moment. Times of events are epoch ms."""
-
-    state: State
-    clock_ms: int | None
-    speed: str | float
-    records: int
-    events: int
-    rate: float
-    """Events published a second, over the last seconds."""
-    lag: dict[str, int | None]
-    """Records that each group has yet to read; None when it cannot be told."""
-    settled: bool
-    """Nothing goes out before a command, and every group has read all that was published."""
-    time_left_s: float | None
-    time_left_reason: str | None
-
-    def row(self) -> dict[str, Any]:
-        """As it lies in the registry (schemas/replays.py)."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-class Observer:
-    """Told what happens; the command line draws its progress from it. Does nothing itself."""
-
-    def files(self, count: int) -> None:
-        """This many files will be published."""
-
-    def file(self, path: Path) -> None:
-        """A file's turn has come."""
-
-    def bad(self, error: InputError) -> None:
-        """A file, or rows of one, could not be used."""
-
-    def moved(self, progress: Progress) -> None:
-        """Called several times a second while the replay publishes."""
-
-    def waiting(self, group: str, left: int) -> None:
-        """A group has so many records yet to read."""
-
-    def note(self, text: str) -> None:
-        """A line worth reading."""
-
-
-@dataclass(slots=True)
-class ReplayResult:
-    """What went in, what became of it, and how long it took."""
-
-    namespace: str
-    state: State
-    """COMPLETE, or STOPPED by command."""
-    source: dict[str, Any]
-    published: PublishStats
-    publish_s: float
-    total_s: float
-    """From the first record until the last group had read everything."""
-    counts: Counts
-    workers: tuple[str, ...]
-    """Groups whose workers this replay started."""
-
-    def row(self) -> dict[str, Any]:
-        """One flat row: ``replay --json``."""
-        sent, counts = self.published, self.counts
-        return {
-            "namespace": self.namespace,
-            **self.source,
-            **sent_row(sent),
-            "state": self.state,
-            "publish_s": round(self.publish_s, 3),
-            "total_s": round(self.total_s, 3),
-            **rates(sent, self.publish_s, self.total_s),
-            **counts_row(counts),
-        }
-
-
-def sent_row(sent: PublishStats) -> dict[str, int]:
-    """What was published, by kind."""
-    return {
-        "records": sent.records,
-        "ticks": sent.ticks,
-        "candles": sent.candles,
-        "quotes": sent.quotes,
-        "chains": sent.chains,
-        "heartbeats": sent.heartbeats,
-    }
-
-
-def counts_row(counts: Counts) -> dict[str, Any]:
-    """What analytics counted in the whole namespace, events by their fate."""
-    return {
-        "read": counts.read,
-        "accepted": counts.accepted,
-        "outside_session": counts.outside_session,
-        "outside": dict(sorted(counts.outside.items())),
-        "duplicates": counts.duplicates,
-        "held": counts.held,
-        "rejects": dict(sorted(counts.rejects.items())),
-    }
-
-
-def rates(sent: PublishStats, publish_s: float, total_s: float) -> dict[str, int]:
-    """Events a second: published, and read by every group."""
-    return {
-        "published_per_s": round(sent.events / max(publish_s, 1e-9)),
-        "processed_per_s": round(sent.events / max(total_s, 1e-9)),
-    }
 
 
 def new_name(now: datetime | None = None) -> str:
@@ -192,9 +91,9 @@ def replay(
     with mongo_client(addresses.mongo) as client:
         registry = Registry(client)
         with _registered(running, registry, settings) as run:
-            with Reins(client, plan.namespace.name, run, running.progress_row) as reins:
-                result = running.run(reins)
-                reins.refuse("the replay has just ended")
+            with Control(client, plan.namespace.name, run, running.progress_row) as control:
+                result = running.run(control)
+                control.refuse("the replay has just ended")
             counts = counts_row(result.counts)
             manifest = ended_manifest(running.player, running.sent() | _of_namespace(counts))
             changes = {"counts": counts, **manifest}
@@ -302,7 +201,7 @@ class _Running:
         lag = self._lag.lag
         return quiet_s is not None and lag.began_s >= quiet_s and lag.none_left
 
-    def run(self, reins: Reins) -> ReplayResult:
+    def run(self, control: Control) -> ReplayResult:
         from optionstream.streams.analytics.counts import read_counts
 
         plan, observer = self.plan, self._observer
@@ -311,6 +210,7 @@ class _Running:
             plan.source.scan()
             self._time.limit_to(plan.source.days)
         offsets = GroupOffsets(self._addresses.kafka, plan.namespace)
+        stop_orphans(self._settings, plan.namespace)  # of a replay that was killed
         missing = groups_without_worker(offsets, plan.namespace, self._settings)
         if plan.keep_workers:
             start_detached(plan.namespace, self._addresses, self._settings, missing)
@@ -323,12 +223,12 @@ class _Running:
             ) as workers,
         ):
             self._began_s = time.monotonic()
-            self._publish(reins, workers)
+            self._publish(control, workers)
             published_s = time.monotonic()
             self._phase = State.DRAINING
             observer.moved(self.progress())
-            reins.refuse("all is published; the groups read the rest")
-            self._drain(offsets, workers, reins)
+            control.refuse("all is published; the groups read the rest")
+            self._drain(offsets, workers, control)
             ended_s = time.monotonic()
         return ReplayResult(
             namespace=plan.namespace.name,
@@ -341,12 +241,12 @@ class _Running:
             workers=tuple(missing),
         )
 
-    def _publish(self, reins: Reins, workers: LocalWorkers) -> None:
+    def _publish(self, control: Control, workers: LocalWorkers) -> None:
         looked, checked = _Every(_LOOK_EVERY_S), _Every(_CHECK_WORKERS_EVERY_S)
 
         def tell() -> None:
             if looked.due():
-                reins.check()
+                control.check()
                 self._observer.moved(self.progress())
             if checked.due():
                 workers.check()
@@ -355,14 +255,14 @@ class _Running:
         with Publisher(kafka, space, allow_live=False) as publisher:
             self._stats = publisher.stats
             self._phase = None
-            self.player = Player(self._controller, reins, time.monotonic, time.sleep)
+            self.player = Player(self._controller, control, time.monotonic, time.sleep)
             self.player.play(self.plan.source.pieces(self._observer), publisher, tell)
 
-    def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, reins: Reins) -> None:
+    def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, control: Control) -> None:
         def check() -> None:
             workers.check()
-            reins.check()
-            reins.refuse("all is published; the groups read the rest")
+            control.check()
+            control.refuse("all is published; the groups read the rest")
 
         wait_until_caught_up(
             offsets, on_lag=self._observer.waiting, check_workers=check, logs=workers.logs

@@ -1,0 +1,1 @@
+"""Refused records: reading them, and sending them again, each once."""
