@@ -271,7 +271,10 @@ class SinkWorker:
         # The store's own positions are told to the group, which may know less (or nothing).
         self._flushed = {key: offset for key, offset in kept.items() if offset >= 0}
         self._first_pending_s = None
-        self._consumer.assign([TopicPartition(*key, offset) for key, offset in begin.items()])
+        places = [TopicPartition(*key, offset) for key, offset in begin.items()]
+        self._consumer.assign(places)
+        # A partition that was paused when it was taken away is still paused when it comes back.
+        self._consumer.resume(places)
         self._unsettled = False
         self._last_check_s, self._question = time.monotonic(), None
         if given:

@@ -266,3 +266,28 @@ def test_a_stop_while_redis_is_away_commits_nothing_that_was_not_written(address
         here.worker("latest")
         here.wait_until_read("latest", 30)
         assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 19
+
+
+@pytest.mark.timeout(180)
+def test_partitions_that_were_paused_when_they_were_taken_away_are_read_when_they_come_back(
+    addresses: Any,
+) -> None:
+    with behind_a_proxy(addresses) as (here, proxy):
+        here.worker("latest")
+        here.send(topics.UNDERLYING, frame(0, 10))
+        here.wait_until_read("latest")
+        proxy.cut()
+        here.send(topics.UNDERLYING, frame(10, 10))
+        time.sleep(1.0)  # it waits for Redis, all of its partitions paused
+        here.addresses = addresses
+        here.worker("latest", "2")  # reaches Redis; what the first keeps goes away and comes back
+        group = here.namespace.group("latest")
+
+        def shared() -> bool:
+            found = here.admin.describe_consumer_groups([group])[group].result(timeout=30)
+            return [bool(one.assignment.topic_partitions) for one in found.members] == [True, True]
+
+        wait_for(shared, 60, "two members with partitions")
+        proxy.join()
+        here.wait_until_read("latest", 30)
+        assert here.json(redis_keys.underlying("NIFTY"))["seq"] == 19
