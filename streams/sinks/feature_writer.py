@@ -44,6 +44,8 @@ class FeatureWriter:
         self._rules = rules
         self._ids: dict[Source, str] = {}
         self._parts: dict[int, _Part] = {}
+        self._made: list[Row] = []
+        """Rows that the store has not taken yet."""
 
     def start(self, ids: Mapping[Source, str]) -> dict[Source, int]:
         """Forget everything; these partitions follow, by the ids of their topics. Returns where
@@ -66,6 +68,7 @@ class FeatureWriter:
         """Forget everything that is in memory."""
         self._ids = {}
         self._parts = {}
+        self._made = []
 
     def skip(self, topic: str, partition: int, offset: int) -> None:
         """A record that says nothing here."""
@@ -91,17 +94,19 @@ class FeatureWriter:
 
     def write(self, idle: Mapping[int, frozenset[str]] | None = None) -> int:
         """Keep the rows that are due, and the positions; returns how many rows were new. ``idle``:
-        by partition, the products whose chains do not hold rows back for now."""
-        rows: list[Row] = []
+        by partition, the products whose chains do not hold rows back for now. What the store
+        refuses is kept for the next attempt."""
         waiting: dict[str, int] = {}
         for partition, part in self._parts.items():
-            rows += part.join.take((idle or {}).get(partition, frozenset()))
+            self._made += part.join.take((idle or {}).get(partition, frozenset()))
             waiting |= part.join.outstanding()
         offsets = {
             (self._ids[topic, partition], partition): offset
             for (topic, partition), offset in self.resume().items()
         }
-        return self._store.write(rows, offsets, waiting)
+        added = self._store.write(self._made, offsets, waiting)
+        self._made = []
+        return added
 
     def outstanding(self) -> Iterator[tuple[int, str]]:
         """Partition and name of the products with bars that wait for their row."""
