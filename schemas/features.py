@@ -70,21 +70,35 @@ _BAR_COLUMNS: Final = (
     Column("ticks", "int", "", "ticks in the bar, or candles where these were rolled up"),
 )
 
-_WHOLE = "no snapshot was known: `{rank}_reason`"
-_EITHER = "as `{rank}_reason` or `{rank}_null_reasons` say"
+_WHOLE = "{rank}_reason is set"
+_EITHER = "{rank}_reason is set, or {rank}_null_reasons names it"
+_UNTOLD = "not told; {rank}_reason is set"
+_NONE = "no strike has any; {rank}_reason is set"
 _CHAIN_COLUMNS: Final = (
-    Column("expiry", "string", "", "the expiry, ISO date", "reason `no_chain_yet`, `chains_gone`"),
-    Column("snapshot_id", "string", "", "the snapshot that is told", "as expiry"),
-    Column("ts_event", "int", _MS, "its exchange time, not after end", "as expiry"),
-    Column("ts_recv", "int", _MS, "its receipt", "as expiry"),
-    Column("age_ms", "int", "ms", "end − ts_event", "as expiry"),
+    Column(
+        "expiry",
+        "string",
+        "",
+        "the expiry, ISO date",
+        "{rank}_reason is no_chain_yet or chains_gone",
+    ),
+    Column("snapshot_id", "string", "", "the snapshot that is told", "as {rank}_expiry"),
+    Column("ts_event", "int", _MS, "its exchange time, not after end", "as {rank}_expiry"),
+    Column("ts_recv", "int", _MS, "its receipt", "as {rank}_expiry"),
+    Column("age_ms", "int", "ms", "end − ts_event", "as {rank}_expiry"),
     Column("reason", "string", "", "why the columns below are null", "they are there"),
-    Column("null_reasons", "string", "", "`figure:reason` of null ones, by comma", _WHOLE),
+    Column("null_reasons", "string", "", "figure:reason of null ones, by comma", _WHOLE),
     Column("flags", "string", "", "the chain's quality flags, by comma", _WHOLE),
     Column("source", "string", "", "the feed", _WHOLE),
     Column("oi_unit", "string", "", "unit of open interest: shares, or lots", _WHOLE),
-    Column("lot_size", "int", "shares", "shares a contract", "unknown for that expiry and date"),
-    Column("underlying_price", "float", "rupees", "spot as the chain had it", "not told"),
+    Column(
+        "lot_size",
+        "int",
+        "shares",
+        "shares a contract",
+        "unknown for its date; {rank}_reason is set",
+    ),
+    Column("underlying_price", "float", "rupees", "spot as the chain had it", _UNTOLD),
     Column("forward", "float", "rupees", "by put-call parity", _EITHER),
     Column("years", "float", "years of 365 days", "time to expiry from ts_event", _EITHER),
     Column("atm_strike", "float", "rupees", "the strike nearest to the forward", _EITHER),
@@ -104,10 +118,8 @@ _CHAIN_COLUMNS: Final = (
     Column("call_volume", "float", "as the source counts", "calls, the day so far", _EITHER),
     Column("put_volume", "float", "as the source counts", "puts, the day so far", _EITHER),
     Column("max_pain", "float", "rupees", "the strike of least payout", _EITHER),
-    Column(
-        "resistance", "float", "rupees", "the strike of most call open interest", "none has any"
-    ),
-    Column("support", "float", "rupees", "the strike of most put open interest", "none has any"),
+    Column("resistance", "float", "rupees", "the strike of most call open interest", _NONE),
+    Column("support", "float", "rupees", "the strike of most put open interest", _NONE),
     Column("gex_total", "float", "rupees of delta for 1 %", "gamma exposure", _EITHER),
     Column("legs_with_iv", "int", "", "legs with an implied volatility", _WHOLE),
     Column("missing_legs", "int", "", "legs that the chain lacks", _WHOLE),
