@@ -22,8 +22,8 @@ from optionstream.streams.core.features.day import DayJoin, row_without_chains
 from optionstream.streams.core.features.facts import ChainFacts
 
 KEPT_DAYS: Final = 8
-"""A date is given up when its partition is so many days further and nothing of it waits. Topics
-of live keep less."""
+"""A date of a product at rest is given up when its partition has seen so many later ones. Topics of
+live keep less."""
 
 ProductDay = tuple[str, int]
 """A product and an IST date, in days since 1970."""
@@ -58,7 +58,8 @@ class FeatureJoin:
     def __init__(self, rules: FeatureRules) -> None:
         self._rules = rules
         self._products: dict[str, _Product] = {}
-        self._newest_day = -1
+        self._newest_days: list[int] = []
+        """The last ``KEPT_DAYS`` dates seen, of any product; rises."""
 
     # -- input ------------------------------------------------------------------------------
 
@@ -126,24 +127,29 @@ class FeatureJoin:
 
     def _day(self, product: _Product, day: int) -> DayJoin | None:
         """The day; None for one that was closed."""
-        self._newest_day = max(self._newest_day, day)
+        self._see_day(day)
         joined = product.days.get(day)
         if joined is None and day > product.closed_through:
             joined = product.days[day] = DayJoin(_date(day), self._rules.max_age_ms)
         return joined
+
+    def _see_day(self, day: int) -> None:
+        if day not in self._newest_days:
+            self._newest_days = sorted([*self._newest_days, day])[-KEPT_DAYS:]
 
     def _reached(self, product: _Product, end: int) -> bool:
         """Whether the chains' watermark has passed everything that a bar ending there may use."""
         return product.newest_recv - self._rules.lateness_ms > end + self._rules.grace_ms
 
     def _close_days(self, product: _Product) -> None:
-        """Forget the days that both inputs have left behind, and long past ones of products that
-        came to rest."""
-        left = min(product.bars_day, product.chains_day)
+        """Forget the days that both inputs have left behind, but for the last of them (a chain
+        assembled from quotes for the close goes out when the next session begins); and long past
+        ones of products that came to rest."""
+        reached = min(product.bars_day, product.chains_day)
+        left = max((day for day in product.days if day < reached), default=reached)
+        past = self._newest_days[0] if len(self._newest_days) == KEPT_DAYS else -1
         for day, joined in list(product.days.items()):
-            passed = day < left and not joined.waits
-            at_rest = day < self._newest_day - KEPT_DAYS and not joined.outstanding
-            if passed or at_rest:
+            if (day < left and not joined.waits) or (day < past and not joined.outstanding):
                 del product.days[day]
                 product.closed_through = max(product.closed_through, day)
 

@@ -300,14 +300,24 @@ def test_chains_of_another_date_are_none_of_a_bars() -> None:
 def test_a_date_stays_open_until_both_inputs_have_left_it() -> None:
     join = fed(bar_of_minute(1), seconds(30))
     ((product, day),) = join.open_days()
-    for record in (on_day(bar_of_minute(1), 1), on_day(seconds(30), 1)):
-        join.take()
-        assert (product, day) in set(join.open_days())
-        feed(join, record)
-    (row,) = join.take()
-    assert row["near_reason"] is None
-    assert set(join.open_days()) == {(product, day + 1)}
+    for later in (1, 4):
+        for record in (on_day(bar_of_minute(1), later), on_day(seconds(30), later)):
+            join.take()
+            assert (product, day) in set(join.open_days())
+            feed(join, record)
+    join.take()
+    assert set(join.open_days()) == {(product, day + 1), (product, day + 4)}
     assert not feed(join, seconds(31))  # its date is no longer kept
+
+
+def test_a_chain_of_the_close_that_comes_with_the_next_session_belongs_to_the_last_bar() -> None:
+    """Chains assembled from quotes do."""
+    join = fed(bar_of_minute(1), seconds(30), on_day(bar_of_minute(1), 1), on_day(seconds(30), 1))
+    rows = merge([], join.take())
+    assert [row["near_age_ms"] for row in newest(rows)] == [30_000]
+    assert feed(join, seconds(60, delay_ms=0))
+    rows = merge(rows, join.take())
+    assert [(row["revision"], row["near_age_ms"]) for row in rows] == [(1, 30_000), (2, 0)]
 
 
 @pytest.mark.parametrize("days", [1, 3, KEPT_DAYS + 5])
@@ -328,11 +338,15 @@ def test_chains_far_behind_the_bars_are_waited_for(days: int) -> None:
 def test_a_date_that_nothing_follows_is_given_up_when_its_partition_is_far_ahead() -> None:
     join = fed(bar_of_minute(1), seconds(30))
     ahead = bar_of_minute(1, product="BANKNIFTY")
-    feed(join, on_day(ahead, KEPT_DAYS + 1))
-    assert join.take() == []
-    assert len(set(join.open_days())) == 2  # its row is still owed
-    assert len(join.take(ALL_IDLE)) == 2
-    assert [product for product, _ in join.open_days()] == ["BANKNIFTY"]
+    for days in range(1, KEPT_DAYS):
+        feed(join, on_day(ahead, 30 * days))
+        join.take(frozenset({"BANKNIFTY"}))
+    feed(join, on_day(ahead, 30 * KEPT_DAYS))
+    join.take()
+    assert [product for product, _ in join.open_days()].count("NIFTY") == 1  # its row is owed
+    (row,) = join.take(frozenset({"NIFTY"}))
+    assert row["near_reason"] is None
+    assert {product for product, _ in join.open_days()} == {"BANKNIFTY"}
     feed(join, bar_of_minute(2))
     (row,) = join.take()
     assert row["near_reason"] == row["next_reason"] == "chains_gone"
