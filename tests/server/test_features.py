@@ -28,7 +28,7 @@ from tests.server.running import Running, Stream, new_seed, pause, running
 from tests.server.seeded import DATES, messy_input, open_ms
 from tests.unit.features import model
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 FROZEN_S = 9.0
 """Past the session timeout of 6 s."""
