@@ -173,7 +173,7 @@ def test_killed_frozen_and_joined_the_rows_are_those_of_a_batch_join(world: Runn
 
 
 def test_killed_in_mid_replay_and_started_again_the_day_is_complete(world: Running) -> None:
-    """A simulated session; then everything again into an empty folder: the same bytes."""
+    """A simulated session; then all of it again, into an empty folder."""
     name = world.namespace.name
     path = world.folder / "day.jsonl.zst"
     config = SimulationConfig(
