@@ -64,8 +64,8 @@ def list_namespaces(addresses: Addresses) -> list[NamespaceInfo]:
 def drop_namespace(
     addresses: Addresses, name: str, settings: Settings, tell: Tell = lambda text: None
 ) -> None:
-    """Remove topics, groups, database, Redis keys, audit archive, worker logs and the registry's
-    entry.
+    """Remove topics, groups, database, Redis keys, audit archive, features, worker logs and the
+    registry's entry.
 
     Raises NamespaceError for live and sim, for a namespace that does not exist, and for one whose
     workers still run. What failed half-way can be dropped again.
@@ -85,10 +85,13 @@ def drop_namespace(
         client.drop_database(namespace.mongo_db)
         keys = _delete_keys(addresses.redis, namespace)
         tell(f"deleted {keys} Redis keys")
-        archive = settings.archive_folder(namespace.name)
-        if archive.exists():
-            tell(f"deleting the audit archive {archive}")
-            _remove_archive(archive)
+        for what, folder in (
+            ("audit archive", settings.archive_folder(namespace.name)),
+            ("features", settings.features_folder(namespace.name)),
+        ):
+            if folder.exists():
+                tell(f"deleting the {what} {folder}")
+                _remove_folder(what, folder)
         shutil.rmtree(worker_folder(settings, namespace), ignore_errors=True)
         Registry(client).remove(name)
 
@@ -168,11 +171,11 @@ def _delete_groups(admin: AdminClient, namespace: Namespace) -> None:
         topics_admin.settle(future, fine=KafkaError.GROUP_ID_NOT_FOUND)
 
 
-def _remove_archive(folder: Path) -> None:
+def _remove_folder(what: str, folder: Path) -> None:
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        raise ArchiveError(f"audit archive {folder}: {error.strerror or error}") from None
+        raise ArchiveError(f"{what} {folder}: {error.strerror or error}") from None
 
 
 def _delete_keys(url: str, namespace: Namespace) -> int:

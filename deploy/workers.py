@@ -79,10 +79,10 @@ def worker_specs(
 
 def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:
     """This process's environment with the addresses of the servers in it."""
-    folder = {f"{ENV_PREFIX}AUDIT_DIR": str(settings.audit_dir)} if settings.audit_dir else {}
+    folders = {"AUDIT_DIR": settings.audit_dir, "FEATURES_DIR": settings.features_dir}
     return (
         dict(os.environ)
-        | folder
+        | {f"{ENV_PREFIX}{name}": str(folder) for name, folder in folders.items() if folder}
         | {
             f"{ENV_PREFIX}DATA_DIR": str(settings.data_dir),
             f"{ENV_PREFIX}KAFKA": addresses.kafka,

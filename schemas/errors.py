@@ -11,7 +11,8 @@ OptionstreamError
 ├── PrerequisiteError     something missing on this machine (exit code 2)
 ├── ServerUnavailable     a server that does not answer; names it and its address
 ├── DeliveryError         Kafka did not take a record; names topic and key
-└── ArchiveError          an audit archive that cannot be written, or is not what it was
+└── ArchiveError          files of a sink (audit, features) that cannot be written, or are not
+                          what was written
 """
 
 from __future__ import annotations
@@ -79,4 +80,5 @@ class DeliveryError(OptionstreamError):
 
 
 class ArchiveError(OptionstreamError):
-    """An audit archive that cannot be written, or that is not what was written; names the place."""
+    """Files of a sink (audit, features) that cannot be written or read, or that are not what was
+    written; names the place."""

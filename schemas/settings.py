@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from optionstream.schemas.derived import IvMode
 
 ENV_PREFIX = "OPTIONSTREAM_"
+ROW_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "60m")
+"""Lengths of bars that can make rows of features: all but the day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +72,27 @@ class Settings:
     """How long a record may wait for company in its archive file."""
     audit_retention_days: int = 2_557
     """How long an archive keeps its files: seven years."""
+    features_dir: Path | None = None
+    """Where features lie, a folder a namespace; None: ``features`` in the data folder."""
+    features_intervals: tuple[str, ...] = ROW_INTERVALS
+    """Bars of which lengths make rows of features."""
+    features_flush_s: int = 10
+    """How long a row of features that is due may wait for company."""
+    features_idle_s: int = 30
+    """Rows of a product of which nothing came for so long, everything read, wait no more."""
+    features_max_age_ms: int = 900_000
+    """A chain older than this at the end of a bar counts as silent in its row."""
     metrics_port: int = 0
     """Port of a worker's metrics page; 0 takes a free one and logs it. Supervised workers take this
-    port and the next ones, in the order analytics, latest, history, audit."""
+    port and the next ones, in the order analytics, latest, history, audit, features."""
 
     def archive_folder(self, namespace: str) -> Path:
         """The audit archive of a namespace."""
         return (self.audit_dir or self.data_dir / "audit") / namespace
+
+    def features_folder(self, namespace: str) -> Path:
+        """The features of a namespace."""
+        return (self.features_dir or self.data_dir / "features") / namespace
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Settings:
@@ -130,12 +146,30 @@ class Settings:
             audit_dir=_folder(text("AUDIT_DIR")),
             audit_flush_s=number("AUDIT_FLUSH_S", 30, 1),
             audit_retention_days=number("AUDIT_RETENTION_DAYS", 2_557, 1),
+            features_dir=_folder(text("FEATURES_DIR")),
+            features_intervals=_intervals(text("FEATURES_INTERVALS")),
+            features_flush_s=number("FEATURES_FLUSH_S", 10, 1),
+            features_idle_s=number("FEATURES_IDLE_S", 30, 1),
+            features_max_age_ms=number("FEATURES_MAX_AGE_MS", 900_000, 1),
             metrics_port=number("METRICS_PORT", 0),
         )
 
 
 def _folder(raw: str | None) -> Path | None:
     return Path(raw).expanduser().resolve() if raw else None
+
+
+def _intervals(raw: str | None) -> tuple[str, ...]:
+    """``1m,5m`` → the two, in order of length; all for none."""
+    known = ROW_INTERVALS
+    if raw is None:
+        return known
+    named = {one.strip() for one in raw.split(",") if one.strip()}
+    if not named or not named <= set(known):
+        raise SettingsError(
+            f"{ENV_PREFIX}FEATURES_INTERVALS={raw!r}: use some of {','.join(known)}"
+        )
+    return tuple(one for one in known if one in named)
 
 
 def _data_dir(env: Mapping[str, str]) -> Path:

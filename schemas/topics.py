@@ -31,7 +31,7 @@ ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
 
 GROUPS = ("analytics", "latest", "history")
 """The groups that every namespace needs."""
-EXTRA_GROUPS = ("audit",)
+EXTRA_GROUPS = ("audit", "features")
 """Groups that work where they were asked for; results do not depend on them."""
 ALL_GROUPS = (*GROUPS, *EXTRA_GROUPS)
 GROUP_TOPICS: dict[str, tuple[str, ...]] = {
@@ -39,6 +39,7 @@ GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "latest": (UNDERLYING, OHLC, CHAIN),
     "history": (UNDERLYING, OHLC, CHAIN, GAPS, REJECTS),
     "audit": MARKET_TOPICS,
+    "features": (OHLC, CHAIN),
 }
 """Which topics each consumer group reads."""
 

@@ -12,6 +12,7 @@ from optionstream.deploy.cli import (
     audit,
     bars,
     demo,
+    features,
     feed,
     groups,
     inspecting,
@@ -142,3 +143,8 @@ _audit = new_typer(help="The archive of everything that came in.")
 _audit.command("verify")(audit.verify)
 _audit.command("prune")(audit.prune)
 app.add_typer(_audit, name="audit")
+
+_features = new_typer(help="Bars joined with option chains, as rows for learning.")
+_features.command("export")(features.export)
+_features.command("columns")(features.columns)
+app.add_typer(_features, name="features")

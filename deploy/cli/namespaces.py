@@ -40,7 +40,8 @@ def drop(
 ) -> None:
     """Drop replays without a trace.
 
-    Topics, groups, MongoDB database, Redis keys, audit archive, worker logs, registry entry.
+    Topics, groups, MongoDB database, Redis keys, audit archive, features, worker logs, registry
+    entry.
 
     live and sim are refused, and so is a replay under way or one whose workers run elsewhere.
 

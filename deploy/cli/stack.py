@@ -32,6 +32,9 @@ def up(
         bool | None,
         typer.Option("--audit/--no-audit", help="Workers: archive the input too; live: default."),
     ] = None,
+    features: Annotated[
+        bool, typer.Option("--features", help="Workers: join rows of features too.")
+    ] = False,
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
@@ -52,6 +55,8 @@ def up(
 
     if audit is not None and not workers:
         raise UsageError("--audit and --no-audit are about the workers: use them with --workers")
+    if features and not workers:
+        raise UsageError("--features is about the workers: use it with --workers")
     settings = context.settings()
     name = _existing_kind(namespace)
     servers = Stack(settings).up(lambda server, text: output.note(f"{server}: {text}"))
@@ -60,7 +65,8 @@ def up(
         output.note(f"topics: created {len(created)} of namespace {name.name}")
     if workers:
         audited = namespace == LIVE if audit is None else audit
-        groups = (*GROUPS, "audit") if audited else GROUPS
+        asked = {"audit": audited, "features": features}
+        groups = (*GROUPS, *(group for group in EXTRA_GROUPS if asked[group]))
         _start_workers(name, servers, settings, groups)
     rows = [
         {"server": "kafka", "address": servers.kafka},

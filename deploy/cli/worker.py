@@ -28,6 +28,7 @@ class Group(StrEnum):
     LATEST = "latest"
     HISTORY = "history"
     AUDIT = "audit"
+    FEATURES = "features"
 
 
 _LOOK_AGAIN_S = 0.5
@@ -55,7 +56,7 @@ def worker(
     """Run one worker until it is stopped.
 
     analytics computes bars and chain analytics, latest keeps Redis, history fills MongoDB, audit
-    archives every input record as it came.
+    archives every input record as it came, features joins bars and chains into rows for learning.
 
     \b
     Examples:
@@ -107,6 +108,7 @@ def _addresses(settings: Settings, group: Group) -> Addresses:
         Group.LATEST: (Server.KAFKA, Server.REDIS),
         Group.HISTORY: (Server.KAFKA, Server.MONGO),
         Group.AUDIT: (Server.KAFKA,),
+        Group.FEATURES: (Server.KAFKA,),
     }
     return context.addresses(settings, *needed[group])
 
@@ -156,6 +158,10 @@ def _run(group: Group, config: WorkerConfig, from_beginning: bool) -> int:
         from optionstream.streams.sinks import audit
 
         return audit.run(config)
+    if group is Group.FEATURES:
+        from optionstream.streams.sinks import features
+
+        return features.run(config)
     from optionstream.streams.sinks import history
 
     return history.run(config)

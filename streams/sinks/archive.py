@@ -40,7 +40,8 @@ from optionstream.schemas.archive_file import ArchivedRecord, encode_records
 from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.times import DAY_MS
 from optionstream.streams.sinks.contract import StartAgain
-from optionstream.streams.sinks.manifest import ArchiveBusy, ManifestLog
+from optionstream.streams.sinks.file_lock import ArchiveBusy, sync_folder
+from optionstream.streams.sinks.manifest import ManifestLog
 
 _TAKEN = "another worker archived the same records"
 _CLEARED = "another worker cleared a file away before it had its entry"
@@ -89,7 +90,7 @@ class Archive:
                 committed = self._log.catch_up({path.name[:64] for path in nameless})
                 if self._log.entries == 0:
                     self._log.append([Opened(at=self._now_ms(), namespace=self._namespace)])
-                    _sync(self.folder)
+                    sync_folder(self.folder)
                 self._settle([(path, committed.get(path.name[:64])) for path in nameless])
 
     def close(self) -> None:
@@ -150,7 +151,7 @@ class Archive:
                     file.write(body)
                     file.flush()
                     os.fsync(file.fileno())
-            _sync(self.folder / PARTIAL)
+            sync_folder(self.folder / PARTIAL)
         except OSError:
             for partial, _ in drafts:
                 partial.unlink(missing_ok=True)
@@ -198,7 +199,7 @@ class Archive:
             partial.rename(final)
             touched |= {final.parent, final.parent.parent}
         for folder in touched:
-            _sync(folder)
+            sync_folder(folder)
 
     def _expired(self, days: int, by: str) -> Pruned | None:
         now_ms = self._now_ms()
@@ -242,15 +243,6 @@ class Archive:
                 f"{where}: {error}: somebody changed it. `optionstream audit verify {self.folder}` "
                 f"tells more; move the folder away to begin another archive"
             ) from None
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _remove_if_empty(folder: Path) -> None:

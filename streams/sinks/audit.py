@@ -21,7 +21,7 @@ from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.archive import Archive, Run
 from optionstream.streams.sinks.contract import Assigned
-from optionstream.streams.sinks.manifest import ArchiveBusy
+from optionstream.streams.sinks.file_lock import ArchiveBusy
 from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
 
 GROUP = "audit"

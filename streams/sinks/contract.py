@@ -90,7 +90,7 @@ class Sink(Protocol):
 
     def check(self) -> None:
         """Asked now and then, at rest as well: raises `StartAgain` when the store has lost what
-        was written, or one of ``unavailable``."""
+        was written, or one of ``unavailable``. May write what is due though nothing came in."""
         ...
 
     def drop(self) -> None:

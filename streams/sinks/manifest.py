@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,14 +16,8 @@ from optionstream.schemas.archive import (
     Segment,
     complete_lines,
 )
-from optionstream.schemas.errors import ArchiveError, OptionstreamError
-
-_LOCK_WAIT_S = 5.0
-_LOOK_AGAIN_S = 0.01
-
-
-class ArchiveBusy(OptionstreamError):
-    """Another worker holds the archive's lock: it will let go, or end."""
+from optionstream.schemas.errors import ArchiveError
+from optionstream.streams.sinks.file_lock import locked
 
 
 class ManifestLog:
@@ -121,20 +113,9 @@ class ManifestLog:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Alone with the manifest. Raises ArchiveBusy when somebody holds it for long."""
-        until_s = time.monotonic() + _LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until_s:
-                    raise ArchiveBusy("another worker holds the archive's lock") from None
-                time.sleep(_LOOK_AGAIN_S)
-        try:
+        with locked(self._fd, "the archive"):
             self.check()
             yield
-        finally:
-            fcntl.flock(self._fd, fcntl.LOCK_UN)
 
     def _note(self, entry: Entry) -> None:
         if isinstance(entry, Segment):

@@ -262,11 +262,11 @@ def test_kept_workers_go_on_until_down(cli: Cli, name: str, tmp_path: Path) -> N
     assert cli("verify", name).code == 0
 
 
-def test_the_archive_worker_runs_where_it_was_asked_for(cli: Cli) -> None:
-    """In live it is there unless refused; in sim it has to be asked for."""
+def test_the_extra_workers_run_where_they_were_asked_for(cli: Cli) -> None:
+    """In live the archive is there unless refused; all else has to be asked for."""
     before = {row["group"] for row in cli.good("status", "--namespace", "sim") if "group" in row}
-    assert "audit" not in before
-    cli.good("up", "--workers", "--audit", "--namespace", "sim")
+    assert before.isdisjoint(("audit", "features"))
+    cli.good("up", "--workers", "--audit", "--features", "--namespace", "sim")
     try:
         rows = cli.good("status", "--namespace", "sim")
         states = {row["worker"]: row["state"] for row in rows if "worker" in row}
@@ -274,6 +274,7 @@ def test_the_archive_worker_runs_where_it_was_asked_for(cli: Cli) -> None:
         assert {row["group"] for row in rows if "group" in row} == set(ALL_GROUPS)
         assert cli("audit", "verify", "--namespace", "sim").code == 0
         assert cli("logs", "audit", "--namespace", "sim").code == 0
+        assert cli("logs", "features", "--namespace", "sim").code == 0
     finally:
         cli("down")
     assert not workers_of("sim")

@@ -71,3 +71,21 @@ def test_a_namespaces_archive_lies_in_the_data_folder_unless_told_otherwise() ->
     settings = Settings.from_env(env)
     assert settings.archive_folder("monday") == Path("/mnt/archive/monday")
     assert settings.audit_retention_days == 2_557
+
+
+def test_features_lie_in_the_data_folder_and_have_all_lengths_unless_told_otherwise() -> None:
+    env = {"OPTIONSTREAM_DATA_DIR": "/data"}
+    settings = Settings.from_env(env)
+    assert settings.features_folder("live") == Path("/data/features/live")
+    assert settings.features_intervals == ("1m", "3m", "5m", "15m", "30m", "60m")
+    env |= {"OPTIONSTREAM_FEATURES_DIR": "/mnt/rows", "OPTIONSTREAM_FEATURES_INTERVALS": "5m, 1m"}
+    settings = Settings.from_env(env)
+    assert settings.features_folder("monday") == Path("/mnt/rows/monday")
+    assert settings.features_intervals == ("1m", "5m")
+
+
+@pytest.mark.parametrize("value", ["2m", "1d", "1m,1d", ","])
+def test_a_length_of_which_no_rows_are_made_is_named(value: str) -> None:
+    with pytest.raises(SettingsError, match="OPTIONSTREAM_FEATURES_INTERVALS") as caught:
+        Settings.from_env({"HOME": "/", "OPTIONSTREAM_FEATURES_INTERVALS": value})
+    assert "1m,3m,5m" in str(caught.value)

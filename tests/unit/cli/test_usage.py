@@ -38,6 +38,8 @@ COMMANDS = (
     ("namespaces", "drop"),
     ("audit", "verify"),
     ("audit", "prune"),
+    ("features", "export"),
+    ("features", "columns"),
 )
 
 
@@ -62,6 +64,16 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
         (["nonsense"], "No such command 'nonsense'"),
         (["replay"], "Missing argument"),
         (["up", "--audit"], "--workers"),
+        (["up", "--features"], "--workers"),
+        (["features", "export", "--start", "2026-01-06", "--end", "x", "--out", "f"], "--end x"),
+        (
+            ["features", "export", "--start", "2026-01-06", "--end", "2026-01-05", "--out", "f"],
+            "--end 2026-01-05 is before",
+        ),
+        (
+            ["features", "export", "--start", "2026-01-06", "--end", "2026-01-06", "--out", "f"],
+            "no features at",
+        ),
         (["audit", "verify", "--head", "5f0c"], "--head 5f0c"),
         (["audit", "prune", "--older-than", "0"], "--older-than"),
         (["replay", "--speed", "fast", "x"], "--speed fast"),

@@ -21,11 +21,11 @@ from optionstream.schemas.archive import MANIFEST, PARTIAL
 from optionstream.schemas.archive_file import ArchivedRecord, decode_records, encode_records
 from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.times import DAY_MS
-from optionstream.streams.sinks import manifest
+from optionstream.streams.sinks import file_lock
 from optionstream.streams.sinks.archive import Archive
 from optionstream.streams.sinks.audit import cut
 from optionstream.streams.sinks.contract import StartAgain
-from optionstream.streams.sinks.manifest import ArchiveBusy
+from optionstream.streams.sinks.file_lock import ArchiveBusy
 from tests.unit.sinks.archives import (
     TOPIC_ID,
     Clock,
@@ -255,7 +255,7 @@ def test_processes_that_share_partitions_make_one_chain(tmp_path: Path) -> None:
 def test_a_lock_that_is_held_for_long_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manifest, "_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(file_lock, "LOCK_WAIT_S", 0.05)
     archive = opened(tmp_path)
     with (tmp_path / MANIFEST).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,0 +1,1 @@
+"""The join of bars and option chains into rows of features. Rules: docs/features.md."""
