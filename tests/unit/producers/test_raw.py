@@ -75,8 +75,12 @@ def bytes_of(found: RawBody) -> bytes:
         return file.read()
 
 
+def tuesday(product: str, day: str) -> str:
+    return "2026-01-13"
+
+
 def feed_events(found: RawBody, hints: FeedHints = NO_HINTS) -> list[MarketEvent]:
-    return list(found.feed(hints, lambda product, day: "2026-01-13").events())
+    return list(found.feed(hints, tuesday).events())
 
 
 # -- there and back --------------------------------------------------------------------------------
@@ -206,7 +210,7 @@ def test_a_part_of_another_body_under_the_same_capture_is_told(tmp_path: Path) -
     ("headers", "said"),
     [
         (None, "its schema is none"),
-        ([("schema", b"tick:1")], "its schema is tick:1"),
+        ([("schema", b"tick:1")], "its schema is 'tick:1'"),
         ([("schema", b"raw_part:1")], "its headers: "),
     ],
 )
@@ -262,7 +266,8 @@ def test_a_name_still_tells_what_the_content_leaves_out(
 
 def test_a_table_is_read_from_the_record_not_from_where_it_lay(tmp_path: Path) -> None:
     path = tmp_path / "trades.parquet"
-    rows = {"timestamp": [NOW, NOW + 1], "trade_id": [1, 2], "price": [100.0, 101.0]}
+    times = pl.Series([NOW, NOW + 1]).cast(pl.Datetime("ms", "UTC"))
+    rows = {"timestamp": times, "trade_id": [1, 2], "price": [100.0, 101.0]}
     pl.DataFrame(rows).write_parquet(path)
     hints = FeedHints(product="BTCUSDT")
     before = builders.events_of(path, hints)
@@ -317,7 +322,9 @@ def test_what_the_caller_said_is_remembered_and_can_be_corrected(tmp_path: Path)
     assert said(found) == at["nifty"]
     assert said(found, FeedHints(expiry="2026-01-20", timestamp_ms=NOW + 1)) == at["later"]
     asked = kept_with(FeedHints("NIFTY", None, NOW, lambda product, day: None), chain, tmp_path)
-    assert said(asked) == ("NIFTY", "2026-01-13", NOW)
+    assert asked.feed(NO_HINTS, tuesday).hints.expiry_on("NIFTY", NOW) == "2026-01-13"
+    assert asked.feed(FeedHints(expiry="2026-01-20"), tuesday).hints.nearest_expiry is None
+    assert found.feed(FeedHints(nearest_expiry=tuesday), tuesday).hints.expiry is None
 
 
 def said(found: RawBody, hints: FeedHints = NO_HINTS) -> tuple[str, str, int]:
