@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,11 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optionstream.producers.feeds import FeedHints
+from optionstream.producers.feeds import Feed, FeedHints, open_feed
 from optionstream.producers.feeds.files.content import Source, file_source
 from optionstream.producers.feeds.kite.instruments import Instrument
 from optionstream.producers.raw.reading import Assembly, RawBody
 from optionstream.producers.raw.writing import RawWriter
+from optionstream.schemas import codec
 from optionstream.schemas.errors import InputError, RecordError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
 from optionstream.schemas.raw import RawPart, headers_of, part_of
@@ -339,3 +341,38 @@ def test_a_list_of_instruments_has_to_be_given_again(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="add --instruments"):
         feed_events(found)
     assert feed_events(found, FeedHints(instruments=listed.instruments))
+
+
+# -- real files ------------------------------------------------------------------------------------
+
+MOST_BYTES = 1 << 20
+
+
+def test_real_files_of_every_kind_give_the_same_after_the_way_through_records(
+    shared_data: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Events, refusals and what is told of rows; a tar, tables on disk and packings among them."""
+    hints = FeedHints(product="NIFTY", expiry="2026-01-13", timestamp_ms=NOW)
+    kinds: dict[tuple[Path, str], Path] = {}
+    for path in sorted(shared_data(".").rglob("*")):
+        if path.is_file() and 0 < path.stat().st_size <= MOST_BYTES:
+            kinds.setdefault((path.parent, "".join(path.suffixes[-2:])), path)
+    known = set()
+    for path in kinds.values():
+        topics = Topics()
+        writer(topics, 1 << 16).keep(RAW_FILES, file_source(path), hints, stamped=False)
+        (found,), told = taken(tmp_path, topics.records)
+        assert told == []
+        plain = outcome(partial(open_feed, path, hints))
+        assert outcome(partial(found.feed, NO_HINTS, tuesday)) == plain, path
+        known.add(plain[0])
+    assert len(known) > 8
+
+
+def outcome(opened: Callable[[], Feed]) -> tuple[str, list[bytes], list[str]]:
+    """Format, events and problems; or the one line that says why there are none."""
+    try:
+        feed = opened()
+        return feed.format, [codec.encode(event) for event in feed.events()], feed.problems
+    except InputError as error:
+        return "", [], [error.why]
