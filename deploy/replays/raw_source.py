@@ -122,7 +122,12 @@ class RawSource:
             bad(lost)
 
     def _feed(self, body: RawBody) -> Feed:
-        return body.feed(self.given, self.nearest)
+        try:
+            return body.feed(self.given, self.nearest)
+        except InputError:
+            if isinstance(body.content, Path):
+                body.content.unlink(missing_ok=True)
+            raise
 
     def _chosen(self, events: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
         for event in events:

@@ -139,12 +139,12 @@ def inputs(folder: Path) -> Path:
 
 
 def replayed_from_everywhere(
-    world: World, files: list[Path], start: str, end: str, **more: Sequence[object]
+    world: World, paths: list[Path], start: str, end: str, **more: Sequence[object]
 ) -> None:
     """From files into the first namespace, and from there, and as ``more`` says, into others: all
     must be the same."""
     name = world.name
-    first = world.replay(name, *files, "--raw")
+    first = world.replay(name, *paths, "--raw")
     world.archived()
     assert world("verify", name).code == 0
     copies: dict[str, Sequence[object]] = {
