@@ -4,6 +4,7 @@
 |-----------------------|--------------------------|--------------------|
 | market.*, analytics.* | ``market_retention_ms``  | kept until dropped |
 | rejects               | ``rejects_retention_ms`` | kept until dropped |
+| raw.*                 | ``raw_retention_ms``     | kept until dropped |
 | state.*               | compacted                | compacted          |
 
 Live refuses record timestamps an hour ahead of the broker's clock (Kafka's default); sim, whose
@@ -70,9 +71,16 @@ def topic_config(name: str, namespace: Namespace, settings: Settings) -> dict[st
         retention_ms = -1
     elif name == topics.REJECTS:
         retention_ms = settings.rejects_retention_ms
+    elif name in topics.RAW_TOPICS:
+        retention_ms = settings.raw_retention_ms
     else:
         retention_ms = settings.market_retention_ms
     return config | {"cleanup.policy": "delete", "retention.ms": str(retention_ms)}
+
+
+def partitions_of(name: str, settings: Settings) -> int:
+    """How many partitions the topic that plays the part ``name`` has."""
+    return 1 if name in topics.RAW_TOPICS else settings.partitions
 
 
 def _compacted() -> dict[str, str]:
@@ -97,11 +105,12 @@ def ensure_topics(kafka: str, namespace: Namespace, settings: Settings) -> list[
     admin = admin_client(kafka)
     wanted = {namespace.topic(name): name for name in topics.ALL_TOPICS}
     existing = partition_counts(admin)
-    for topic in wanted:
-        _check_partitions(topic, existing.get(topic), settings.partitions)
+    partitions = {topic: partitions_of(name, settings) for topic, name in wanted.items()}
+    for topic, count in partitions.items():
+        _check_partitions(topic, existing.get(topic), count)
     missing = [topic for topic in wanted if topic not in existing]
     configs = {t: topic_config(name, namespace, settings) for t, name in wanted.items()}
-    _create(admin, {t: configs[t] for t in missing}, settings)
+    _create(admin, {t: configs[t] for t in missing}, partitions, settings.replication)
     _configure(admin, {t: c for t, c in configs.items() if t in existing})
     _wait(lambda: set(wanted) <= set(partition_counts(admin)), "new topics do not appear")
     return missing
@@ -181,15 +190,18 @@ def _check_partitions(topic: str, count: int | None, wanted: int) -> None:
 
 
 def _create(
-    admin: AdminClient, configs: Mapping[str, Mapping[str, str]], settings: Settings
+    admin: AdminClient,
+    configs: Mapping[str, Mapping[str, str]],
+    partitions: Mapping[str, int],
+    replication: int,
 ) -> None:
     if not configs:
         return
     new = [
         NewTopic(
             topic,
-            num_partitions=settings.partitions,
-            replication_factor=settings.replication,
+            num_partitions=partitions[topic],
+            replication_factor=replication,
             config=dict(config),
         )
         for topic, config in configs.items()

@@ -30,9 +30,10 @@ _log.addHandler(logging.NullHandler())  # what matters comes as an error
 class Publisher:
     """Publishes into one namespace; a context manager that flushes when it ends.
 
-    ``bootstrap`` is ``host:port[,…]``. Files and replays may not go into ``live`` and ``sim``:
-    unless ``allow_live`` these raise NamespaceError. Raises ServerUnavailable when no broker
-    answers, NamespaceError when the namespace's topics do not exist.
+    ``bootstrap`` is ``host:port[,…]``; ``raw`` allows ``publish_raw``. Files and replays may not go
+    into ``live`` and ``sim``: unless ``allow_live`` these raise NamespaceError. Raises
+    ServerUnavailable when no broker answers, NamespaceError when the namespace's topics do not
+    exist.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Publisher:
         namespace: topics.Namespace,
         *,
         allow_live: bool,
+        raw: bool = False,
         settings: PublisherSettings | None = None,
     ) -> None:
         if namespace.is_live and not allow_live:
@@ -54,7 +56,9 @@ class Publisher:
         self._failures: list[str] = []
         self._last_error = ""
         self._closed = False
-        self._topics = {base: namespace.topic(base) for base in topics.MARKET_TOPICS}
+        wanted = (*topics.MARKET_TOPICS, *(topics.RAW_TOPICS if raw else ()))
+        self._topics = {base: namespace.topic(base) for base in wanted}
+        self._raw_topics = {namespace.topic(base) for base in topics.RAW_TOPICS}
         self._producer = Producer(
             {
                 **self._settings.configuration(bootstrap),
@@ -93,6 +97,16 @@ class Publisher:
         self._raise_failures()
         self._produce(self._topics[base], partition, key, value, headers, stamp_ms)
         self.stats.count(event, len(value or b""))
+        self._producer.poll(0)
+
+    def publish_raw(
+        self, base: str, value: bytes, headers: Sequence[tuple[str, bytes]], stamp_ms: int
+    ) -> None:
+        """Hand over a body as received, or a part of one, for the raw topic ``base``. Raises as
+        ``publish``."""
+        self._raise_failures()
+        self._produce(self._topics[base], 0, None, value, headers, stamp_ms)
+        self.stats.raw += 1
         self._producer.poll(0)
 
     def flush(self) -> None:
@@ -154,7 +168,7 @@ class Publisher:
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
         if error is None:
-            self.stats.delivered += 1
+            self.stats.delivered += message.topic() not in self._raw_topics
             return
         self._failures.append(_failure(message.topic() or "?", _shown(message.key()), error))
 

@@ -59,6 +59,7 @@ class PublishStats:
     """What went to Kafka: records and what was in them.
 
     ``bytes`` are values before compression; ``delivered`` are the records acknowledged so far;
+    ``raw`` are records of bytes as received, which the other fields leave out;
     ``retries_queue_full`` counts waits for room in the local queue.
     """
 
@@ -71,6 +72,7 @@ class PublishStats:
     bytes: int = 0
     retries_queue_full: int = 0
     delivered: int = 0
+    raw: int = 0
 
     @property
     def events(self) -> int:

@@ -42,10 +42,14 @@ class Settings:
     stack: str = "auto"
     """How ``up`` provides servers without an address: ``auto``, ``docker`` or ``native``."""
     partitions: int = 6
-    """Partitions of every topic; 6 keeps NIFTY, BANKNIFTY, FINNIFTY and SENSEX apart."""
+    """Partitions of every topic but the raw ones, which have one; 6 keeps NIFTY, BANKNIFTY,
+    FINNIFTY and SENSEX apart."""
     replication: int = 1
     market_retention_ms: int = 7 * 86_400_000
     rejects_retention_ms: int = 30 * 86_400_000
+    raw: bool = True
+    """Whether ``feed file`` publishes, beside the events, the bytes that it received."""
+    raw_retention_ms: int = 7 * 86_400_000
     allowed_lateness_ms: int = 2_000
     """How far behind the highest event time a window stays open, in event time."""
     future_limit_ms: int = 60_000
@@ -114,6 +118,12 @@ class Settings:
                 raise SettingsError(f"{ENV_PREFIX}{name}={value} is below the least value {low}")
             return value
 
+        def switch(name: str, default: bool) -> bool:
+            raw = text(name)
+            if raw not in (None, "0", "1"):
+                raise SettingsError(f"{ENV_PREFIX}{name}={raw!r}: use 1 or 0")
+            return default if raw is None else raw == "1"
+
         iv_mode = text("IV_MODE") or "black76"
         if iv_mode not in get_args(IvMode):
             raise SettingsError(f"{ENV_PREFIX}IV_MODE={iv_mode!r}: use black76 or nse")
@@ -133,6 +143,8 @@ class Settings:
             replication=number("REPLICATION", 1, 1),
             market_retention_ms=number("MARKET_RETENTION_MS", 7 * 86_400_000, 1),
             rejects_retention_ms=number("REJECTS_RETENTION_MS", 30 * 86_400_000, 1),
+            raw=switch("RAW", True),
+            raw_retention_ms=number("RAW_RETENTION_MS", 7 * 86_400_000, 1),
             allowed_lateness_ms=number("ALLOWED_LATENESS_MS", 2_000),
             future_limit_ms=number("FUTURE_LIMIT_MS", 60_000),
             partial_every_ms=number("PARTIAL_EVERY_MS", 0),

@@ -23,11 +23,19 @@ OHLC = "analytics.ohlc"
 CHAIN = "analytics.chain"
 GAPS = "analytics.gaps"
 REJECTS = "rejects"
+RAW_NSE = "raw.nse"
+RAW_BROKERS = "raw.brokers"
+RAW_FILES = "raw.files"
 
 MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN, OPTION_QUOTE)
 OUTPUT_TOPICS = (OHLC, CHAIN, GAPS, REJECTS)
 STATE_TOPIC_OF = {topic: f"state.{topic}" for topic in MARKET_TOPICS}
-ALL_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
+RAW_TOPICS = (RAW_NSE, RAW_BROKERS, RAW_FILES)
+"""Bytes as feeds received them, by who wrote them: the exchange, a broker, anybody. One partition
+each, so that their order is that of their receipt."""
+WORK_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
+"""What the workers cannot do without."""
+ALL_TOPICS = (*WORK_TOPICS, *RAW_TOPICS)
 
 GROUPS = ("analytics", "latest", "history")
 """The groups that every namespace needs."""
@@ -38,7 +46,7 @@ GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "analytics": MARKET_TOPICS,
     "latest": (UNDERLYING, OHLC, CHAIN),
     "history": (UNDERLYING, OHLC, CHAIN, GAPS, REJECTS),
-    "audit": MARKET_TOPICS,
+    "audit": (*MARKET_TOPICS, *RAW_TOPICS),
     "features": (OHLC, CHAIN),
 }
 """Which topics each consumer group reads."""

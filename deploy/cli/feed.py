@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,6 +30,7 @@ from optionstream.schemas.times import IST, to_ms
 from optionstream.schemas.topics import LIVE, SIM, Namespace
 
 if TYPE_CHECKING:
+    from optionstream.producers.publisher import Publisher
     from optionstream.producers.publisher_settings import PublishStats
     from optionstream.producers.simulated import SimulationConfig
     from optionstream.schemas.events import MarketEvent
@@ -84,19 +85,25 @@ def file(
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
     instruments: InstrumentsOption = None,
+    raw: Annotated[
+        bool | None,
+        typer.Option(
+            "--raw/--no-raw",
+            help="Publish the files' bytes too, for `replay --from-raw` (OPTIONSTREAM_RAW).",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish files into the live stream.
 
-    As received now; for history, use `optionstream replay`.
+    As received now, each file at once, or event by event with a speed; for history, use
+    `optionstream replay`.
 
     \b
     Examples:
       optionstream feed file captured/ --namespace sim
       optionstream feed file today.csv --product NIFTY --speed 1
     """
-    from optionstream.producers.driver import only_products
-
     name = Namespace.parse(namespace)
     if name.is_replay:
         raise NamespaceError(
@@ -108,12 +115,16 @@ def file(
     given = files.hints(product, expiry_date, timestamp, instruments)
     found = files.expand(paths, failures)
     if found:
-        events: Iterable[MarketEvent] = (
-            event for path in found for event in files.read_events(path, given, failures)
-        )
-        if chosen is not None:
-            events = only_products(events, chosen)
-        _tell(name.name, _publish(name, events, pace), as_json)
+        from optionstream.deploy.cli.received import ReceivedFiles
+
+        keep = context.settings().raw if raw is None else raw
+
+        def events(publisher: Publisher) -> Iterable[MarketEvent]:
+            received = ReceivedFiles(given, failures, _now_ms, publisher if keep else None)
+            return received.events(found, chosen)
+
+        stats = _publish(name, events, pace, restamp=pace is not None, raw=keep)
+        _tell(name.name, stats, as_json)
     failures.finish()
 
 
@@ -149,7 +160,7 @@ def _simulate_live(
     from optionstream.producers.simulated import SimulatedMarket
 
     config = _live_config(datetime.now(IST), seed, day, products, minutes)
-    return _publish(Namespace.parse(SIM), SimulatedMarket(config).events(), speed)
+    return _publish(Namespace.parse(SIM), lambda _: SimulatedMarket(config).events(), speed)
 
 
 def _live_config(
@@ -178,10 +189,19 @@ def _live_config(
     )
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _publish(
-    namespace: Namespace, events: Iterable[MarketEvent], speed: float | None
+    namespace: Namespace,
+    made: Callable[[Publisher], Iterable[MarketEvent]],
+    speed: float | None,
+    restamp: bool = True,
+    raw: bool = False,
 ) -> PublishStats:
-    """Paced and stamped with the time of sending; Ctrl-C sends what is on its way, then ends."""
+    """Paced and, to ``restamp``, stamped with the time of sending; Ctrl-C sends what is on its way,
+    then ends."""
     from optionstream.deploy.topics_admin import ensure_topics
     from optionstream.producers.driver import publish
     from optionstream.producers.pacing import paced, stamped
@@ -190,18 +210,20 @@ def _publish(
     settings = context.settings()
     servers = context.addresses(settings, *context.kafka_only())
     ensure_topics(servers.kafka, namespace, settings)
-    if speed is not None:
-        events = paced(events, speed, time.monotonic, time.sleep)
-    events = stamped(events, lambda: time.time_ns() // 1_000_000)
     with output.progress() as bars:
         task = bars.add_task(f"publishing into {namespace.name}", total=None, detail="")
 
         def on_progress(stats: PublishStats) -> None:
             bars.update(task, completed=stats.records, detail=stats.told)
 
-        publisher = Publisher(servers.kafka, namespace, allow_live=True)
+        publisher = Publisher(servers.kafka, namespace, allow_live=True, raw=raw)
         try:
             with publisher:
+                events = made(publisher)
+                if speed is not None:
+                    events = paced(events, speed, time.monotonic, time.sleep)
+                if restamp:
+                    events = stamped(events, _now_ms)
                 return publish(events, publisher, on_progress)
         except KeyboardInterrupt:
             sent = publisher.stats
@@ -219,6 +241,7 @@ def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
         "chains": stats.chains,
         "heartbeats": stats.heartbeats,
         "delivered": stats.delivered,
+        "raw": stats.raw,
     }
     output.show("", tuple(row), [row], as_json)
 

@@ -46,12 +46,12 @@ def hints(
         product=product.upper() if product else None,
         expiry=None if nearest else expiry_date,
         timestamp_ms=parse_timestamp(timestamp),
-        nearest_expiry=_nearest_expiry if nearest else None,
+        nearest_expiry=nearest_expiry if nearest else None,
         instruments=_instruments(instruments) if instruments else {},
     )
 
 
-def _nearest_expiry(product: str, day: str) -> str | None:
+def nearest_expiry(product: str, day: str) -> str | None:
     """The first expiry that the exchange listed on the day; None where the calendar lacks it."""
     from optionstream.streams.core.market.contracts import expiries
 

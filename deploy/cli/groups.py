@@ -14,7 +14,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption
 from optionstream.schemas.errors import NamespaceError, UsageError
 from optionstream.schemas.times import IST, to_ms
-from optionstream.schemas.topics import ALL_TOPICS, LIVE, Namespace
+from optionstream.schemas.topics import LIVE, WORK_TOPICS, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.groups.reset import Target
@@ -153,7 +153,7 @@ def _where(namespace: str) -> tuple[Addresses, Namespace]:
     name = Namespace.parse(namespace)
     servers = context.addresses(context.settings(), *context.kafka_only())
     existing = topics_admin.partition_counts(topics_admin.admin_client(servers.kafka))
-    if not {name.topic(one) for one in ALL_TOPICS} <= existing.keys():
+    if not {name.topic(one) for one in WORK_TOPICS} <= existing.keys():
         known = ", ".join(topics_admin.namespaces_in(existing)) or "none"
         raise NamespaceError(f"namespace {name.name} has no topics (there are: {known})")
     return servers, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import SIM, Namespace
 
 if TYPE_CHECKING:
+    from optionstream.deploy.replays.raw_source import RawSource
     from optionstream.deploy.replays.telling import ReplayResult
     from optionstream.deploy.replays.topic_source import TopicRange, TopicSource
     from optionstream.producers.feeds import FeedHints
@@ -48,8 +50,14 @@ def replay(
     ] = None,
     from_raw: Annotated[
         str | None,
-        typer.Option(metavar="NAMESPACE", help="The same, each decoded and written anew."),
+        typer.Option(
+            metavar="NAMESPACE|FOLDER",
+            help="Make the events anew from what was received: raw topics, or an audit archive.",
+        ),
     ] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Publish the files' bytes too, for --from-raw.")
+    ] = False,
     start: Annotated[
         str | None, typer.Option(metavar="TIME", help="Of a namespace: the first event time.")
     ] = None,
@@ -73,7 +81,7 @@ def replay(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay files, or the records of a namespace, into a namespace of their own.
+    """Replay files, or what a namespace has, into a namespace of their own.
 
     Through Kafka and every worker: starts the workers that nobody runs, waits until every group
     has read everything, and tells rates, counts, duplicates and rejects by reason. Into a
@@ -92,6 +100,8 @@ def replay(
       optionstream replay session.jsonl.zst --speed realtime
       optionstream replay --from-topics live --start 2026-01-06 --end 2026-01-07
       optionstream replay --from-topics october --offsets market.underlying:4:0-500
+      optionstream replay captures/ --raw --namespace november
+      optionstream replay --from-raw november --namespace again
       optionstream replay run list    # a file that is named like a command
     """
     from optionstream.deploy.cli.drawing import watching
@@ -105,15 +115,17 @@ def replay(
     span = _span(start, end, offsets)
     name = context.replay_namespace(replays.new_name() if namespace is None else namespace)
     settings = context.settings()
-    origin = from_topics or from_raw
     source: Source
-    if origin is None:
+    if from_topics is None and from_raw is None:
         if start is not None or end is not None or offsets:
             raise UsageError("--start, --end and --offsets are for --from-topics and --from-raw")
-        source = FileSource(_files(paths, failures), given, chosen)
+        source = FileSource(_files(paths, failures), given, chosen, raw)
     else:
-        _only_topics(paths, from_topics, from_raw, given)
-        source = _topics(origin, name, settings, span, chosen, from_raw is not None)
+        _no_files(paths, from_topics, from_raw, raw)
+        if from_raw is not None:
+            source = _raw(from_raw, name, settings, span, given, chosen)
+        else:
+            source = _topics(from_topics or "", name, settings, span, given, chosen)
     plan = replays.ReplayPlan(source, name, pace, paused, keep_workers)
     if namespace is None:
         output.note(f"replay {name.name}")
@@ -146,16 +158,16 @@ def _span(start: str | None, end: str | None, offsets: list[str] | None) -> Topi
     return TopicRange(first, last, parse_places(offsets))
 
 
-def _only_topics(
-    paths: list[str] | None, from_topics: str | None, from_raw: str | None, given: FeedHints
+def _no_files(
+    paths: list[str] | None, from_topics: str | None, from_raw: str | None, raw: bool
 ) -> None:
-    """What is for files does not go with a namespace as the source."""
+    """What is for files does not go with another source."""
     if paths:
         raise UsageError(f"{paths[0]}: name files or --from-topics, not both")
     if from_topics is not None and from_raw is not None:
         raise UsageError("--from-raw: not together with --from-topics")
-    if given.product or given.expiry or given.nearest_expiry or given.timestamp_ms is not None:
-        raise UsageError("--product, --expiry-date and --timestamp are for files")
+    if raw:
+        raise UsageError("--raw: for files alone; what --from-raw reads stays where it is")
 
 
 def _topics(
@@ -163,18 +175,49 @@ def _topics(
     name: Namespace,
     settings: Settings,
     span: TopicRange,
+    given: FeedHints,
     products: frozenset[str] | None,
-    anew: bool,
 ) -> TopicSource:
     from optionstream.deploy.replays.topic_source import TopicSource
 
+    if given.product or given.expiry or given.nearest_expiry or given.timestamp_ms is not None:
+        raise UsageError("--product, --expiry-date and --timestamp are for files and --from-raw")
+    read = _other(origin, name)
+    kafka = context.addresses(settings).kafka
+    return TopicSource(kafka, read, settings.partitions, span, products)
+
+
+def _raw(
+    origin: str,
+    name: Namespace,
+    settings: Settings,
+    span: TopicRange,
+    given: FeedHints,
+    products: frozenset[str] | None,
+) -> RawSource:
+    from optionstream.deploy.replays.raw_records import ArchiveRecords, RawRecords, TopicRecords
+    from optionstream.deploy.replays.raw_source import RawSource
+
+    if span.places is not None:
+        raise UsageError("--offsets: for --from-topics; --from-raw takes --start and --end")
+    records: RawRecords
+    if os.sep in origin:
+        records = ArchiveRecords(Path(origin))
+    else:
+        read = _other(origin, name)
+        records = TopicRecords(context.addresses(settings).kafka, read, span.since_ms(read))
+    ends = span.start_ms, span.end_ms
+    return RawSource(records, given, files.nearest_expiry, products, *ends)
+
+
+def _other(origin: str, name: Namespace) -> Namespace:
+    """The namespace to read from, which is not the one to write to."""
     read = Namespace.parse(origin)
     if read == name:
         raise NamespaceError(f"namespace {origin} cannot be replayed into itself")
     if read.name == SIM:
         output.note("note: sim is always open, a replay has the exchange's sessions")
-    kafka = context.addresses(settings).kafka
-    return TopicSource(kafka, read, settings.partitions, span, products, anew)
+    return read
 
 
 _RATES = ("published_per_s", "processed_per_s")
@@ -190,7 +233,7 @@ def tell(result: ReplayResult, as_json: bool) -> None:
     from optionstream.schemas.replays import State
 
     stopped = ", stopped" if result.state is State.STOPPED else ""
-    kinds = tuple(kind for kind in ("ticks", "candles", "quotes", "chains") if row[kind])
+    kinds = tuple(kind for kind in ("raw", "ticks", "candles", "quotes", "chains") if row[kind])
     output.table(
         f"replay into namespace {result.namespace}{stopped}",
         (*result.source, "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),

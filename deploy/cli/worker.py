@@ -14,7 +14,7 @@ import typer
 from optionstream.deploy.cli import context
 from optionstream.schemas.errors import NamespaceError, UsageError
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import ALL_TOPICS, LIVE, Namespace
+from optionstream.schemas.topics import LIVE, WORK_TOPICS, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
@@ -121,7 +121,7 @@ def _check_topics(servers: Addresses, namespace: Namespace, settings: Settings) 
         topics_admin.ensure_topics(servers.kafka, namespace, settings)
         return
     existing = topics_admin.partition_counts(topics_admin.admin_client(servers.kafka))
-    if not {namespace.topic(name) for name in ALL_TOPICS} <= existing.keys():
+    if not {namespace.topic(name) for name in WORK_TOPICS} <= existing.keys():
         known = ", ".join(topics_admin.namespaces_in(existing)) or "none"
         raise NamespaceError(
             f"namespace {namespace.name} has no topics (there are: {known}): "

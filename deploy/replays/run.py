@@ -41,6 +41,7 @@ from optionstream.deploy.workers import (
 from optionstream.producers.playback import Controller, Player
 from optionstream.producers.publisher import Publisher
 from optionstream.producers.publisher_settings import PublishStats
+from optionstream.producers.raw.writing import RawWriter
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.replays import Action, Command, State
 from optionstream.schemas.settings import Settings
@@ -252,11 +253,13 @@ class _Running:
                 workers.check()
 
         kafka, space = self._addresses.kafka, self.plan.namespace
-        with Publisher(kafka, space, allow_live=False) as publisher:
+        source = self.plan.source
+        with Publisher(kafka, space, allow_live=False, raw=source.raw) as publisher:
             self._stats = publisher.stats
             self._phase = None
             self.player = Player(self._controller, control, time.monotonic, time.sleep)
-            self.player.play(self.plan.source.pieces(self._observer), publisher, tell)
+            pieces = source.pieces(self._observer, RawWriter(publisher) if source.raw else None)
+            self.player.play(pieces, publisher, tell)
 
     def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, control: Control) -> None:
         def check() -> None:

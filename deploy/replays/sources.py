@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from optionstream.deploy.replays.trading_time import day_of
+from optionstream.deploy.replays.feed_play import FeedPlay
 from optionstream.producers.driver import only_products
 from optionstream.producers.feeds import Feed, FeedHints, open_feed
-from optionstream.producers.playback import EventPiece, Piece, by_time, side_by_side, sliced
-from optionstream.producers.playback.pieces import reach_of
-from optionstream.producers.publisher import address_of
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.files.content import file_source
+from optionstream.producers.playback import Piece
+from optionstream.producers.raw.writing import RawWriter
+from optionstream.schemas.errors import InputError, UsageError
 from optionstream.schemas.events import MarketEvent
+from optionstream.schemas.topics import RAW_FILES
 
 Row = dict[str, Any]
-
-MOST_HELD_MS = 3_600_000
-"""How far back in event time a file may go for its parts to be put side by side."""
+_NO_RAW = "leave --raw out"
 
 
 class SourceObserver(Protocol):
@@ -43,6 +42,10 @@ class Source(Protocol):
         """What it reads, for the registry."""
 
     @property
+    def raw(self) -> bool:
+        """Whether the bytes are published as received, beside their events."""
+
+    @property
     def last_ms(self) -> int | None:
         """The latest event time to come (epoch ms), when a scan has told."""
 
@@ -62,8 +65,8 @@ class Source(Protocol):
     def scan(self) -> None:
         """Read all of it once, so that streams can go side by side and the end is known."""
 
-    def pieces(self, observer: SourceObserver) -> Iterator[Piece]:
-        """What to play, in order."""
+    def pieces(self, observer: SourceObserver, raw: RawWriter | None) -> Iterator[Piece]:
+        """What to play, in order. ``raw``, given when ``raw`` is true, takes what was received."""
 
     def done(self) -> float | None:
         """The share of the input that has been taken out, 0 to 1; None when it cannot be told."""
@@ -71,7 +74,8 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class FileSource:
-    """Files in the order of the input; ``products`` None is all.
+    """Files in the order of the input; ``products`` None is all. ``raw`` publishes their bytes too,
+    each file's before its events.
 
     After a scan different products, and the topics of one, go side by side by their event time, and
     frames are cut into slices of it. What lies under one product in one topic keeps its order.
@@ -80,17 +84,29 @@ class FileSource:
     paths: Sequence[Path]
     hints: FeedHints = field(default_factory=FeedHints)
     products: frozenset[str] | None = None
-    last_ms: int | None = None
-    days: set[int] = field(default_factory=set)
+    raw: bool = False
     _feeds: list[Feed] = field(default_factory=list)
+    _unread: list[Path] = field(default_factory=list)
     _lanes: list[list[Feed]] | None = None
-    _horizon_ms: int = 0
     _sizes: dict[Path, int] = field(default_factory=dict)
     _taken: int = 0
+    _writer: RawWriter | None = None
+    _play: FeedPlay = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._play = FeedPlay(self._chosen, self._received, self._over)
 
     @property
     def names(self) -> list[str]:
         return [str(path) for path in self.paths]
+
+    @property
+    def last_ms(self) -> int | None:
+        return self._play.last_ms
+
+    @property
+    def days(self) -> set[int]:
+        return self._play.days
 
     def described(self) -> Row:
         return {
@@ -100,6 +116,7 @@ class FileSource:
             "product": self.hints.product,
             "expiry": self.hints.expiry,
             "timestamp_ms": self.hints.timestamp_ms,
+            "raw": self.raw,
         }
 
     def counted(self) -> Row:
@@ -108,65 +125,59 @@ class FileSource:
     def open(self, observer: SourceObserver) -> None:
         for path in self.paths:
             try:
-                self._feeds.append(open_feed(path, self.hints))
+                feed = open_feed(path, self.hints)
                 self._sizes[path] = path.stat().st_size
             except InputError as error:
                 observer.bad(error)
+                self._unread.append(path)
+                continue
+            if self.raw:
+                raw_topic(feed, _NO_RAW)
+            self._feeds.append(feed)
         if not self._feeds:
             raise InputError(", ".join(self.names[:3]), "no file can be replayed")
 
     def scan(self) -> None:
-        lanes: dict[Any, list[Feed]] = {}
-        for feed in self._feeds:
-            lanes.setdefault(self._look_through(feed), []).append(feed)
-        self._lanes = list(lanes.values())
+        self._lanes = self._play.scan(self._feeds)
 
-    def pieces(self, observer: SourceObserver) -> Iterator[Piece]:
+    def pieces(self, observer: SourceObserver, raw: RawWriter | None) -> Iterator[Piece]:
         observer.files(len(self._feeds))
+        self._writer = raw
+        if raw is not None:
+            self._keep_unread(raw)
         if self._lanes is None:
-            return self._played(self._feeds, observer)
-        lanes = [sliced(self._played(lane, observer)) for lane in self._lanes]
-        return by_time([side_by_side(lane, self._horizon_ms, _lane_of) for lane in lanes])
+            return self._play.in_turn(self._feeds, observer)
+        return self._play.side_by_side(self._lanes, observer)
 
     def done(self) -> float | None:
         total = sum(self._sizes.values())
         return self._taken / total if total and self._taken else None
 
-    def _look_through(self, feed: Feed) -> object:
-        """Note the file's last time and how far it goes back; returns what its first event is of,
-        its lane. What cannot be read is told when its turn to be played comes."""
-        lane: object = None
-        newest = 0
-        try:
-            for event in self._chosen(feed.events()):
-                reach = reach_of(event)
-                lane = lane or (address_of(event)[0], event.product)
-                newest = max(newest, reach[-1])
-                self.days.update(map(day_of, reach))
-                self._horizon_ms = min(MOST_HELD_MS, max(self._horizon_ms, newest - reach[0]))
-                self.last_ms = newest if self.last_ms is None else max(self.last_ms, newest)
-        except InputError:
-            return lane or feed.path
-        return lane or feed.path
+    def _received(self, feed: Feed) -> Feed:
+        if self._writer is None:
+            return feed
+        kept = self._writer.keep(raw_topic(feed, _NO_RAW), feed.source, feed.hints, stamped=False)
+        return replace(feed, source=kept.source)
 
-    def _played(self, feeds: Iterable[Feed], observer: SourceObserver) -> Iterator[EventPiece]:
-        for feed in feeds:
-            observer.file(feed.path)
+    def _over(self, feed: Feed) -> None:
+        self._taken += self._sizes[feed.path]
+
+    def _keep_unread(self, raw: RawWriter) -> None:
+        """What no adapter knows today, one may know tomorrow."""
+        for path in self._unread:
             try:
-                for event in self._chosen(feed.events()):
-                    yield EventPiece(event)
-            except InputError as error:
-                observer.bad(error)
-                continue
-            finally:
-                self._taken += self._sizes[feed.path]
-            if feed.problems:
-                more = f" (and {len(feed.problems) - 1} more)" if len(feed.problems) > 1 else ""
-                observer.bad(InputError(str(feed.path), f"{feed.problems[0]}{more}"))
+                raw.keep(RAW_FILES, file_source(path), self.hints, stamped=False)
+            except InputError:
+                continue  # not there at all: told when it was opened
 
     def _chosen(self, events: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
         return events if self.products is None else only_products(events, self.products)
 
 
-def _lane_of(piece: EventPiece) -> tuple[str, str]:
-    return address_of(piece.event)[0], piece.event.product
+def raw_topic(feed: Feed, remedy: str) -> str:
+    """Where the bytes of a feed go. Raises UsageError, with the remedy, when they lie elsewhere."""
+    if feed.known.raw is None:
+        raise UsageError(
+            f"{feed.path}: an audit archive holds records, not a body as received: {remedy}"
+        )
+    return feed.known.raw

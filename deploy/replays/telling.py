@@ -99,6 +99,7 @@ def sent_row(sent: PublishStats) -> dict[str, int]:
         "quotes": sent.quotes,
         "chains": sent.chains,
         "heartbeats": sent.heartbeats,
+        "raw": sent.raw,
     }
 
 

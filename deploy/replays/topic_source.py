@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optionstream.deploy.replays.copies import CopiedPiece, within
-from optionstream.deploy.replays.sources import MOST_HELD_MS, SourceObserver
+from optionstream.deploy.replays.feed_play import MOST_HELD_MS
+from optionstream.deploy.replays.sources import SourceObserver
 from optionstream.deploy.replays.trading_time import day_of
 from optionstream.deploy.verify.load import Bounds, TopicReader, size_of
 from optionstream.deploy.verify.records import RawRecord
-from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.playback import EventPiece, Piece, by_time, side_by_side, sliced
+from optionstream.producers.playback import Piece, by_time, side_by_side, sliced
+from optionstream.producers.raw.writing import RawWriter
 from optionstream.schemas import codec
 from optionstream.schemas.errors import InputError, NamespaceError, RecordError, UsageError
 from optionstream.schemas.events import MarketEvent, Tick
 from optionstream.schemas.times import rfc3339
-from optionstream.schemas.topics import MARKET_TOPICS, Namespace
+from optionstream.schemas.topics import LIVE, MARKET_TOPICS, Namespace
 
 Row = dict[str, Any]
 Places = Mapping[tuple[str, int], tuple[int, int | None]]
@@ -43,11 +44,17 @@ class TopicRange:
     end_ms: int | None = None
     places: Places | None = None
 
+    def since_ms(self, namespace: Namespace) -> int | None:
+        """What was received before this holds nothing of the range; None when that cannot be told:
+        only live follows the clock."""
+        if self.start_ms is None or namespace.name != LIVE:
+            return None
+        return max(0, self.start_ms - MOST_AHEAD_MS)
+
 
 @dataclass(slots=True)
 class TopicSource:
-    """``anew``: every record is decoded, checked and written by the present codec, instead of
-    copied; what cannot be read is then told and left out."""
+    """Every record is copied, the unreadable ones as well, to be refused there as here."""
 
     kafka: str
     namespace: Namespace
@@ -55,7 +62,7 @@ class TopicSource:
     """Of the topics that the records go to."""
     span: TopicRange = field(default_factory=TopicRange)
     products: frozenset[str] | None = None
-    anew: bool = False
+    raw: bool = False
     last_ms: int | None = None
     days: set[int] = field(default_factory=set)
     _bounds: dict[str, Bounds] = field(default_factory=dict)
@@ -64,12 +71,12 @@ class TopicSource:
 
     @property
     def names(self) -> list[str]:
-        return [f"{'raw' if self.anew else 'topics'}:{self.namespace.name}"]
+        return [f"topics:{self.namespace.name}"]
 
     def described(self) -> Row:
         start, end = self.span.start_ms, self.span.end_ms
         return {
-            "kind": "raw" if self.anew else "topics",
+            "kind": "topics",
             "namespace": self.namespace.name,
             "start": rfc3339(start) if start is not None else None,
             "end": rfc3339(end) if end is not None else None,
@@ -101,7 +108,7 @@ class TopicSource:
         horizon_ms = 0
         for topic, partition in self._lanes():
             newest = 0
-            for piece in self._lane(topic, partition, None):
+            for piece in self._lane(topic, partition):
                 newest = max(newest, piece.reach[-1])
                 self.days.update(map(day_of, piece.reach))
                 horizon_ms = min(MOST_HELD_MS, max(horizon_ms, newest - piece.reach[0]))
@@ -109,8 +116,8 @@ class TopicSource:
         self._horizon_ms = horizon_ms
         self._read = 0
 
-    def pieces(self, observer: SourceObserver) -> Iterator[Piece]:
-        lanes = [self._lane(topic, part, observer) for topic, part in self._lanes()]
+    def pieces(self, observer: SourceObserver, raw: RawWriter | None) -> Iterator[Piece]:
+        lanes = [self._lane(topic, part) for topic, part in self._lanes()]
         if self._horizon_ms is None:
             return by_time(lanes)
         horizon_ms = self._horizon_ms
@@ -146,49 +153,32 @@ class TopicSource:
             return there
         return reader.since(topic, there, max(0, self.span.start_ms - MOST_AHEAD_MS))
 
-    def _lane(
-        self, topic: str, partition: int, observer: SourceObserver | None
-    ) -> Iterator[EventPiece | CopiedPiece]:
+    def _lane(self, topic: str, partition: int) -> Iterator[CopiedPiece]:
         bounds = {partition: self._bounds[topic][partition]}
         with ExitStack() as stack:
             reader = stack.enter_context(TopicReader(self.kafka, self.namespace, _BATCH))
             for batch in reader.read(topic, bounds):
                 for record in batch:
                     self._read += 1
-                    piece = self._piece(record, observer)
+                    piece = self._piece(record)
                     if piece is not None:
                         yield piece
 
-    def _piece(
-        self, record: RawRecord, observer: SourceObserver | None
-    ) -> EventPiece | CopiedPiece | None:
+    def _piece(self, record: RawRecord) -> CopiedPiece | None:
         try:
             event: Any = codec.decode(record.value, record.headers)
             if not isinstance(event, MarketEvent | Tick):
                 raise RecordError("invalid", f"{type(event).__name__} is no market event")
-        except RecordError as error:
-            return self._unreadable(record, error, observer)
+        except RecordError:
+            return self._unreadable(record)
         if self.products is not None and event.product not in self.products:
             return None
         kept = within(event, self.span.start_ms, self.span.end_ms)
         if kept is None:
             return None
-        if self.anew and not isinstance(kept, Tick):
-            try:
-                return EventPiece(check_event(kept))
-            except RecordError as error:
-                return self._unreadable(record, error, observer)
         return CopiedPiece(record, kept, changed=kept is not event)
 
-    def _unreadable(
-        self, record: RawRecord, error: RecordError, observer: SourceObserver | None
-    ) -> CopiedPiece | None:
-        """Copied like any other, to be refused there as it was here; only ``anew`` cannot."""
-        if self.anew:
-            if observer is not None:
-                where = f"{record.topic}|{record.partition}|{record.offset}"
-                observer.bad(InputError(where, str(error)))
-            return None
+    def _unreadable(self, record: RawRecord) -> CopiedPiece | None:
         start, end = self.span.start_ms, self.span.end_ms
         inside = (start is None or start <= record.timestamp) and (
             end is None or record.timestamp < end
@@ -196,8 +186,8 @@ class TopicSource:
         return CopiedPiece(record, None) if inside and self.products is None else None
 
 
-def _product_of(piece: EventPiece | CopiedPiece) -> str:
-    return piece.product if isinstance(piece, CopiedPiece) else piece.event.product
+def _product_of(piece: CopiedPiece) -> str:
+    return piece.product
 
 
 def _intersection(topic: str, there: Bounds, places: Places) -> Bounds:

@@ -8,7 +8,7 @@ their stamps. One file of each partition is in memory at a time.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from optionstream.schemas.identity import frame_of_tick
 
 Part = tuple[str, int]
 """A topic without namespace, and a partition."""
+Wanted = Callable[[str], bool]
 
 
 def holds_records(columns: Iterable[str]) -> bool:
@@ -44,10 +45,9 @@ def archive_events(source: Source, problems: list[str]) -> Iterator[MarketEvent]
     What was no event when it came in (analytics rejected it) is told in ``problems``. Raises
     InputError: the archive is not what was written, or the manifest lies in a tar.
     """
-    folder = source.path.parent
-    if not source.path.is_file():
+    if source.file is None:
         raise InputError(source.name, "an audit archive is read from its folder, unpacked")
-    for record, partitions in _merged(folder):
+    for record, partitions in _merged(source.file.parent, _holds_events):
         yield from _event(record, partitions, problems)
 
 
@@ -55,6 +55,9 @@ def file_events(body: bytes, name: str, problems: list[str]) -> Iterator[MarketE
     """The events of one file of an archive. Raises InputError."""
     try:
         for record in decode_records(body):
+            if not _holds_events(record.topic):
+                why = "bytes as received, no events: `replay --from-raw` reads the whole archive"
+                raise InputError(name, why)
             yield from _event(record, None, problems)
     except ArchiveError as error:
         raise InputError(name, str(error)) from None
@@ -63,14 +66,24 @@ def file_events(body: bytes, name: str, problems: list[str]) -> Iterator[MarketE
 def archived_records(folder: Path) -> Iterator[ArchivedRecord]:
     """Every record that the archive in ``folder`` still has. Raises InputError when it is not what
     was written."""
-    return (record for record, _ in _merged(folder))
+    return (record for record, _ in _merged(folder, lambda topic: True))
 
 
-def _merged(folder: Path) -> Iterator[tuple[ArchivedRecord, int]]:
-    """Records, each with the number of partitions its topic had."""
+def raw_records(folder: Path) -> Iterator[ArchivedRecord]:
+    """Those of the raw topics alone, by their receipt. Raises as ``archived_records``."""
+    return (record for record, _ in _merged(folder, lambda topic: not _holds_events(topic)))
+
+
+def _holds_events(topic: str) -> bool:
+    return topic not in topics.RAW_TOPICS
+
+
+def _merged(folder: Path, wanted: Wanted) -> Iterator[tuple[ArchivedRecord, int]]:
+    """Records of the topics wanted, each with the number of partitions its topic had."""
     end = _size(folder / MANIFEST)
     through, parts = _survey(folder, end)
-    streams = [_stamped(folder, end, part, through) for part in sorted(parts)]
+    chosen = sorted(part for part in parts if wanted(part[0]))
+    streams = [_stamped(folder, end, part, through) for part in chosen]
     for _, record, partitions in heapq.merge(*streams, key=lambda item: item[0]):
         yield record, partitions
 

@@ -10,6 +10,7 @@ from optionstream.producers.feeds.files.content import Source, file_source
 from optionstream.producers.feeds.format import Format
 from optionstream.producers.feeds.formats import format_of
 from optionstream.producers.feeds.hints import FeedHints
+from optionstream.producers.pacing import stamped
 from optionstream.schemas.errors import UsageError
 from optionstream.schemas.events import MAX_FRAME_TICKS, MarketEvent
 
@@ -18,13 +19,16 @@ from optionstream.schemas.events import MAX_FRAME_TICKS, MarketEvent
 class Feed:
     """One file's events.
 
-    ``problems`` says, after ``events()`` was read, which rows could not be used and why.
+    ``received_ms`` (UTC epoch ms) is their receipt, never before an event's own time; None leaves
+    what the source says. ``problems`` says, after ``events()`` was read, which rows could not be
+    used and why.
     """
 
     source: Source
     known: Format
     hints: FeedHints
     frame_ticks: int
+    received_ms: int | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -39,11 +43,20 @@ class Feed:
     def events(self) -> Iterator[MarketEvent]:
         """The events in file order, checked; may be called again. Raises InputError."""
         self.problems.clear()
-        return self.known.read(self.source, self.hints, self.frame_ticks, self.problems)
+        found = self.known.read(self.source, self.hints, self.frame_ticks, self.problems)
+        received_ms = self.received_ms
+        return found if received_ms is None else stamped(found, lambda: received_ms)
 
 
 def open_feed(path: Path, hints: FeedHints, frame_ticks: int = 1000) -> Feed:
-    """Find the format of ``path`` by its content.
+    """Find the format of ``path`` by its content; see ``open_source``."""
+    return open_source(file_source(path), hints, frame_ticks)
+
+
+def open_source(
+    source: Source, hints: FeedHints, frame_ticks: int = 1000, received_ms: int | None = None
+) -> Feed:
+    """Find the format of ``source`` by its content.
 
     ``frame_ticks`` is the greatest number of ticks in one frame (session files keep their
     frames). Raises InputError naming the file: missing, empty, damaged or of no known format;
@@ -51,5 +64,4 @@ def open_feed(path: Path, hints: FeedHints, frame_ticks: int = 1000) -> Feed:
     """
     if not 1 <= frame_ticks <= MAX_FRAME_TICKS:
         raise UsageError(f"frame_ticks {frame_ticks}: use 1 to {MAX_FRAME_TICKS}")
-    source = file_source(path)
-    return Feed(source, format_of(source), hints, frame_ticks)
+    return Feed(source, format_of(source), hints, frame_ticks, received_ms)

@@ -29,6 +29,7 @@ from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_e
 from optionstream.schemas.archive import is_manifest
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
+from optionstream.schemas.topics import RAW_BROKERS, RAW_NSE
 
 NSE_JSON: Final = "nse-option-chain-json"
 READABLE: Final = (
@@ -130,16 +131,16 @@ FORMATS: Final[tuple[Format, ...]] = (
     Format("tar", is_archive, _read_archive),
     Format("parquet", is_parquet, _read_parquet),
     Format("sqlite", is_sqlite, _plain(sqlite_chains)),
-    Format("optionstream-audit", is_manifest, _read_audit),
+    Format("optionstream-audit", is_manifest, _read_audit, raw=None),
     Format("optionstream-session", _is_session, _read_session),
-    Format(NSE_JSON, looks_like_nse, _hinted(chain_snapshots)),
-    Format("nse-option-chain-csv", looks_like_export, _named(export_chains)),
+    Format(NSE_JSON, looks_like_nse, _hinted(chain_snapshots), RAW_NSE),
+    Format("nse-option-chain-csv", looks_like_export, _named(export_chains), RAW_NSE),
     Format("nse-option-chain-pages-csv", looks_like_pages, _named(page_chains)),
     Format("nse-option-chain-flat-csv", looks_like_flat, _named(flat_chains)),
-    Format("nse-end-of-day-csv", looks_like_eod, _plain(eod_csv_chains)),
+    Format("nse-end-of-day-csv", looks_like_eod, _plain(eod_csv_chains), RAW_NSE),
     Format("iv-surface-csv", looks_like_surface, _plain(surface_chains)),
-    Format("upstox-option-chain-json", looks_like_upstox, _hinted(upstox_chains)),
-    Format("angel-option-chain-json", looks_like_angel, _hinted(angel_chains)),
+    Format("upstox-option-chain-json", looks_like_upstox, _hinted(upstox_chains), RAW_BROKERS),
+    Format("angel-option-chain-json", looks_like_angel, _hinted(angel_chains), RAW_BROKERS),
     Format("ltp-oi-json", looks_like_ltp_oi, _hinted(ltp_oi_chains)),
     *MARKET_FORMATS,
     # Its `records` may come late; JSON that no format knows is told to have none.

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from optionstream.deploy import topics_admin
 from optionstream.deploy.audit import Verdict, verify_archive
 from optionstream.deploy.stack import Addresses
 from optionstream.producers.feeds.audit import archived_records
@@ -24,7 +25,7 @@ from optionstream.schemas.archive import PARTIAL
 from optionstream.schemas.documents import BARS, CHAINS, GAPS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
-from optionstream.schemas.topics import Namespace
+from optionstream.schemas.topics import RAW_TOPICS, Namespace
 from tests.server.running import Running, Stream, new_seed, pause, running
 from tests.server.seeded import messy_input
 
@@ -113,6 +114,17 @@ def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Runn
     for head in heads:
         intact(world, head)
     assert not list((archive(world) / PARTIAL).iterdir())
+    assert in_archive(world) == in_kafka(world)
+
+
+def test_a_namespace_from_before_there_were_raw_topics_is_archived_as_well(world: Running) -> None:
+    topics_admin.delete_topics(world.admin, [*map(world.namespace.topic, RAW_TOPICS)])
+    world.publish(messy_input(3, ticks=500, chains=5))
+    world.flush()
+    world.start("audit")
+    wait_until_archived(world)
+    world.stop("audit")
+    intact(world)
     assert in_archive(world) == in_kafka(world)
 
 

@@ -28,12 +28,14 @@ def test_addresses_and_numbers_are_taken() -> None:
             "OPTIONSTREAM_KAFKA": "a:1,b:2",
             "OPTIONSTREAM_KAFKA_PORT": "19092",
             "OPTIONSTREAM_STACK": "native",
+            "OPTIONSTREAM_RAW": "0",
         }
     )
     assert settings.data_dir == Path("/data")
     assert settings.kafka == "a:1,b:2"
     assert settings.kafka_port == 19_092
     assert settings.stack == "native"
+    assert not settings.raw
 
 
 def test_an_empty_value_counts_as_unset() -> None:
@@ -50,6 +52,7 @@ def test_an_empty_value_counts_as_unset() -> None:
         ("OPTIONSTREAM_ALLOWED_LATENESS_MS", "-1"),
         ("OPTIONSTREAM_SESSION_TIMEOUT_MS", "1.5"),
         ("OPTIONSTREAM_STACK", "podman"),
+        ("OPTIONSTREAM_RAW", "yes"),
     ],
 )
 def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:

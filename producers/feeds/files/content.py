@@ -51,12 +51,14 @@ class _Unpacker(Protocol):
 class Source:
     """Content that a format reads: a file, or a member of an archive.
 
-    ``path`` is where it lies (a member lies below its archive) and what errors call it; ``open``
-    gives its bytes from the start, as they lie there. Every reading raises InputError.
+    ``path`` is where it lies, or lay when it was received (a member lies below its archive), and
+    what errors call it; ``open`` gives its bytes from the start, as they lie there. ``file`` is
+    where the same bytes are on disk now, None for nowhere. Every reading raises InputError.
     """
 
     path: Path
     open: Opener
+    file: Path | None = None
 
     @property
     def name(self) -> str:
@@ -134,7 +136,7 @@ def content_id(body: bytes) -> str:
 
 def file_source(path: Path) -> Source:
     """The file at ``path``; it is opened when it is read."""
-    return Source(path, lambda: path.open("rb"))
+    return Source(path, lambda: path.open("rb"), path)
 
 
 def _chunks(name: str, file: BinaryIO) -> Iterator[bytes]:

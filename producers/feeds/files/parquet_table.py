@@ -27,8 +27,8 @@ def is_parquet(head: bytes) -> bool:
 def parquet_file(source: Source) -> Iterator[ParquetFile]:
     """The table of a source: read where it lies when it lies there unpacked, else from a copy that
     is deleted behind. Raises InputError naming the source when it is damaged or cut short."""
-    if _lies_there(source.path):
-        yield ParquetFile(source.path, source.name)
+    if source.file is not None and _lies_there(source.file):
+        yield ParquetFile(source.file, source.name)
         return
     with tempfile.NamedTemporaryFile(prefix="optionstream-", suffix=".parquet") as copy:
         for chunk in source.chunks():
@@ -81,4 +81,4 @@ def _lies_there(path: Path) -> bool:
         with path.open("rb") as file:
             return is_parquet(file.read(len(_MAGIC)))
     except OSError:
-        return False  # a member of an archive: its path lies below a file
+        return False  # whoever copies it says why

@@ -32,6 +32,7 @@ from optionstream.producers.feeds.ticks.tick_table import (
 from optionstream.producers.feeds.ticks.websocket_capture import capture_events, looks_like_capture
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import MarketEvent
+from optionstream.schemas.topics import RAW_BROKERS
 
 
 def _read_ticks(
@@ -121,8 +122,8 @@ FORMATS: Final[tuple[Format, ...]] = (
     ),
     Format("candle-csv", looks_like_candles, _read_candle_csv),
     Format("candle-json", looks_like_candle_json, _read_candle_json),
-    Format("kite-json", looks_like_kite_json, _read_kite_json),
-    Format("kite-packets", looks_like_packets, _packet_reader(parse_packets)),
-    Format("kite-packets-base64", looks_like_base64, _packet_reader(parse_base64)),
+    Format("kite-json", looks_like_kite_json, _read_kite_json, RAW_BROKERS),
+    Format("kite-packets", looks_like_packets, _packet_reader(parse_packets), RAW_BROKERS),
+    Format("kite-packets-base64", looks_like_base64, _packet_reader(parse_base64), RAW_BROKERS),
     Format("websocket-capture", looks_like_capture, _read_capture),
 )

@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from optionstream.deploy.topics_admin import namespaces_in, topic_config, topics_of
+from optionstream.deploy.topics_admin import (
+    namespaces_in,
+    partitions_of,
+    topic_config,
+    topics_of,
+)
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 
-SETTINGS = Settings(data_dir=Path("/nowhere"), market_retention_ms=7, rejects_retention_ms=30)
+SETTINGS = Settings(
+    data_dir=Path("/nowhere"),
+    market_retention_ms=7,
+    rejects_retention_ms=30,
+    raw_retention_ms=5,
+)
 LIVE, SIM, MINE = Namespace("live"), Namespace("sim"), Namespace("mine")
 
 
@@ -22,6 +32,8 @@ LIVE, SIM, MINE = Namespace("live"), Namespace("sim"), Namespace("mine")
         (LIVE, topics.OHLC, "7"),
         (SIM, topics.OPTION_CHAIN, "7"),
         (LIVE, topics.REJECTS, "30"),
+        (LIVE, topics.RAW_NSE, "5"),
+        (MINE, topics.RAW_FILES, "-1"),
         (MINE, topics.UNDERLYING, "-1"),
         (MINE, topics.CHAIN, "-1"),
         (MINE, topics.REJECTS, "-1"),
@@ -48,6 +60,12 @@ def test_only_live_refuses_timestamps_far_ahead() -> None:
     assert bound not in topic_config(topics.UNDERLYING, LIVE, SETTINGS)
     for namespace in (SIM, MINE):
         assert topic_config(topics.UNDERLYING, namespace, SETTINGS)[bound] == str(2**63 - 1)
+
+
+def test_raw_topics_have_one_partition_and_the_others_as_many_as_the_settings_say() -> None:
+    counts = {name: partitions_of(name, SETTINGS) for name in topics.ALL_TOPICS}
+    assert {name for name, count in counts.items() if count == 1} == set(topics.RAW_TOPICS)
+    assert set(counts.values()) == {1, SETTINGS.partitions}
 
 
 def test_topics_are_told_apart_by_namespace() -> None:

@@ -85,6 +85,13 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
         (["replay", "--from-topics", "live", "--start", "5", "--end", "5"], "not after"),
         (["replay", "--from-topics", "live", "--product", "NIFTY"], "are for files"),
         (["replay", "--from-topics", "mine", "--namespace", "mine"], "into itself"),
+        (["replay", "--from-raw", "mine", "--namespace", "mine"], "into itself"),
+        (["replay", "--from-raw", "live", "x"], "not both"),
+        (["replay", "--from-raw", "live", "--raw"], "--raw: for files alone"),
+        (
+            ["replay", "--from-raw", "live", "--offsets", "market.underlying:1:2-3"],
+            "--offsets: for",
+        ),
         (["replay", "--from-topics", "live", "--namespace", "live"], "not for replays"),
         (["replay", "pause"], "Missing argument"),
         (["replay", "step", "x", "0"], "Invalid value for 'N'"),

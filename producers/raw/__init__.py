@@ -1,0 +1,1 @@
+"""Raw first: what a feed received, byte for byte, to Kafka and back."""
