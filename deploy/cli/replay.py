@@ -71,6 +71,12 @@ def replay(
         bool,
         typer.Option("--keep-workers", help="Leave the workers running (`down` stops them)."),
     ] = False,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="At most so many ticks, candles or quotes in a record."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay files, or the records of a namespace, into a namespace of their own.
@@ -89,6 +95,7 @@ def replay(
       optionstream replay session.jsonl.zst
       optionstream replay captures/ --namespace october
       optionstream replay ticks/ --product NIFTY --speed 60
+      optionstream replay session.jsonl.zst --frame 1    # as a feed that sends each tick alone
       optionstream replay session.jsonl.zst --speed realtime
       optionstream replay --from-topics live --start 2026-01-06 --end 2026-01-07
       optionstream replay --from-topics october --offsets market.underlying:4:0-500
@@ -114,7 +121,7 @@ def replay(
     else:
         _only_topics(paths, from_topics, from_raw, given)
         source = _topics(origin, name, settings, span, chosen, from_raw is not None)
-    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers)
+    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers, frame)
     if namespace is None:
         output.note(f"replay {name.name}")
     with watching(failures, as_json) as observer:
