@@ -68,9 +68,7 @@ def test_a_slice_holds_one_second() -> None:
     assert isinstance(found[-1].event, type(beat(0)))
 
 
-@given(
-    st.lists(st.integers(0, 5_000), min_size=1, max_size=40), st.integers(1, 12), st.booleans()
-)
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=40), st.integers(1, 12), st.booleans())
 def test_a_frame_in_parts_of_any_size_has_its_rows_in_order_and_a_receipt_for_each_part(
     times: list[int], rows: int, told: bool
 ) -> None:
