@@ -23,7 +23,9 @@ from tests.sessions.cases import Case
 _AT_WORK_S = 120.0
 _LONGEST_S = 1_800.0
 _LOOK_AGAIN_S = 0.1
-_BETWEEN_KILLS_S = (0.5, 4.0)
+_FIRST_KILLS_S = (0.5, 2.0)
+_LATER_KILLS_S = (2.0, 8.0)
+"""Between two kills: until each group had one, and then."""
 _SHOWN = 5
 
 
@@ -167,7 +169,8 @@ def _live_through(
             group = topics.GROUPS[turn % len(topics.GROUPS)]
             outcome.kills[group] = outcome.kills.get(group, 0) + _kill(world, group, rng)
             turn += 1
-            due_s = time.monotonic() + rng.uniform(*_BETWEEN_KILLS_S)
+            first = turn < len(topics.GROUPS)
+            due_s = time.monotonic() + rng.uniform(*_FIRST_KILLS_S if first else _LATER_KILLS_S)
         time.sleep(_LOOK_AGAIN_S)
     if case.killed and (missed := [g for g in topics.GROUPS if not outcome.kills.get(g)]):
         outcome.wrong.append(f"over before anybody was killed of {', '.join(missed)}")

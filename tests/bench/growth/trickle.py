@@ -9,7 +9,7 @@ from itertools import count
 from threading import Event
 
 from optionstream.deploy.stack import Addresses
-from optionstream.schemas.events import Tick, TickFrame
+from optionstream.schemas.events import Tick
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import UNDERLYING, Namespace
 from tests.bench.inputs import FIRST_DAY, PRODUCTS, SESSION_MS, input_producer, publish, records_of
@@ -53,7 +53,7 @@ def trickling(
         sender.result(60)
 
 
-def ticks_after(ticks: int) -> Iterator[Tick | TickFrame]:
+def ticks_after(ticks: int) -> Iterator[Tick]:
     """What follows a day of ``ticks``: the products' numbers go on, and so does the session, to
     its end."""
     each, first_ms = ticks // len(PRODUCTS), FIRST_DAY.open_ms + SESSION_MS - _LEFT_MS
