@@ -37,13 +37,22 @@ def session_outcomes(session: Session, place: Place, tell: Tell) -> list[Outcome
         tell(first.outcome)
 
         def one(case: Case) -> Outcome:
-            with _run(case, place) as other:
-                other.compare(first)
-            tell(other.outcome)
-            return other.outcome
+            outcome = _compared(case, first, place)
+            tell(outcome)
+            return outcome
 
         with ThreadPoolExecutor(place.at_once) as pool:
             return [first.outcome, *pool.map(one, others(session))]
+
+
+def _compared(case: Case, first: Replayed, place: Place) -> Outcome:
+    """What became of the case; also when it did not come to its end."""
+    try:
+        with _run(case, place) as other:
+            other.compare(first)
+            return other.outcome
+    except (AssertionError, RuntimeError) as error:
+        return Outcome(case, wrong=[str(error)])
 
 
 def _run(case: Case, place: Place) -> AbstractContextManager[Replayed]:
