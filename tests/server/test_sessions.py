@@ -17,7 +17,7 @@ from tests.server.running import new_seed
 from tests.sessions.cases import CHAIN_DAY, TICK_DAY, Case, Session, extreme, reference
 from tests.sessions.run import Replayed, replayed
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 
 @pytest.mark.parametrize("session", [TICK_DAY, CHAIN_DAY], ids=lambda one: one.name)

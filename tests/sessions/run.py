@@ -160,6 +160,7 @@ def _live_through(
     """Until the replay ends; kills, if there are to be any, from when something is in Kafka on."""
     until_s = time.monotonic() + _LONGEST_S
     due_s, turn = 0.0, 0
+    killed_at: dict[str, int] = {}
     while process.poll() is None:
         now_s = time.monotonic()
         if now_s > until_s:
@@ -167,8 +168,11 @@ def _live_through(
         world.revive()
         if case.killed and now_s >= due_s and any(world.input_ends().values()):
             group = topics.GROUPS[turn % len(topics.GROUPS)]
-            outcome.kills[group] = outcome.kills.get(group, 0) + _kill(world, group, rng)
             turn += 1
+            progress = world.progress(group)
+            if progress > killed_at.get(group, -1):  # else its successor is not at work yet
+                outcome.kills[group] = outcome.kills.get(group, 0) + _kill(world, group, rng)
+                killed_at[group] = progress
             first = turn < len(topics.GROUPS)
             due_s = time.monotonic() + rng.uniform(*_FIRST_KILLS_S if first else _LATER_KILLS_S)
         time.sleep(_LOOK_AGAIN_S)

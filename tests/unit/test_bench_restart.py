@@ -13,12 +13,12 @@ from tests.bench.inputs import FIRST_DAY, PRODUCTS, SESSION_MS, records_of
 def test_a_restart_is_held_against_that_of_bare_faust_by_its_median() -> None:
     ours = {HELD: [1.0, 9.0, 3.0], GONE: [4.0, 4.0, 4.0]}
     bare = {HELD: [1.0, 1.0, 1.0], GONE: [1.0, 1.0, 1.0]}
-    held, gone, again = results(Restarts(4_000, 400, ours, bare, again=[0, 5]))
+    held, gone, again = results(Restarts(4_000, 400, ours, bare, again=[0, 50]))
 
     assert "4,000 ticks" in held.name
     assert (held.ours, held.ratio, held.held) == (3_000.0, 3.0, True)
     assert (gone.ratio, gone.held) == (4.0, False)
-    assert (again.ours, again.beside, again.held) == (5, 400, False)
+    assert (again.ours, again.beside, again.held) == (50, 400, False)
 
 
 def test_ticks_after_a_day_go_on_where_it_ended_one_a_beat_until_the_close() -> None:
