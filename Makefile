@@ -10,7 +10,7 @@ COMPILE := uv pip compile pyproject.toml --extra local --extra dev --universal \
 # `make test REQUIRE_SHARED=1` and `REQUIRE_SHARED=1 make test` are the same.
 export REQUIRE_SHARED
 
-.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench chaos lock wheel clean
+.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench chaos sessions lock wheel clean
 
 help:
 	@echo "make setup   install into $(VENV)"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-matrix   the tests without servers on Python 3.11, 3.12 and 3.13"
 	@echo "make bench   ratios against bare clients and other stream processors"
 	@echo "make chaos   200 faults on real servers; nothing lost, nothing counted twice"
+	@echo "make sessions  real sessions at every speed, frame and number of workers, under kills: one result"
 	@echo "make lock    resolve requirements.lock anew"
 	@echo "make wheel   build the wheel into dist/"
 
@@ -67,6 +68,9 @@ bench: servers-prereq setup
 
 chaos: servers-prereq setup
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+sessions: servers-prereq setup
+	@$(BIN)/python -m tests.sessions $(ARGS)
 
 lock: setup
 	@$(BIN)/$(COMPILE)

@@ -79,6 +79,12 @@ def replay(
         bool,
         typer.Option("--keep-workers", help="Leave the workers running (`down` stops them)."),
     ] = False,
+    frame: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="At most so many ticks, candles or quotes in a record."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Replay files, or what a namespace has, into a namespace of their own.
@@ -97,6 +103,7 @@ def replay(
       optionstream replay session.jsonl.zst
       optionstream replay captures/ --namespace october
       optionstream replay ticks/ --product NIFTY --speed 60
+      optionstream replay session.jsonl.zst --frame 1    # as a feed that sends each tick alone
       optionstream replay session.jsonl.zst --speed realtime
       optionstream replay --from-topics live --start 2026-01-06 --end 2026-01-07
       optionstream replay --from-topics october --offsets market.underlying:4:0-500
@@ -126,7 +133,7 @@ def replay(
             source = _raw(from_raw, name, settings, span, given, chosen)
         else:
             source = _topics(from_topics or "", name, settings, span, given, chosen)
-    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers)
+    plan = replays.ReplayPlan(source, name, pace, paused, keep_workers, frame)
     if namespace is None:
         output.note(f"replay {name.name}")
     with watching(failures, as_json) as observer:

@@ -38,7 +38,7 @@ from optionstream.deploy.workers import (
     start_detached,
     stop_orphans,
 )
-from optionstream.producers.playback import Controller, Player
+from optionstream.producers.playback import Controller, Piece, Player, framed
 from optionstream.producers.publisher import Publisher
 from optionstream.producers.publisher_settings import PublishStats
 from optionstream.producers.raw.writing import RawWriter
@@ -62,13 +62,20 @@ _LEAST_SHARE = 0.01
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
     """What to replay, and how. ``speed`` None is as fast as it goes, 1 real time; ``paused`` lets
-    nothing out before a command."""
+    nothing out before a command. A record gets at most ``frame`` rows; None: as the source has it
+    (and, at a pace, those of a second)."""
 
     source: Source
     namespace: Namespace
     speed: float | None = None
     paused: bool = False
     keep_workers: bool = False
+    frame: int | None = None
+
+    def pieces(self, observer: Observer, raw: RawWriter | None) -> Iterator[Piece]:
+        """What to publish, in order; ``raw`` is given the bytes as they were received."""
+        pieces = self.source.pieces(observer, raw)
+        return pieces if self.frame is None else framed(pieces, self.frame)
 
 
 def new_name(now: datetime | None = None) -> str:
@@ -129,6 +136,8 @@ def _registered(running: _Running, registry: Registry, settings: Settings) -> It
     name, described = plan.namespace.name, plan.source.described()
     speed: str | float = "max" if plan.speed is None else plan.speed
     options = {"speed": speed} | {k: v for k, v in described.items() if k not in ("kind", "paths")}
+    if plan.frame is not None:
+        options["frame"] = plan.frame
     manifest = began_manifest(name, described, speed, settings)
     run = registry.began(name, plan.source.names, options, manifest)
 
@@ -258,8 +267,8 @@ class _Running:
             self._stats = publisher.stats
             self._phase = None
             self.player = Player(self._controller, control, time.monotonic, time.sleep)
-            pieces = source.pieces(self._observer, RawWriter(publisher) if source.raw else None)
-            self.player.play(pieces, publisher, tell)
+            raw = RawWriter(publisher) if source.raw else None
+            self.player.play(self.plan.pieces(self._observer, raw), publisher, tell)
 
     def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, control: Control) -> None:
         def check() -> None:

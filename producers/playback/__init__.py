@@ -5,7 +5,7 @@
 
 from optionstream.producers.playback.controller import Controller, OpenMs
 from optionstream.producers.playback.lanes import by_time, side_by_side
-from optionstream.producers.playback.pieces import EventPiece, Piece, sliced
+from optionstream.producers.playback.pieces import EventPiece, Piece, framed, sliced
 from optionstream.producers.playback.player import Inbox, Player
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Piece",
     "Player",
     "by_time",
+    "framed",
     "side_by_side",
     "sliced",
 ]

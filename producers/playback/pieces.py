@@ -99,15 +99,27 @@ P = TypeVar("P", bound=Piece)
 def sliced(pieces: Iterable[P]) -> Iterator[P]:
     """The pieces, each cut where its time passes into another stretch of SLICE_MS."""
     for piece in pieces:
-        while len(piece.reach) > 1:
-            reach = piece.reach
-            here = reach[0] // SLICE_MS
-            rows = next((n for n, ms in enumerate(reach) if ms // SLICE_MS != here), None)
-            if rows is None:
-                break
-            head, piece = piece.cut(rows)
-            yield head
+        stretches = [ms // SLICE_MS for ms in piece.reach]
+        ends = [n for n in range(1, len(stretches)) if stretches[n] != stretches[n - 1]]
+        yield from _parts(piece, ends)
+
+
+def framed(pieces: Iterable[P], rows: int) -> Iterator[P]:
+    """The pieces, those of more than ``rows`` rows cut into parts of so many."""
+    for piece in pieces:
+        yield from _parts(piece, range(rows, len(piece.reach), rows))
+
+
+def _parts(piece: P, ends: Sequence[int], before: int = 0) -> Iterator[P]:
+    """The piece cut behind each of these rows, counted with the ``before`` rows that lie ahead of
+    it. Halves are halved: each cut copies all rows of its piece."""
+    if not ends:
         yield piece
+        return
+    middle = len(ends) // 2
+    head, rest = piece.cut(ends[middle] - before)
+    yield from _parts(head, ends[:middle], before)
+    yield from _parts(rest, ends[middle + 1 :], ends[middle])
 
 
 def some_rows(frame: F, rows: Sequence[int]) -> F:

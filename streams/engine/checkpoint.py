@@ -41,6 +41,10 @@ SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none, except the views that are not quick."""
 _RECORDS_A_SLICE = 256
+_FIRST_SLICE = 16
+_SLICE_S = 0.1
+"""A slice that takes longer is followed by smaller ones: until it ends nobody beats, however costly
+the records are and however little of the processor is left for them."""
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
 
@@ -86,9 +90,18 @@ class _Partition:
     """Keys of versions that the last durable snapshot no longer needs."""
     applied: int = field(init=False)
     """Last source offset applied in memory."""
+    slice: int = _FIRST_SLICE
+    """Records applied before the event loop gets its turn."""
 
     def __post_init__(self) -> None:
         self.applied = self.offset
+
+    def took(self, records: int, seconds: float) -> None:
+        """A slice of so many records took so long; choose the size of the next."""
+        if seconds > _SLICE_S:
+            self.slice = max(1, records // 2)
+        elif records == self.slice and seconds < _SLICE_S / 4:
+            self.slice = min(_RECORDS_A_SLICE, 2 * records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,10 +253,14 @@ class Checkpoint:
         for tp, records in fetch.records.items():
             partition = self._partitions[tp]
             await self._check_position(tp, partition, records)
-            for at in range(0, len(records), _RECORDS_A_SLICE):
-                outputs = partition.processor.apply(records[at : at + _RECORDS_A_SLICE])
-                if at + _RECORDS_A_SLICE >= len(records):
+            at = 0
+            while at < len(records):
+                part, began = records[at : at + partition.slice], time.monotonic()
+                at += len(part)
+                outputs = partition.processor.apply(part)
+                if at >= len(records):
                     outputs += partition.processor.partials(quick=True)
+                partition.took(len(part), time.monotonic() - began)
                 await self._send_outputs(tp, outputs)
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)

@@ -17,9 +17,9 @@ from optionstream.deploy.namespaces import drop_namespace
 from optionstream.deploy.stack import Addresses, Stack, free_port
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from tests.bench import pricing
+from tests.bench import audit, pricing
 from tests.bench.growth import curves as curve_plot
-from tests.bench.growth import footprint, memory, scaling, startup
+from tests.bench.growth import footprint, memory, restart, scaling, startup
 from tests.bench.history import raw_insert_rate
 from tests.bench.inputs import publish_ticks
 from tests.bench.latency import Latency
@@ -37,6 +37,7 @@ from tests.bench.worker import watch
 PRICING_ROUNDS = 30
 LIVE_S = 30.0
 CORE_SHARE = 0.5
+RESTARTS = 5
 LATENCY_S = 60.0
 LATENCY_TARGETS = {TICKS_A_SECOND: {"p50": 10.0, "p99": 8.0}, 5_000: {"p99": 15.0}}
 """By ticks a second: at most so many times the bare Kafka round trip."""
@@ -259,6 +260,26 @@ def _startup(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     report.details["startup"] = asdict(found)
 
 
+def _restart(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """Until a killed worker works again, with a day of ticks behind it."""
+    ticks, rounds = options.ticks, 3 if options.quick else RESTARTS
+    place = bench.addresses, bench.settings, bench.folder
+    with console.status(f"restarts with {ticks:,} ticks behind them"):
+        found = restart.restarts(*place, ticks, rounds)
+    report.results += restart.results(found)
+    report.details["restart"] = asdict(found)
+
+
+def _audit(bench: Bench, options: argparse.Namespace, report: Report) -> None:
+    """The audit archive looked through, and a flipped byte in it found; needs no server."""
+    megabytes = 100 if options.quick else 1_000
+    with console.status(f"audit verify of {megabytes:,} MB"):
+        found = audit.audit(bench.folder, megabytes, options.rounds)
+    console.print(audit.told(found))
+    report.results += audit.results(found)
+    report.details["audit"] = asdict(found)
+
+
 PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "peers": _peers,
     "history": _history,
@@ -271,6 +292,8 @@ PARTS: dict[str, Callable[[Bench, argparse.Namespace, Report], None]] = {
     "memory": _memory,
     "scaling": _scaling,
     "startup": _startup,
+    "restart": _restart,
+    "audit": _audit,
 }
 
 
@@ -290,7 +313,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="medians over so many rounds")
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS), metavar="PEER")
     parser.add_argument("--seconds", type=float, help="steady state of each peer (60)")
-    parser.add_argument("--ticks", type=int, help="of the replay (10 million)")
+    parser.add_argument(
+        "--ticks", type=int, help="of the replay, and behind a restart (10 million)"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--plot", type=Path, help="draw the throughput into this SVG file")
     parser.add_argument("--curves", type=Path, help="draw the cost a tick into this SVG file")

@@ -1,4 +1,4 @@
-"""When the members of a consumer group have their partitions."""
+"""Members of a consumer group: when they have their partitions, and when they are gone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ def await_assigned(admin: AdminClient, group: str, members: int) -> None:
     while not _assigned(admin, group, members):
         if time.monotonic() > deadline:
             raise RuntimeError(f"group {group} has not got its partitions in {_LONGEST_S:g} s")
+        time.sleep(_LOOK_S)
+
+
+def members(admin: AdminClient, group: str) -> int:
+    """How many there are, dead ones that the group still holds included."""
+    return len(admin.describe_consumer_groups([group])[group].result(timeout=30).members)
+
+
+def await_empty(admin: AdminClient, group: str) -> None:
+    """Until the last (dead) member's session has timed out; RuntimeError after two minutes."""
+    deadline = time.monotonic() + _LONGEST_S
+    while members(admin, group):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"group {group} still has a member after {_LONGEST_S:g} s")
         time.sleep(_LOOK_S)
 
 

@@ -34,7 +34,7 @@ from tests.unit.sinks.archives import (
     segments,
 )
 
-MEGABYTES = int(os.environ.get("OPTIONSTREAM_TEST_ARCHIVE_MB", "20"))
+MEGABYTES = int(os.environ.get("OPTIONSTREAM_TEST_ARCHIVE_MB", "50"))
 
 
 @pytest.fixture
@@ -302,7 +302,7 @@ def test_a_deleted_file_that_comes_back_changed_is_found(tmp_path: Path) -> None
 
 
 def test_a_flipped_byte_in_a_large_archive_is_found(tmp_path: Path) -> None:
-    """OPTIONSTREAM_TEST_ARCHIVE_MB=50 makes it larger."""
+    """Of 50 MB; OPTIONSTREAM_TEST_ARCHIVE_MB=1000 makes it larger."""
     archive = opened(tmp_path)
     noise = os.urandom(1 << 20)
     for at in range(MEGABYTES):

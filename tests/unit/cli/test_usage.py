@@ -78,6 +78,7 @@ def test_every_command_has_help_with_examples(command: tuple[str, ...]) -> None:
         (["audit", "prune", "--older-than", "0"], "--older-than"),
         (["replay", "--speed", "fast", "x"], "--speed fast"),
         (["replay", "--speed", "0", "x"], "--speed 0"),
+        (["replay", "--frame", "0", "x"], "--frame"),
         (["replay", "run"], "Missing argument"),
         (["replay", "--start", "2026-01-06", "x"], "for --from-topics"),
         (["replay", "--from-topics", "live", "x"], "not both"),

@@ -330,3 +330,78 @@ def test_a_gap_before_the_fetch_ends_the_process(broker: Broker) -> None:
             await made.take(_fetch(5, b"b"))
 
     _run(steps)
+
+
+class Clock:
+    """Moves only while records are applied."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+
+class Costly(Echo):
+    """Takes a while for each record; ``slices`` are how many it was given at a time."""
+
+    def __init__(self, clock: Clock, a_record_s: float) -> None:
+        super().__init__()
+        self.slices: list[int] = []
+        self._clock = clock
+        self._a_record_s = a_record_s
+
+    def apply(self, records: Sequence[Incoming]) -> list[Output]:
+        self.slices.append(len(records))
+        self._clock.now_s += len(records) * self._a_record_s
+        return super().apply(records)
+
+
+def _taken_by(broker: Broker, monkeypatch: pytest.MonkeyPatch, a_record_s: float) -> Costly:
+    """A fetch of 1,200 records for a worker that must not be silent for longer than 3 seconds."""
+    clock = Clock()
+    costly = Costly(clock, a_record_s)
+    monkeypatch.setattr(checkpoint, "time", clock)
+
+    async def steps() -> None:
+        made = Checkpoint(
+            send=broker.send,
+            topic=str,
+            state_topics={UNDERLYING: "state"},
+            processor=lambda _: costly,
+            sources=lambda tp: Source(UNDERLYING, tp.partition, 1),
+            state=NoState(),
+            metrics=EngineMetrics(CollectorRegistry()),
+            longest_sleep_s=3.0,
+        )
+
+        async def watch() -> None:
+            while True:
+                made.beat()
+                await asyncio.sleep(0)
+
+        await made.restore([AT], GENERATION)
+        made.begin(GENERATION)
+        watching = asyncio.create_task(watch())
+        await made.take(_fetch(0, *[b"x"] * 1_200))
+        watching.cancel()
+        assert made.applied([AT]) == {AT: 1_199}
+
+    _run(steps)
+    return costly
+
+
+def test_costly_records_on_a_starved_machine_never_keep_a_worker_silent_for_long(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costly = _taken_by(broker, monkeypatch, 0.02)
+    assert sum(costly.slices) == 1_200
+    assert max(costly.slices[5:]) * 0.02 <= 0.1
+    assert broker.kinds().count("output") == 1_200
+
+
+def test_cheap_records_are_soon_applied_256_at_a_time(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costly = _taken_by(broker, monkeypatch, 1e-6)
+    assert costly.slices == [16, 32, 64, 128, 256, 256, 256, 192]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from optionstream.producers.playback import EventPiece, by_time, side_by_side, sliced
+from optionstream.producers.playback import EventPiece, by_time, framed, side_by_side, sliced
 from optionstream.schemas.events import CandleFrame, MarketEvent, OptionQuoteFrame, TickFrame
 from tests.unit.producers.playback.support import beat, frame
 
@@ -63,6 +66,38 @@ def test_a_slice_holds_one_second() -> None:
     found = list(sliced(pieces(frame(0, 400, 1_000, 900, 2_100), beat(5_000))))
     assert stamps(found) == [[0, 400], [1_000, 900], [2_100]]
     assert isinstance(found[-1].event, type(beat(0)))
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=40), st.integers(1, 12), st.booleans())
+def test_a_frame_in_parts_of_any_size_has_its_rows_in_order_and_a_receipt_for_each_part(
+    times: list[int], rows: int, told: bool
+) -> None:
+    whole = frame(*times)
+    if told:
+        whole = replace(whole, ts_recv=whole.ts_recv + 1)
+    parts = [piece.event for piece in framed(pieces(whole, beat(9_000)), rows)]
+    assert parts.pop() == beat(9_000)
+    frames = [part for part in parts if isinstance(part, TickFrame)]
+    sizes = [len(part.ts_ms) for part in frames]
+    assert sizes[:-1] == [rows] * (len(sizes) - 1)
+    assert 0 < sizes[-1] <= rows
+    for column in ("ts_ms", "price", "seq", "volume"):
+        assert [value for part in frames for value in getattr(part, column)] == getattr(
+            whole, column
+        )
+    reached = list(accumulate(times, max))
+    for part, end in zip(frames, accumulate(sizes), strict=True):
+        assert part.ts_recv == (whole.ts_recv if told else reached[end - 1])
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=40))
+def test_slices_end_exactly_where_the_time_reached_passes_a_second(times: list[int]) -> None:
+    parts = stamps(list(sliced(pieces(frame(*times)))))
+    assert [one for part in parts for one in part] == times
+    reached = iter(accumulate(times, max))
+    seconds = [{next(reached) // 1_000 for _ in part} for part in parts]
+    assert all(len(one) == 1 for one in seconds)
+    assert all(one != other for one, other in pairwise(seconds))
 
 
 def test_lanes_go_by_time_and_each_in_its_own_order() -> None:

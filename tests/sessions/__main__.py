@@ -1,0 +1,94 @@
+"""``python -m tests.sessions [--only NAME] [--at-once N] [--seed N] [--json FILE]``: real sessions
+in every way in which they can be replayed, and whether the results are the same. 1 when they are
+not, 2 where the data is missing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from optionstream.deploy.stack import Stack, free_port
+from optionstream.schemas.settings import Settings
+from tests.conftest import SHARED
+from tests.sessions.cases import CHAINS, TICKS, Session
+from tests.sessions.matrix import Place, session_outcomes
+from tests.sessions.run import Outcome
+
+SESSIONS = {session.name: session for session in (TICKS, CHAINS)}
+
+console = Console(width=130)
+
+
+def main() -> int:
+    options = _options()
+    sessions = [SESSIONS[name] for name in options.only]
+    if missing := [one.folder for one in sessions if not (SHARED / one.folder).is_dir()]:
+        print(f"real data missing: {SHARED}/{{{','.join(missing)}}}", file=sys.stderr)
+        return 2
+    console.print(f"seed {options.seed} (again with ARGS=--seed={options.seed})")
+    began_s = time.monotonic()
+    outcomes = _outcomes(sessions, options.seed, options.at_once)
+    _show(outcomes, time.monotonic() - began_s)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
+    return 0 if all(one.ok for one in outcomes) else 1
+
+
+def _outcomes(sessions: list[Session], seed: int, at_once: int) -> list[Outcome]:
+    with tempfile.TemporaryDirectory(prefix="optionstream-sessions-") as name:
+        folder = Path(name)
+        settings = Settings(
+            data_dir=folder / "stack",
+            kafka_port=free_port(),
+            mongo_port=free_port(),
+            redis_port=free_port(),
+        )
+        stack = Stack(settings)
+        try:
+            place = Place(stack.up(), settings, SHARED, folder, seed, at_once)
+            return [
+                outcome
+                for session in sessions
+                for outcome in session_outcomes(session, place, _tell)
+            ]
+        finally:
+            stack.down()
+
+
+def _tell(outcome: Outcome) -> None:
+    result = outcome.row["result"]
+    console.print(f"{outcome.case.told}: {result}, {outcome.seconds:,.0f} s", markup=False)
+
+
+def _show(outcomes: list[Outcome], seconds: float) -> None:
+    table = Table(title=f"{len(outcomes)} replays of real sessions in {seconds:,.0f} s")
+    for name in outcomes[0].row:
+        table.add_column(name, justify="left" if name in ("session", "result") else "right")
+    for one in outcomes:
+        table.add_row(*one.row.values())
+    console.print(table)
+    for one in outcomes:
+        for line in one.wrong:
+            console.print(f"{one.case.told}: {line}", markup=False)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make sessions", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=SESSIONS, default=list(SESSIONS))
+    parser.add_argument("--at-once", type=int, default=3, help="replays side by side")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--json", type=Path, help="write the outcomes to this file")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The cases are every combination, and each is named by what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sessions.cases import CHAINS, TICKS, Case, extreme, others, reference
+from tests.sessions.run import Outcome
+
+
+def test_ticks_are_replayed_in_every_combination_of_speed_frame_workers_and_kills() -> None:
+    cases = [reference(TICKS), *others(TICKS)]
+    axes = {(case.speed, case.frame, case.workers, case.killed) for case in cases}
+    assert len(cases) == len(axes) == 16
+    assert {case.speed for case in cases} == {None, 3_600.0}
+    assert {case.frame for case in cases} == {1, 1_000}
+    assert {case.workers for case in cases} == {1, 3}
+    assert extreme(TICKS) in cases
+    assert len({case.told for case in cases}) == 16
+
+
+def test_a_chain_is_one_record_whatever_the_frame() -> None:
+    cases = [reference(CHAINS), *others(CHAINS)]
+    assert len({(case.speed, case.workers, case.killed) for case in cases}) == len(cases) == 8
+    assert {case.row["frame"] for case in cases} == {"–"}
+
+
+def test_a_session_without_files_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"no files \*\.csv\.gz"):
+        TICKS.paths(tmp_path)
+    (tmp_path / "b.csv.gz").touch()
+    (tmp_path / "a.csv.gz").touch()
+    assert [path.name for path in TICKS.paths(tmp_path)] == ["a.csv.gz", "b.csv.gz"]
+
+
+def test_an_outcome_is_good_only_without_a_complaint() -> None:
+    outcome = Outcome(Case(TICKS))
+    assert outcome.ok
+    assert outcome.row["result"] == "the same"
+    outcome.wrong.append("something")
+    assert not outcome.ok
+    assert outcome.row["result"] == "WRONG"
