@@ -154,9 +154,16 @@ class Running:
 
     # -- workers ----------------------------------------------------------------------------
 
-    def start(self, group: str, instance: str = "1", *more: str) -> Worker:
-        """Start a worker; one that ended in the same place is followed by it."""
-        argv = [sys.executable, "-m", "optionstream", "worker", group]
+    def start(
+        self,
+        group: str,
+        instance: str = "1",
+        *more: str,
+        program: Sequence[str] = ("optionstream",),
+    ) -> Worker:
+        """Start a worker; one that ended in the same place is followed by it. ``program`` is the
+        module of the command line, and what stands before its arguments."""
+        argv = [sys.executable, "-m", *program, "worker", group]
         argv += ["--namespace", self.namespace.name, "--instance", instance, *more]
         log = self.folder / f"{group}-{instance}.log"
         before = self.workers.get(f"{group}-{instance}")
