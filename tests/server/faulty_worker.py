@@ -249,7 +249,7 @@ def install(fault: Fault) -> None:
         fault.checkpoint = Checkpoint(**parts)
         return fault.checkpoint
 
-    worker.Checkpoint = checkpoint  # type: ignore[attr-defined]
+    worker.Checkpoint = checkpoint  # type: ignore[attr-defined, assignment]
     FetchTransport.Consumer = consumer_with(fault)
 
 

@@ -112,9 +112,9 @@ def message(offset: int) -> Any:
 
 
 @asynccontextmanager
-async def reading(app: EngineApp, take: Take) -> AsyncIterator[None]:
+async def reading(app: Any, take: Take) -> AsyncIterator[None]:
     """The worker's agent at work, with something else in the place of the checkpoint."""
-    app.checkpoint.take = take  # type: ignore[method-assign]
+    app.checkpoint.take = take
     app.flow_control.resume()
     (agent,) = app.agents.values()
     await agent.start()
@@ -125,7 +125,7 @@ async def reading(app: EngineApp, take: Take) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def held_up(app: EngineApp) -> AsyncIterator[asyncio.Queue[Any]]:
+async def held_up(app: Any) -> AsyncIterator[asyncio.Queue[Any]]:
     """The queue of an agent that is busy with one fetch while as many wait as may."""
     busy, done = asyncio.Event(), asyncio.Event()
 
