@@ -338,6 +338,7 @@ def test_a_process_that_slept_too_long_ends_before_it_sends_anything(broker: Bro
         settling = asyncio.create_task(made.settle())
         await asyncio.sleep(0.01)
         made._beat -= 31.0
+        broker.at_once = True
         broker.deliver()
         with pytest.raises(Ended, match="slept"):
             await settling
