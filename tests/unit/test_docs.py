@@ -31,6 +31,7 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
+from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.chains.flags import flags
@@ -148,6 +149,18 @@ def test_every_field_of_a_figure_is_explained(kind: type[msgspec.Struct]) -> Non
 
 def test_the_index_lists_every_figure() -> None:
     assert {path for path, _ in links(DOCS / "figures" / "README.md")} >= set(FIGURES)
+
+
+def test_the_table_of_partitions_is_what_the_code_computes() -> None:
+    page = (DOCS / "runbooks" / "scale-out.md").read_text(encoding="utf-8")
+    head, _, *rows = re.findall(r"^\|(.*)\|$", page.partition("## How far")[2], re.MULTILINE)
+    _, *products, _ = [cell.strip() for cell in head.split("|")]
+    assert len(products) == 6
+    assert len(rows) > 5
+    for row in rows:
+        count, *shown, at_work = [int(cell.strip(" *")) for cell in row.split("|")]
+        assert shown == [partition_for(product, count) for product in products]
+        assert at_work == len(set(shown))
 
 
 # -- traps and their tests ------------------------------------------------------------------------
