@@ -1,10 +1,8 @@
 """An analytics worker in which one step of the checkpoint fails, once.
 
-    python -m tests.server.faulty_worker PLAN worker analytics --namespace NAME …
-
-``PLAN`` is a ``Plan`` as JSON. The worker is the product's, unchanged: where it puts its parts
-together, what it sends, computes and commits with is wrapped from outside. What happened is a line
-each in the plan's file.
+The worker is the product's, unchanged, in a process of its own: where it puts its parts together,
+what it sends, computes and commits with is wrapped from outside. What happened is a line each in
+the plan's file.
 """
 
 from __future__ import annotations
@@ -18,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,14 @@ from optionstream.streams.engine.transport import FetchConsumer, FetchTransport
 _LONGEST_WAIT_S = 30.0
 _INTO_THE_REBALANCE_S = 0.3
 """So long after its first sign: by then the partitions are being taken away."""
+UP = "up"
+"""Told when the worker has put its parts together."""
 NO_REBALANCE = 3
 """Exit code when the rebalance that a step waits for does not come."""
+
+
+_FORKS = get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__])
 
 
 class Step(StrEnum):
@@ -247,12 +252,49 @@ def install(fault: Fault) -> None:
         parts["send"] = fault.sending(parts["send"])
         parts["processor"] = fault.processing(parts["processor"])
         fault.checkpoint = Checkpoint(**parts)
+        fault.tell(UP)
         return fault.checkpoint
 
     worker.Checkpoint = checkpoint  # type: ignore[attr-defined, assignment]
     FetchTransport.Consumer = consumer_with(fault)
 
 
-if __name__ == "__main__":
-    install(Fault(msgspec.json.decode(sys.argv[1], type=Plan)))
-    sys.exit(main(sys.argv[2:]))
+def work(plan: Plan, argv: Sequence[str], env: Mapping[str, str], log: str) -> None:
+    """Be that worker, in this process; its output goes to the log."""
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(out, 1)
+    os.dup2(out, 2)
+    os.environ.update(env)
+    install(Fault(plan))
+    sys.exit(main(argv))
+
+
+class Forked:
+    """A process that is a fork of one in which everything is imported already: a worker has to
+    start for every step."""
+
+    def __init__(self, plan: Plan, argv: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+        arguments = (plan, list(argv), dict(env), str(log))
+        self._process = _FORKS.Process(target=work, args=arguments)
+        self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        code = self._process.exitcode
+        if code is None:
+            raise TimeoutError(f"process {self.pid} has not ended within {timeout} s")
+        return code
+
+    def send_signal(self, sig: int) -> None:
+        os.kill(self.pid, sig)
+
+    def kill(self) -> None:
+        self._process.kill()
