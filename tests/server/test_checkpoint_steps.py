@@ -30,9 +30,9 @@ from tests.server.seeded import Sent, messy_input
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
-TICKS_A_STEP = 5_000
-CHAINS_A_STEP = 60
-RECORDS_AT_ONCE = 8
+TICKS_A_STEP = 8_000
+CHAINS_A_STEP = 80
+RECORDS_AT_ONCE = 5
 LONGEST_STEP_S = 60
 _IN_ORDER = list(Step)
 PARTS = {
@@ -41,8 +41,8 @@ PARTS = {
     "snapshot": frozenset(_IN_ORDER[11:]),
 }
 """All steps, in three tests."""
-LATEST_TURN = {"apply": 10, "output": 50, "deletion": 4, "commit": 2}
-"""A step fails at one of its first times: which is drawn, up to this or 10."""
+LATEST_TURN = {"apply": 10, "output": 50, "deletion": 2, "commit": 2}
+"""A step fails at one of its first times: which is drawn, up to this or 5."""
 CRASHED = 1
 """Exit code of a worker that Faust ends: when a commit raises something unknown."""
 
@@ -128,7 +128,7 @@ def turns(world: Running, steps: Collection[Step], how: How) -> Iterator[Turn]:
     records = messy_input(seed, ticks=TICKS_A_STEP * count, chains=CHAINS_A_STEP * count)
     input_ = Input(world, records)
     for number, step in enumerate(rng.sample(sorted(steps), count)):
-        nth = rng.randint(1, LATEST_TURN.get(step.name.partition("_")[0].lower(), 10))
+        nth = rng.randint(1, LATEST_TURN.get(step.name.partition("_")[0].lower(), 5))
         print(f"{time.monotonic():.1f} {step}: time {nth}")
         yield Turn(world, Plan(step, how, nth, str(world.folder / f"fault-{number}")), input_)
     input_.end()
