@@ -93,8 +93,11 @@ def _kafka_works(admin: AdminClient, bootstrap: str) -> str | None:
     )
     producer.produce(PROBE_TOPIC, b"", on_delivery=lambda error, _: outcome.append(error))
     producer.flush(_TIMEOUT_S + 3)
-    if outcome != [None]:
-        return f"takes no idempotent record: {outcome[0] if outcome else 'no answer in time'}"
+    # Not `outcome != [None]`: comparing a KafkaError with None raises.
+    if not outcome:
+        return "takes no idempotent record: no answer in time"
+    if outcome[0] is not None:
+        return f"takes no idempotent record: {outcome[0].str()}"
     return _groups_work(bootstrap)
 
 

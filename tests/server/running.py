@@ -14,11 +14,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pymongo
@@ -47,6 +47,31 @@ _SHOWN_DIFFERENCES = 12
 _LOG_LINES = 40
 
 
+class Process(Protocol):
+    """What ``subprocess.Popen`` offers, as far as it is needed."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, sig: int) -> None: ...
+    def kill(self) -> None: ...
+
+
+Launch = Callable[[Sequence[str], Mapping[str, str], Path], Process]
+"""Starts the command line with these arguments and this environment; both outputs go to a file."""
+
+
+def command(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "optionstream", *argv],
+            env=env,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+
+
 def new_seed() -> int:
     """The seed of this run, printed; OPTIONSTREAM_TEST_SEED repeats an earlier one."""
     seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(1_000_000))
@@ -62,7 +87,7 @@ class Worker:
     instance: str
     argv: list[str]
     log: Path
-    process: subprocess.Popen[bytes]
+    process: Process
     started_s: float = field(default_factory=time.monotonic)
     ended: list[int] = field(default_factory=list)
     awaited: bool = False
@@ -154,16 +179,20 @@ class Running:
 
     # -- workers ----------------------------------------------------------------------------
 
-    def start(self, group: str, instance: str = "1", *more: str) -> Worker:
+    def start(
+        self,
+        group: str,
+        instance: str = "1",
+        *more: str,
+        launch: Launch = command,
+    ) -> Worker:
         """Start a worker; one that ended in the same place is followed by it."""
-        argv = [sys.executable, "-m", "optionstream", "worker", group]
+        argv = ["worker", group]
         argv += ["--namespace", self.namespace.name, "--instance", instance, *more]
         log = self.folder / f"{group}-{instance}.log"
         before = self.workers.get(f"{group}-{instance}")
         assert before is None or before.process.poll() is not None, f"{before} still runs"
-        with log.open("ab") as out:
-            process = subprocess.Popen(argv, env=self.env, stdout=out, stderr=subprocess.STDOUT)
-        worker = Worker(group, instance, argv, log, process)
+        worker = Worker(group, instance, argv, log, launch(argv, self.env, log))
         if before is not None:
             worker.ended = before.ended
         self.workers[worker.name] = worker

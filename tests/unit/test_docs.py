@@ -31,6 +31,7 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
+from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.chains.flags import flags
@@ -148,6 +149,52 @@ def test_every_field_of_a_figure_is_explained(kind: type[msgspec.Struct]) -> Non
 
 def test_the_index_lists_every_figure() -> None:
     assert {path for path, _ in links(DOCS / "figures" / "README.md")} >= set(FIGURES)
+
+
+def test_the_table_of_partitions_is_what_the_code_computes() -> None:
+    page = (DOCS / "runbooks" / "scale-out.md").read_text(encoding="utf-8")
+    head, _, *rows = re.findall(r"^\|(.*)\|$", page.partition("## How far")[2], re.MULTILINE)
+    _, *products, _ = [cell.strip() for cell in head.split("|")]
+    assert len(products) == 6
+    assert len(rows) > 5
+    for row in rows:
+        count, *shown, at_work = [int(cell.strip(" *")) for cell in row.split("|")]
+        assert shown == [partition_for(product, count) for product in products]
+        assert at_work == len(set(shown))
+
+
+# -- traps and their tests ------------------------------------------------------------------------
+
+
+def rows_of(page: Path, heading: str) -> dict[str, str]:
+    """What follows the number of each row of a section's first table."""
+    section = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    table = section.partition("\n## ")[0].partition("|---|")[2].partition("\n\n")[0]
+    return dict(re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE))
+
+
+@cache
+def functions_of(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.FunctionDef))
+
+
+def test_every_trap_has_a_test_that_exists() -> None:
+    page = DOCS / "adr" / "0003-faust-traps.md"
+    traps, tested = rows_of(page, "Decision"), rows_of(page, "What fails when one comes back")
+    assert len(traps) > 20
+    assert list(tested) == list(traps)
+    missing = []
+    for number, row in tested.items():
+        named = re.findall(r"`([\w/.]+)::(test_\w+)`", row)
+        assert named, f"trap {number} has no test"
+        missing += [
+            f"{file}::{name}"
+            for file, name in named
+            if not (ROOT / "tests" / file).exists()
+            or name not in functions_of(ROOT / "tests" / file)
+        ]
+    assert not missing
 
 
 # -- worked examples ------------------------------------------------------------------------------

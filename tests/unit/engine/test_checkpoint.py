@@ -79,6 +79,8 @@ class Sent:
     def kind(self) -> str:
         if self.topic != "state":
             return "output"
+        if self.value is None:
+            return "deletion"
         return "snapshot" if self.key == SNAPSHOT_KEY else "segment"
 
     @property
@@ -94,14 +96,21 @@ class Place:
 
 @dataclass
 class Broker:
-    """Takes what is sent; delivers at once, or when told to."""
+    """Takes what is sent; delivers at once, or when told to. What kind it ``refuses``, and what
+    kind it ``loses`` on the way, is told at once and later."""
 
     at_once: bool = True
     sent: list[Sent] = field(default_factory=list)
+    refuses: str = ""
+    loses: str = ""
 
     async def send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[Any]:
         one = Sent(topic, key, value, asyncio.get_running_loop().create_future())
+        if one.kind == self.refuses:
+            raise RuntimeError(f"{one.kind} refused")
         self.sent.append(one)
+        if one.kind == self.loses:
+            one.delivered.set_exception(RuntimeError(f"{one.kind} lost"))
         if self.at_once:
             self.deliver()
         return one.delivered
@@ -163,6 +172,11 @@ async def _settling(broker: Broker) -> tuple[Checkpoint, asyncio.Task[None]]:
     settling = asyncio.create_task(made.settle())
     await asyncio.sleep(0.01)
     return made, settling
+
+
+async def _take_and_settle(made: Checkpoint, fetch: Fetch) -> None:
+    await made.take(fetch)
+    await made.settle()
 
 
 def _fetch(first: int, *values: bytes, generation: int = GENERATION) -> Fetch:
@@ -241,36 +255,94 @@ def test_a_snapshot_waits_for_outputs_and_segments_and_tells_the_moment_it_was_t
     _run(steps)
     last = broker.snapshots()[-1]
     assert (last.offset, last.hot) == (1, b"a,b")
-    newest = max(at for at, one in enumerate(broker.sent) if one.kind == "segment" and one.value)
+    newest = max(at for at, one in enumerate(broker.sent) if one.kind == "segment")
     assert last.segments["last"][0] == newest
 
 
-def test_an_output_that_fails_ends_the_process_before_a_snapshot(broker: Broker) -> None:
+@dataclass(frozen=True)
+class Failure:
+    """A step of the second checkpoint fails; ``sent`` is all of that which was sent by then, and
+    ``position`` the one that a commit may tell: the first checkpoint's, until a snapshot is
+    durable."""
+
+    name: str
+    sent: list[str]
+    position: int = 1
+    refuses: str = ""
+    loses: str = ""
+    method: str = ""
+
+
+FAILURES = [
+    Failure("apply", [], method="apply"),
+    Failure("quick views", [], method="quick_views"),
+    Failure("output refused", [], refuses="output"),
+    Failure("slow views", ["output"], method="slow_views"),
+    Failure("copy of the state", ["output"], method="hot"),
+    Failure("segments of the state", ["output"], method="take_segments"),
+    Failure("segment refused", ["output"], refuses="segment"),
+    Failure("output lost", ["output", "segment"], loses="output"),
+    Failure("segment lost", ["output", "segment"], loses="segment"),
+    Failure("snapshot refused", ["output", "segment"], refuses="snapshot"),
+    Failure("snapshot lost", ["output", "segment", "snapshot"], loses="snapshot"),
+    Failure("deletion refused", ["output", "segment", "snapshot"], 2, refuses="deletion"),
+]
+
+
+def break_processor(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    partials = Echo.partials
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError(f"{method} failed")
+
+    def views(self: Echo, *, quick: bool = False) -> list[Output]:
+        if method == ("quick_views" if quick else "slow_views"):
+            broken()
+        return partials(self, quick=quick)
+
+    if method.endswith("views"):
+        monkeypatch.setattr(Echo, "partials", views)
+    elif method:
+        monkeypatch.setattr(Echo, method, broken)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: failure.name)
+def test_a_step_that_fails_ends_the_process_before_anything_that_follows_it(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, failure: Failure
+) -> None:
     async def steps() -> None:
         made = await _ready(broker)
-        broker.at_once = False
         await made.take(_fetch(0, b"a"))
-        broker.sent[0].delivered.set_exception(RuntimeError("too large"))
-        broker.at_once = True
-        with pytest.raises(Ended, match="too large"):
-            await made.settle()
+        await made.settle()
+        before = len(broker.sent)
+        broker.refuses, broker.loses = failure.refuses, failure.loses
+        break_processor(monkeypatch, failure.method)
+        with pytest.raises(Ended, match=r"failed|refused|lost"):
+            await _take_and_settle(made, _fetch(1, b"b"))
+        assert broker.kinds()[before:] == failure.sent
+        assert made.positions() == {AT: failure.position}
 
     _run(steps)
-    assert broker.snapshots() == []
 
 
-def test_a_state_that_cannot_be_written_ends_the_process(
-    broker: Broker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: Echo) -> bytes:
-        raise ValueError("no bytes for this")
-
+def test_a_process_that_slept_too_long_ends_before_it_sends_anything(broker: Broker) -> None:
     async def steps() -> None:
         made = await _ready(broker)
+        made._beat -= 31.0
+        with pytest.raises(Ended, match="slept"):
+            await made.take(_fetch(0, b"a"))
+        assert broker.sent == []
+        made.begin(GENERATION)  # awake again
+        broker.at_once = False
         await made.take(_fetch(0, b"a"))
-        monkeypatch.setattr(Echo, "hot", refuse)
-        with pytest.raises(Ended, match="no bytes for this"):
-            await made.settle()
+        settling = asyncio.create_task(made.settle())
+        await asyncio.sleep(0.01)
+        made._beat -= 31.0
+        broker.at_once = True
+        broker.deliver()
+        with pytest.raises(Ended, match="slept"):
+            await settling
+        assert broker.snapshots() == []
 
     _run(steps)
 
@@ -405,3 +477,20 @@ def test_cheap_records_are_soon_applied_256_at_a_time(
 ) -> None:
     costly = _taken_by(broker, monkeypatch, 1e-6)
     assert costly.slices == [16, 32, 64, 128, 256, 256, 256, 192]
+
+
+def test_a_gap_that_the_log_has_too_is_passed_over_and_told(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Marks of transactions and aborted records take offsets, and no reader gets them."""
+    monkeypatch.setattr(NoState, "next_offset", lambda *_: 5)
+
+    async def steps() -> None:
+        made = await _ready(broker)
+        await made.take(_fetch(0, b"a"))
+        await made.take(_fetch(5, b"b"))
+        await made.settle()
+        assert made.positions() == {AT: 6}
+
+    _run(steps)
+    assert "no longer has records 1 to 4" in caplog.text

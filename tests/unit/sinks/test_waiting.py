@@ -112,3 +112,24 @@ def test_a_commit_that_the_broker_refuses_later_is_told_and_a_fatal_one_ends_the
     for fatal in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL):
         with pytest.raises(KafkaException):
             asking._on_commit(KafkaError(fatal), [])
+
+
+class _Consumer:
+    """Has records at hand, and would sit out any time that it is given for more."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float]] = []
+
+    def poll(self, timeout: float) -> str:
+        return "first"
+
+    def consume(self, most: int, timeout: float) -> list[str]:
+        self.asked.append((most, timeout))
+        return ["second", "third"]
+
+
+def test_what_is_at_hand_is_taken_without_a_wait_for_more() -> None:
+    fetching: Any = object.__new__(SinkWorker)
+    fetching._consumer, fetching._generation, fetching._first_pending_s = _Consumer(), 1, None
+    assert fetching._fetch(500) == ["first", "second", "third"]
+    assert fetching._consumer.asked == [(499, 0)]

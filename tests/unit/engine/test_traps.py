@@ -1,0 +1,491 @@
+"""What stock Faust does that loses data does not come back: real Faust objects, without a broker.
+
+Each test is named in the table of docs/adr/0003. The app is the worker's own; what only a broker
+shows is in tests/server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.events import Event
+from faust.transport.drivers.aiokafka import Consumer
+from faust.types import TP, Message, ProcessingGuarantee
+from prometheus_client import CollectorRegistry
+
+from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING, Namespace
+from optionstream.streams.analytics import worker
+from optionstream.streams.config import WorkerConfig
+from optionstream.streams.core.intake import Source
+from optionstream.streams.core.ticks.partition import TickPartition
+from optionstream.streams.engine import app as engine_app
+from optionstream.streams.engine import checkpoint
+from optionstream.streams.engine.app import EngineApp
+from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
+from optionstream.streams.engine.state_topic import Restored, Snapshot
+from optionstream.streams.engine.transport import Fetch, FetchTransport
+
+GENERATION = 3
+NAMESPACE = Namespace.parse("traps")
+AT = TP(NAMESPACE.topic(UNDERLYING), 0)
+LONGEST_S = 5
+
+MakeApp = Callable[..., Any]
+"""An ``EngineApp``; Faust's types do not know the classes that it is made of."""
+Take = Callable[[Fetch], Awaitable[None]]
+
+
+class Stored:
+    """State that says to go on after ``offset``; nothing when it is None."""
+
+    def __init__(self, offset: int | None) -> None:
+        self._offset = offset
+
+    def restore(self, source: Source) -> tuple[str, Restored]:
+        if self._offset is None:
+            return "topic", Restored()
+        return "topic", Restored(Snapshot(1, "topic", self._offset, b"", {}))
+
+    def next_offset(self, source: Source, offset: int) -> int | None:
+        return offset
+
+
+REAL_END = checkpoint.end_process
+
+
+class Ended(BaseException):
+    """The process would have ended."""
+
+
+def end(why: str) -> None:
+    raise Ended(why)
+
+
+@pytest.fixture
+def make_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeApp:
+    """The worker's app, in a running event loop; ``offset`` is what its state reflects."""
+    monkeypatch.setattr(worker, "EngineMetrics", lambda: EngineMetrics(CollectorRegistry()))
+    monkeypatch.setattr(checkpoint, "end_process", end)
+    settings = Settings(data_dir=tmp_path / "not" / "there" / "yet")
+
+    def make(offset: int | None = None) -> EngineApp:
+        state: Any = Stored(offset)
+        nowhere = "127.0.0.1:1"
+        config = WorkerConfig(nowhere, "", "", NAMESPACE, settings)
+        return worker.build_app(config, state, 1)
+
+    return make
+
+
+def run(steps: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def in_time() -> None:
+        async with asyncio.timeout(LONGEST_S):
+            await steps()
+
+    asyncio.run(in_time())
+
+
+async def nothing(*_: Any, **__: Any) -> None:
+    """Stands for what needs a broker."""
+
+
+async def refused(*_: Any, **__: Any) -> None:
+    raise AssertionError("this must not be asked for")
+
+
+async def several_turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def message(offset: int) -> Any:
+    return Message(AT.topic, AT.partition, offset, 0.0, 0, {}, b"k", b"v", None, tp=AT)
+
+
+@asynccontextmanager
+async def reading(app: Any, take: Take) -> AsyncIterator[None]:
+    """The worker's agent at work, with something else in the place of the checkpoint."""
+    app.checkpoint.take = take
+    app.flow_control.resume()
+    (agent,) = app.agents.values()
+    await agent.start()
+    try:
+        yield
+    finally:
+        await agent.stop()  # else the loop cannot be closed
+
+
+@asynccontextmanager
+async def held_up(app: Any) -> AsyncIterator[asyncio.Queue[Any]]:
+    """The queue of an agent that is busy with one fetch while as many wait as may."""
+    busy, done = asyncio.Event(), asyncio.Event()
+
+    async def take(_: Fetch) -> None:
+        busy.set()
+        await done.wait()
+
+    async with reading(app, take):
+        try:
+            await app.hand_over(Fetch(GENERATION, {}))
+            await busy.wait()
+            for _ in range(engine_app.FETCHES_WAITING):
+                await app.hand_over(Fetch(GENERATION - 1, {}))
+            (channel,) = app.fetches._subscribers
+            queue: asyncio.Queue[Any] = channel.queue
+            assert queue.full()
+            yield queue
+        finally:
+            done.set()
+
+
+# -- what the app is made of ----------------------------------------------------------------------
+
+
+def test_one_agent_reads_whole_fetches_from_memory_and_there_are_no_tables(
+    make_app: MakeApp,
+) -> None:
+    """No event to acknowledge, no ``take()``, no changelog, no windows by the wall clock."""
+
+    async def steps() -> None:
+        app = make_app()
+        (agent,) = app.agents.values()
+        assert agent.channel is app.fetches
+        assert agent.concurrency == 1
+        assert not app.tables
+        assert not app.tables.changelog_topics
+        taken: list[Fetch] = []
+
+        async def take(fetch: Fetch) -> None:
+            taken.append(fetch)
+
+        fetch = Fetch(GENERATION, {AT: [object()] * 5_000})
+        async with reading(app, take):
+            await app.hand_over(fetch)
+            while not taken:
+                await asyncio.sleep(0)
+        assert taken[0] is fetch
+
+    run(steps)
+
+
+def test_what_faust_starts_has_no_web_server_and_no_transactions(make_app: MakeApp) -> None:
+    async def steps() -> None:
+        app = make_app()
+        assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+        assert not app.in_transaction
+        started = [type(service).__name__ for service in app.boot_strategy.server()]
+        assert "FetchConsumer" in started
+        assert not [name for name in started if "Web" in name]
+        assert not app.boot_strategy._should_enable_web()
+
+    run(steps)
+
+
+def test_the_consumer_is_a_static_member_that_waits_briefly_and_commits_nothing_by_itself(
+    make_app: MakeApp,
+) -> None:
+    async def steps() -> None:
+        app = make_app()
+        for transport in (app.transport, app.producer_transport):
+            assert isinstance(transport, FetchTransport)
+        thread = app.consumer._thread
+        made = thread._create_worker_consumer(app.transport)
+        assert made._fetch_max_wait_ms <= 100
+        assert made._group_instance_id == "analytics-1"
+        assert made._isolation_level == "read_committed"
+        assert made._enable_auto_commit is False
+        producer = app.producer._new_producer()
+        assert producer._txn_manager is not None  # idempotent
+        assert producer._txn_manager.transactional_id is None
+        made._closed = producer._closed = True  # they were never started
+
+    run(steps)
+
+
+def test_the_data_folder_is_made_with_its_parents_and_topics_without_an_agent_are_subscribed(
+    make_app: MakeApp,
+) -> None:
+    async def steps() -> None:
+        app = make_app()
+        assert app.conf.datadir.is_dir()
+        await app.on_start()
+        wanted = {NAMESPACE.topic(name) for name in MARKET_TOPICS}
+        assert {name for topic in app.topics for name in topic.topics} == wanted
+        assert {topic.value_type for topic in app.topics} == {bytes}
+
+    run(steps)
+
+
+def test_the_table_manager_starts_without_a_second_of_sleep(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps() -> None:
+        app = make_app()
+        assert isinstance(app.tables, StateTableManager)
+        assert isinstance(app.tables.recovery, StateRecovery)
+        monkeypatch.setattr(app.tables, "sleep", refused)
+        monkeypatch.setattr(app.consumer, "assignment", set)
+        started: list[bool] = []
+
+        async def start() -> None:
+            started.append(True)
+
+        monkeypatch.setattr(app.tables.recovery, "start", start)
+        await app.tables.on_start()
+        assert started == [True]
+
+    run(steps)
+
+
+# -- acknowledging and committing -----------------------------------------------------------------
+
+
+def test_a_record_that_cannot_be_applied_ends_the_process_and_nothing_is_acknowledged(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Stock Faust acknowledges it, and its supervisor starts the agent again behind it."""
+    told = tmp_path / "told"
+    told.touch()
+
+    def tell(text: str) -> None:
+        with told.open("a") as out:
+            out.write(f"{text}\n")
+
+    def apply(_: TickPartition, records: Any) -> Any:
+        tell(f"applied {[record.offset for record in records]}")
+        raise ValueError("cannot be applied")
+
+    def ack(_: Any) -> None:
+        tell("acknowledged")
+
+    monkeypatch.setattr(TickPartition, "apply", apply)
+    monkeypatch.setattr(Event, "ack", ack)
+    monkeypatch.setattr(checkpoint, "end_process", REAL_END)
+
+    async def steps() -> None:
+        app = make_app()
+        await app.checkpoint.restore([AT], GENERATION)
+        app.checkpoint.begin(GENERATION)
+        app.flow_control.resume()
+        (agent,) = app.agents.values()
+        await agent.start()
+        for offset in range(3):
+            fetch = Fetch(GENERATION, {AT: [SimpleNamespace(offset=offset)]})
+            await app.hand_over(fetch)
+        await asyncio.Event().wait()
+
+    child = get_context("fork").Process(target=run, args=[steps])
+    child.start()
+    child.join(30)
+    child.kill()
+    assert child.exitcode == checkpoint.EXIT_RESTART
+    assert told.read_text() == "applied [0]\n"
+
+
+def test_a_commit_is_what_the_last_snapshot_reached_whatever_faust_takes_for_done(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committed: list[dict[TP, int]] = []
+
+    async def commit(offsets: dict[TP, int]) -> bool:
+        committed.append(dict(offsets))
+        return True
+
+    async def steps() -> None:
+        app = make_app(offset=30)
+        consumer = app.consumer
+        monkeypatch.setattr(consumer, "assignment", lambda: {AT})
+        monkeypatch.setattr(consumer, "_commit", commit)
+        await app.checkpoint.restore([AT], GENERATION)
+        consumer._acked[AT] = [32, 33]  # and 31 is still on its way
+        assert Consumer._new_offset(consumer, AT) == 34  # so far stock Faust would go
+        app.rebalancing = True
+        assert not await consumer.commit()  # it would wait for the rebalance, which waits for us
+        app.rebalancing = False
+        await consumer.commit()
+        await consumer.commit()  # not again
+        assert committed == [{AT: 31}]
+
+    run(steps)
+
+
+def test_before_partitions_go_the_running_checkpoint_is_settled_and_no_acknowledgement_awaited(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[bool] = []
+
+    async def settle() -> None:
+        settled.append(True)
+
+    async def steps() -> None:
+        app = make_app()
+        consumer = app.consumer
+        waits_for_ever = message(0)
+        consumer.track_message(waits_for_ever)
+        assert consumer.unacked
+        monkeypatch.setattr(app.checkpoint, "settle", settle)
+        monkeypatch.setattr(consumer, "commit", refused)
+        await consumer.wait_empty()
+        assert settled == [True]
+
+    run(steps)
+
+
+# -- positions and rebalances ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("offset", "position"), [(None, 0), (0, 1), (41, 42)])
+def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flows(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, offset: int | None, position: int
+) -> None:
+    """Stock Faust resumes, then seeks, then empties the queues; it skips a committed 0 or none."""
+    seen: list[str] = []
+
+    async def steps() -> None:
+        app = make_app(offset)
+        async with held_up(app) as queue:
+            await rebalanced(app, queue)
+
+    async def rebalanced(app: Any, queue: asyncio.Queue[Any]) -> None:
+        consumer = app.consumer
+        await stopped_by_a_rebalance(app, monkeypatch)
+
+        async def seek_wait(positions: dict[TP, int]) -> None:
+            assert positions == {AT: position}
+            assert not consumer.flow_active
+            assert not consumer._get_active_partitions()
+            assert not app.flow_control.is_active()
+            assert app.checkpoint._generation != GENERATION
+            seen.append("sought")
+
+        resume_flow = consumer.resume_flow
+
+        def flows() -> None:
+            assert app.checkpoint._generation == GENERATION
+            assert app.flow_control.is_active()
+            assert queue.empty()  # of what was handed over before
+            assert consumer._get_active_partitions() == {AT}
+            seen.append("flows")
+            resume_flow()
+
+        monkeypatch.setattr(consumer, "seek_wait", seek_wait)
+        monkeypatch.setattr(consumer, "resume_flow", flows)
+        await app.tables.recovery._resume_streams(GENERATION)
+        assert seen == ["sought", "flows"]
+        assert consumer.flow_active
+        assert not app.rebalancing
+        assert app.checkpoint.applied([AT]) == {AT: position - 1}
+
+    run(steps)
+
+
+async def stopped_by_a_rebalance(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Faust leaves its parts when it has been told the partitions of a new generation."""
+    consumer = app.consumer
+    monkeypatch.setattr(consumer, "assignment", lambda: {AT})
+    monkeypatch.setattr(consumer, "perform_seek", refused)
+    monkeypatch.setattr(app._fetcher, "maybe_start", nothing)
+    app.consumer_generation_id = GENERATION
+    app.on_rebalance_start()
+    consumer.stop_flow()
+    app.flow_control.suspend()
+    consumer._set_active_tps({AT})
+    consumer.pause_partitions({AT})
+
+
+@pytest.mark.parametrize("during", ["announcing", "restoring", "seeking"])
+def test_a_newer_generation_ends_the_attempt_of_the_older(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    async def steps() -> None:
+        app = make_app(41)
+        await stopped_by_a_rebalance(app, monkeypatch)
+        restore = app.checkpoint.restore
+
+        def moves_on(moment: str) -> None:
+            if moment == during:
+                app.consumer_generation_id = GENERATION + 1
+
+        async def announced(*_: Any, **__: Any) -> None:
+            moves_on("announcing")
+
+        async def restored(*args: Any) -> Any:
+            assert during != "announcing"
+            moves_on("restoring")
+            return await restore(*args)
+
+        async def sought(_: Any) -> None:
+            assert during == "seeking"
+            moves_on("seeking")
+
+        monkeypatch.setattr(app.on_rebalance_complete, "send", announced)
+        monkeypatch.setattr(app.checkpoint, "restore", restored)
+        monkeypatch.setattr(app.consumer, "seek_wait", sought)
+        await app.tables.recovery._resume_streams(GENERATION)
+        assert app.checkpoint._generation == -1
+        assert not app.consumer.flow_active
+        assert not app.flow_control.is_active()
+
+    run(steps)
+
+
+def test_nothing_but_recovery_sets_positions(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stock Faust goes back to committed offsets when a fetch returns while flow is off."""
+
+    async def steps() -> None:
+        app = make_app(41)
+        consumer = app.consumer
+        for name in ("seek_to_committed", "seek_wait", "seek", "seek_to_beginning"):
+            monkeypatch.setattr(consumer._thread, name, refused)
+        monkeypatch.setattr(consumer, "_get_active_partitions", lambda: {AT})
+        drainer = SimpleNamespace(should_stop=False, _stopped=asyncio.Event())
+        consumer.resume_flow()
+
+        async def getmany(**_: Any) -> dict[TP, list[str]]:
+            consumer.stop_flow()
+            return {AT: ["came while flow was stopped"]}
+
+        monkeypatch.setattr(consumer, "_getmany", getmany)
+        monkeypatch.setattr(consumer, "_hand_over", refused)
+        await consumer.perform_seek()
+        draining = asyncio.create_task(consumer._drain_messages(drainer))
+        await several_turns()
+        drainer.should_stop = True
+        drainer._stopped.set()
+        await draining
+
+    run(steps)
+
+
+def test_two_fetches_wait_and_who_waits_for_room_is_no_crash_when_a_rebalance_empties_the_queue(
+    make_app: MakeApp,
+) -> None:
+    async def steps() -> None:
+        app = make_app()
+        async with held_up(app) as queue:
+            waiting = asyncio.create_task(app.consumer._hand_over(Fetch(GENERATION, {})))
+            await several_turns()
+            assert not waiting.done()
+            app.flow_control.resume()
+            await waiting
+            assert queue.empty()
+            for _ in range(engine_app.FETCHES_WAITING):
+                await app.hand_over(Fetch(GENERATION, {}))
+            cancelled = asyncio.create_task(app.consumer._hand_over(Fetch(GENERATION, {})))
+            await several_turns()
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+
+    run(steps)
