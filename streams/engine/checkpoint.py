@@ -13,9 +13,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from faust.types import TP
@@ -23,6 +23,7 @@ from faust.types import TP
 from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
@@ -31,7 +32,6 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
     segment_key,
 )
-from optionstream.streams.engine.transport import Fetch
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +40,15 @@ EXIT_RESTART = 70
 SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none, except the views that are not quick."""
-_RECORDS_A_SLICE = 256
+_SLICE_S = 0.02
+"""What a slice of a fetch should take: between slices the event loop has its turn."""
+_FIRST_SLICE, _LARGEST_SLICE = 64, 512
+"""Records; the largest bounds what a slice takes when records become dear all at once."""
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
 
-Send = Callable[..., Awaitable[Awaitable[Any]]]
+Send = Callable[..., Awaitable[Awaitable[int]]]
+"""``Outbox.send``: hands over; what it returns has the record's offset once it is delivered."""
 
 
 class Processor(Protocol):
@@ -72,6 +76,27 @@ class StateSource(Protocol):
         ...
 
 
+class Slices:
+    """Cuts fetches of one partition into slices of about ``_SLICE_S``: a tick takes microseconds,
+    a chain milliseconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._size = _FIRST_SLICE
+
+    def cut(self, records: Sequence[Incoming]) -> Iterator[Sequence[Incoming]]:
+        """Each slice in its turn; the next is as large as fits, by what the last one took until it
+        was asked for."""
+        at = 0
+        while at < len(records):
+            part = records[at : at + self._size]
+            since = self._clock()
+            yield part
+            fitting = len(part) * _SLICE_S / max(self._clock() - since, 1e-9)
+            self._size = max(1, round(min(fitting, 2 * self._size, _LARGEST_SLICE)))
+            at += len(part)
+
+
 @dataclass(slots=True)
 class _Partition:
     source: Source
@@ -84,6 +109,7 @@ class _Partition:
     """Name to offset in the state topic and record key."""
     stale: list[bytes] = field(default_factory=list)
     """Keys of versions that the last durable snapshot no longer needs."""
+    slices: Slices = field(default_factory=Slices)
     applied: int = field(init=False)
     """Last source offset applied in memory."""
 
@@ -130,7 +156,7 @@ class Checkpoint:
         self._applying = asyncio.Lock()
         self._settling = asyncio.Lock()
         self._settler: asyncio.Task[None] | None = None
-        self._waiting: list[Awaitable[Any]] = []
+        self._waiting: list[Awaitable[int]] = []
         """Deliveries of outputs that no snapshot covers yet."""
         self._unsettled_since: float | None = None
         self._last_settled = 0.0
@@ -193,10 +219,6 @@ class Checkpoint:
             if partition.offset != NOTHING_APPLIED
         }
 
-    def applied(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """The last offset applied of those partitions that are owned."""
-        return {tp: self._partitions[tp].applied for tp in tps if tp in self._partitions}
-
     # -- being awake ------------------------------------------------------------------------
 
     def beat(self) -> None:
@@ -240,9 +262,9 @@ class Checkpoint:
         for tp, records in fetch.records.items():
             partition = self._partitions[tp]
             await self._check_position(tp, partition, records)
-            for at in range(0, len(records), _RECORDS_A_SLICE):
-                outputs = partition.processor.apply(records[at : at + _RECORDS_A_SLICE])
-                if at + _RECORDS_A_SLICE >= len(records):
+            for part in partition.slices.cut(records):
+                outputs = partition.processor.apply(part)
+                if part[-1] is records[-1]:
                     outputs += partition.processor.partials(quick=True)
                 await self._send_outputs(tp, outputs)
                 await asyncio.sleep(0)
@@ -280,13 +302,13 @@ class Checkpoint:
             self._waiting.append(await self._send_output(tp, output))
         self._metrics.outputs.inc(len(outputs))
 
-    async def _send_output(self, tp: TP, output: Output) -> Awaitable[Any]:
+    async def _send_output(self, tp: TP, output: Output) -> Awaitable[int]:
         return await self._send(
             self._topic(output.topic),
             output.key,
             codec.encode(output.record),
             tp.partition,
-            output.timestamp / 1000.0,
+            output.timestamp,
             codec.headers_for(output.record),
         )
 
@@ -347,7 +369,7 @@ class Checkpoint:
         }
 
     async def _make_durable(
-        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[Any]]
+        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[int]]
     ) -> None:
         self._check_awake()
         segments = {tp: await self._send_segments(tp, moment) for tp, moment in moments.items()}
@@ -364,7 +386,7 @@ class Checkpoint:
 
     async def _send_segments(
         self, tp: TP, moment: _Moment
-    ) -> list[tuple[str, str, Awaitable[Any]]]:
+    ) -> list[tuple[str, str, Awaitable[int]]]:
         partition, sent = moment.partition, []
         for name, data in moment.segments.items():
             if data is None:
@@ -376,12 +398,12 @@ class Checkpoint:
         return sent
 
     async def _settle_segments(
-        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[Any]]]
+        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[int]]]
     ) -> None:
         for name, key, delivery in sent:
-            metadata = await delivery
+            offset = await delivery
             self._retire(partition, name)
-            partition.segments[name] = (metadata.offset, key)
+            partition.segments[name] = (offset, key)
 
     @staticmethod
     def _retire(partition: _Partition, name: str) -> None:
@@ -389,7 +411,7 @@ class Checkpoint:
         if previous is not None:
             partition.stale.append(previous[1].encode())
 
-    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[Any]:
+    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[int]:
         partition = moment.partition
         value = encode_snapshot(
             Snapshot(
@@ -410,7 +432,7 @@ class Checkpoint:
 
     async def _send_state(
         self, tp: TP, partition: _Partition, key: bytes, value: bytes | None
-    ) -> Awaitable[Any]:
+    ) -> Awaitable[int]:
         topic = self._state_topics[partition.source.topic]
         return await self._send(topic, key, value, tp.partition, None, None)
 

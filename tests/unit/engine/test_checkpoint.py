@@ -16,10 +16,10 @@ from optionstream.schemas.derived import Gap
 from optionstream.schemas.topics import GAPS, UNDERLYING
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine import checkpoint
-from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.checkpoint import Checkpoint, Slices
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.state_topic import SNAPSHOT_KEY, Restored, Snapshot
-from optionstream.streams.engine.transport import Fetch
 
 AT = TP("source", 0)
 GENERATION = 3
@@ -73,7 +73,7 @@ class Sent:
     topic: str
     key: bytes
     value: bytes | None
-    delivered: asyncio.Future[Any]
+    delivered: asyncio.Future[int]
 
     @property
     def kind(self) -> str:
@@ -88,18 +88,13 @@ class Sent:
 
 
 @dataclass
-class Place:
-    offset: int
-
-
-@dataclass
 class Broker:
     """Takes what is sent; delivers at once, or when told to."""
 
     at_once: bool = True
     sent: list[Sent] = field(default_factory=list)
 
-    async def send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[Any]:
+    async def send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[int]:
         one = Sent(topic, key, value, asyncio.get_running_loop().create_future())
         self.sent.append(one)
         if self.at_once:
@@ -109,7 +104,7 @@ class Broker:
     def deliver(self) -> None:
         for at, one in enumerate(self.sent):
             if not one.delivered.done():
-                one.delivered.set_result(Place(at))
+                one.delivered.set_result(at)
 
     def kinds(self) -> list[str]:
         return [one.kind for one in self.sent]
@@ -330,3 +325,31 @@ def test_a_gap_before_the_fetch_ends_the_process(broker: Broker) -> None:
             await made.take(_fetch(5, b"b"))
 
     _run(steps)
+
+
+class Clock:
+    """Goes on as much as each record takes."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def cut(self, slices: Slices, records: Sequence[Record], each_s: float) -> list[int]:
+        sizes = []
+        read: list[Any] = []
+        for part in slices.cut(records):
+            read += part
+            sizes.append(len(part))
+            self.now += each_s * len(part)
+        assert read == records
+        return sizes
+
+
+def test_slices_become_as_large_as_fits_their_time() -> None:
+    clock = Clock()
+    made = Slices(lambda: clock.now)
+    records = [Record(at, b"") for at in range(2_000)]
+    assert clock.cut(made, records, 1e-6) == [64, 128, 256, 512, 512, 512, 16]
+    assert clock.cut(made, records[:600], 1e-3) == [512, 20, 20, 20, 20, 8]
+    assert clock.cut(made, records[:3], 1.0) == [3]
+    assert clock.cut(made, records[:3], 1.0) == [1, 1, 1]
+    assert clock.cut(made, [], 1.0) == []
