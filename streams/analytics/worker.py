@@ -84,7 +84,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
 
     metrics = EngineMetrics()
     app.checkpoint = Checkpoint(
-        send=app.producer.send,
+        send=app.outbox.send,
         topic=namespace.topic,
         state_topics={base: namespace.topic(name) for base, name in STATE_TOPIC_OF.items()},
         processor=processor,

@@ -14,15 +14,18 @@ from faust.types import TP
 from faust.types.transports import TransportT
 
 from optionstream.streams.engine.checkpoint import Checkpoint, end_process
+from optionstream.streams.engine.outbox import Outbox
+from optionstream.streams.engine.reader import Fetch, FetchReader
 from optionstream.streams.engine.recovery import StateTableManager
-from optionstream.streams.engine.transport import Fetch, FetchTransport
+from optionstream.streams.engine.transport import FetchTransport
 
-MAX_REQUEST_BYTES = 16 << 20
 BEAT_S = 0.2
 LONGEST_REBALANCE_S = 60.0
 LONGEST_STOP_S = 12.0
 FETCHES_WAITING = 2
-"""Fetches handed over and not yet applied; the consumer waits beyond that."""
+"""Fetches handed over and not yet applied; the reader waits beyond that."""
+_FOR_EVER_S = 10.0 * 365 * 86_400
+"""Faust's consumer is never asked for records, for which it would leave the group."""
 
 
 class EngineApp(faust.App):
@@ -34,10 +37,21 @@ class EngineApp(faust.App):
         self._source_topics = topics
         super().__init__(group, broker=_broker_urls(kafka), **options)
         self.fetches = self.channel(maxsize=FETCHES_WAITING)
+        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
+        """From the reader's thread; the reader itself bounds it."""
+        self.outbox = Outbox(kafka)
+        self.reader = FetchReader(
+            kafka, group, deliver=self._deliver, failed=end_process, most_waiting=FETCHES_WAITING
+        )
+
+    def _deliver(self, fetch: Fetch) -> None:
+        """In the reader's thread."""
+        self.loop.call_soon_threadsafe(self.inbox.put_nowait, fetch)
 
     async def on_start(self) -> None:
         """Subscribe to the source topics: no agent reads them one record at a time."""
         await super().on_start()
+        self.reader.start()
         for name in self._source_topics:
             self.topics.add(
                 self.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
@@ -49,6 +63,8 @@ class EngineApp(faust.App):
         deadline.daemon = True
         deadline.start()
         await super().stop()
+        self.reader.close()
+        self.outbox.close()
         deadline.cancel()
 
     async def watch(self) -> None:
@@ -78,9 +94,6 @@ class EngineApp(faust.App):
     def _new_transport(self) -> TransportT:
         return FetchTransport(self.conf.broker_consumer, self)
 
-    def _new_producer_transport(self) -> TransportT:
-        return FetchTransport(self.conf.broker_producer, self)
-
 
 def engine_options(data_dir: Path, instance: str, session_timeout_s: float) -> dict[str, Any]:
     """The Faust settings that exactness and quick restarts depend on (docs/adr/0003)."""
@@ -95,18 +108,12 @@ def engine_options(data_dir: Path, instance: str, session_timeout_s: float) -> d
         "table_standby_replicas": 0,
         "consumer_group_instance_id": instance,
         "consumer_auto_offset_reset": "earliest",
-        "consumer_max_fetch_size": 1 << 20,
         "broker_session_timeout": session_timeout_s,
         "broker_heartbeat_interval": 1.0,
         "broker_rebalance_timeout": 10.0,
         "broker_request_timeout": 40.0,
         "broker_commit_interval": 1.0,
-        "broker_max_poll_records": 5_000,
-        "producer_acks": -1,
-        "producer_request_timeout": 30.0,
-        "producer_max_request_size": MAX_REQUEST_BYTES,
-        "producer_compression_type": "lz4",
-        "producer_linger": 0.0,
+        "broker_max_poll_interval": _FOR_EVER_S,
     }
 
 

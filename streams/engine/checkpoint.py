@@ -13,9 +13,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import uuid4
 
 from faust.types import TP
@@ -23,6 +23,7 @@ from faust.types import TP
 from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
@@ -31,7 +32,6 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
     segment_key,
 )
-from optionstream.streams.engine.transport import Fetch
 
 logger = logging.getLogger(__name__)
 
@@ -40,15 +40,15 @@ EXIT_RESTART = 70
 SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none, except the views that are not quick."""
-_RECORDS_A_SLICE = 256
-_FIRST_SLICE = 16
-_SLICE_S = 0.1
-"""A slice that takes longer is followed by smaller ones: until it ends nobody beats, however costly
-the records are and however little of the processor is left for them."""
+_SLICE_S = 0.02
+"""What a slice of a fetch should take: between slices the event loop has its turn."""
+_FIRST_SLICE, _LARGEST_SLICE = 16, 512
+"""Records; the largest bounds what a slice takes when records become dear all at once."""
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
 
-Send = Callable[..., Awaitable[Awaitable[Any]]]
+Send = Callable[..., Awaitable[Awaitable[int]]]
+"""``Outbox.send``: hands over; what it returns has the record's offset once it is delivered."""
 
 
 class Processor(Protocol):
@@ -76,6 +76,27 @@ class StateSource(Protocol):
         ...
 
 
+class Slices:
+    """Cuts fetches of one partition into slices of about ``_SLICE_S``: a tick takes microseconds,
+    a chain milliseconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._size = _FIRST_SLICE
+
+    def cut(self, records: Sequence[Incoming]) -> Iterator[Sequence[Incoming]]:
+        """Each slice in its turn; the next is as large as fits, by what the last one took until it
+        was asked for."""
+        at = 0
+        while at < len(records):
+            part = records[at : at + self._size]
+            since = self._clock()
+            yield part
+            fitting = len(part) * _SLICE_S / max(self._clock() - since, 1e-9)
+            self._size = max(1, round(min(fitting, 2 * self._size, _LARGEST_SLICE)))
+            at += len(part)
+
+
 @dataclass(slots=True)
 class _Partition:
     source: Source
@@ -88,20 +109,12 @@ class _Partition:
     """Name to offset in the state topic and record key."""
     stale: list[bytes] = field(default_factory=list)
     """Keys of versions that the last durable snapshot no longer needs."""
+    slices: Slices = field(default_factory=Slices)
     applied: int = field(init=False)
     """Last source offset applied in memory."""
-    slice: int = _FIRST_SLICE
-    """Records applied before the event loop gets its turn."""
 
     def __post_init__(self) -> None:
         self.applied = self.offset
-
-    def took(self, records: int, seconds: float) -> None:
-        """A slice of so many records took so long; choose the size of the next."""
-        if seconds > _SLICE_S:
-            self.slice = max(1, records // 2)
-        elif records == self.slice and seconds < _SLICE_S / 4:
-            self.slice = min(_RECORDS_A_SLICE, 2 * records)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +156,7 @@ class Checkpoint:
         self._applying = asyncio.Lock()
         self._settling = asyncio.Lock()
         self._settler: asyncio.Task[None] | None = None
-        self._waiting: list[Awaitable[Any]] = []
+        self._waiting: list[Awaitable[int]] = []
         """Deliveries of outputs that no snapshot covers yet."""
         self._unsettled_since: float | None = None
         self._last_settled = 0.0
@@ -206,10 +219,6 @@ class Checkpoint:
             if partition.offset != NOTHING_APPLIED
         }
 
-    def applied(self, tps: Iterable[TP]) -> dict[TP, int]:
-        """The last offset applied of those partitions that are owned."""
-        return {tp: self._partitions[tp].applied for tp in tps if tp in self._partitions}
-
     # -- being awake ------------------------------------------------------------------------
 
     def beat(self) -> None:
@@ -244,8 +253,6 @@ class Checkpoint:
                 self._generation, self._unsettled_since = -1, None
                 raise
         self._settle_soon()
-        if len(self._waiting) > _MOST_WAITING:
-            await self.settle()
 
     async def _take(self, fetch: Fetch) -> None:
         if self._unsettled_since is None:
@@ -253,15 +260,14 @@ class Checkpoint:
         for tp, records in fetch.records.items():
             partition = self._partitions[tp]
             await self._check_position(tp, partition, records)
-            at = 0
-            while at < len(records):
-                part, began = records[at : at + partition.slice], time.monotonic()
-                at += len(part)
+            for part in partition.slices.cut(records):
                 outputs = partition.processor.apply(part)
-                if at >= len(records):
+                if part[-1] is records[-1]:
                     outputs += partition.processor.partials(quick=True)
-                partition.took(len(part), time.monotonic() - began)
                 await self._send_outputs(tp, outputs)
+                if len(self._waiting) > _MOST_WAITING:
+                    waiting, self._waiting = self._waiting, []
+                    await _delivered(waiting)
                 await asyncio.sleep(0)
             self._metrics.applied(tp, len(records), records[-1].offset)
             partition.applied = records[-1].offset
@@ -297,13 +303,13 @@ class Checkpoint:
             self._waiting.append(await self._send_output(tp, output))
         self._metrics.outputs.inc(len(outputs))
 
-    async def _send_output(self, tp: TP, output: Output) -> Awaitable[Any]:
+    async def _send_output(self, tp: TP, output: Output) -> Awaitable[int]:
         return await self._send(
             self._topic(output.topic),
             output.key,
             codec.encode(output.record),
             tp.partition,
-            output.timestamp / 1000.0,
+            output.timestamp,
             codec.headers_for(output.record),
         )
 
@@ -364,11 +370,11 @@ class Checkpoint:
         }
 
     async def _make_durable(
-        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[Any]]
+        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[int]]
     ) -> None:
         self._check_awake()
         segments = {tp: await self._send_segments(tp, moment) for tp, moment in moments.items()}
-        await asyncio.gather(*waiting)
+        await _delivered(waiting)
         for tp, sent in segments.items():
             await self._settle_segments(moments[tp].partition, sent)
         self._check_awake()
@@ -381,7 +387,7 @@ class Checkpoint:
 
     async def _send_segments(
         self, tp: TP, moment: _Moment
-    ) -> list[tuple[str, str, Awaitable[Any]]]:
+    ) -> list[tuple[str, str, Awaitable[int]]]:
         partition, sent = moment.partition, []
         for name, data in moment.segments.items():
             if data is None:
@@ -393,12 +399,12 @@ class Checkpoint:
         return sent
 
     async def _settle_segments(
-        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[Any]]]
+        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[int]]]
     ) -> None:
         for name, key, delivery in sent:
-            metadata = await delivery
+            offset = await delivery
             self._retire(partition, name)
-            partition.segments[name] = (metadata.offset, key)
+            partition.segments[name] = (offset, key)
 
     @staticmethod
     def _retire(partition: _Partition, name: str) -> None:
@@ -406,7 +412,7 @@ class Checkpoint:
         if previous is not None:
             partition.stale.append(previous[1].encode())
 
-    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[Any]:
+    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[int]:
         partition = moment.partition
         value = encode_snapshot(
             Snapshot(
@@ -427,9 +433,15 @@ class Checkpoint:
 
     async def _send_state(
         self, tp: TP, partition: _Partition, key: bytes, value: bytes | None
-    ) -> Awaitable[Any]:
+    ) -> Awaitable[int]:
         topic = self._state_topics[partition.source.topic]
         return await self._send(topic, key, value, tp.partition, None, None)
+
+
+async def _delivered(waiting: Iterable[Awaitable[int]]) -> None:
+    """Until all are delivered; most are already, and ``gather`` would give each a callback."""
+    for delivery in waiting:
+        await delivery
 
 
 def end_process(why: str) -> None:

@@ -1,9 +1,8 @@
 """What happens at each rebalance, in the order that loses nothing.
 
 Stock Faust resumes the source partitions before it seeks them and then empties the queues, so that
-records already handed over vanish. Here: restore the state, seek to what follows it, remember
-the generation, and only then let records flow. A newer generation in between ends the attempt;
-its own follows.
+records already handed over vanish. Here: restore the state, remember the generation, and only then
+read what follows the state. A newer generation in between ends the attempt; its own follows.
 """
 
 from __future__ import annotations
@@ -31,11 +30,8 @@ class StateRecovery(Recovery):
         positions = await app.checkpoint.restore(assignment, generation_id)
         if app.consumer_generation_id != generation_id:
             return
-        if positions:
-            await consumer.seek_wait(positions)
-        if app.consumer_generation_id != generation_id:
-            return
         app.checkpoint.begin(generation_id)
+        app.reader.read_from(generation_id, positions)
         self.completed.set()
         app.flow_control.resume()
         consumer.resume_partitions(assignment)

@@ -1,92 +1,37 @@
-"""Faust's Kafka transport, handing over whole fetches.
+"""Faust's Kafka transport, left with the group: membership, rebalances, commits.
 
-Stock Faust passes each record through conductor and stream with two tasks apiece, seeks to
-committed offsets by itself and waits 1.5 s in each fetch. These subclasses put the records of a
-fetch on one channel as they are, leave positions to our state and make fetches short.
+Stock Faust passes each record through conductor and stream with two tasks apiece and seeks to
+committed offsets by itself. These subclasses fetch nothing: records come from a ``FetchReader``,
+whole fetches at a time, from where the state is.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.fetcher import PartitionRecords
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Producer, Transport
+from faust.transport.drivers.aiokafka import (
+    AIOKafkaConsumerThread,
+    Consumer,
+    Transport,
+    ensure_aiokafka_TPset,
+)
 from faust.types import TP
+
+from optionstream.streams.engine.reader import Fetch
 
 if TYPE_CHECKING:
     from optionstream.streams.engine.app import EngineApp
 
-IDLE_FETCH = 1, 100
-"""Least bytes and longest wait in ms of a fetch while nothing comes: the first record at once."""
-BUSY_FETCH = 64 << 10, 4
-"""The same after a fetch that brought several: what a fetch costs by itself is half of a fast
-stream's cost, and every record would come alone. The broker gathers; records that waited here
-would be joined by none, for the next fetch is asked for when they are taken."""
-_IDLE_AFTER_S = 0.05
-_LONGEST_WAIT_S = 1.0
-_IDLE_WAIT_S = 0.05
 _LAST_COMMIT_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    """What one fetch brought: records by partition, and the group generation it belongs to."""
+class MemberThread(AIOKafkaConsumerThread):
+    """A member of the group that fetches nothing."""
 
-    generation: int
-    records: Mapping[TP, list[Any]]
-    at_hand_s: float = field(default_factory=time.monotonic)
-    """When it came, by ``time.monotonic``."""
-
-
-class PlainPartitionRecords(PartitionRecords):  # type: ignore[misc]
-    """Hands over the parsed records as they are.
-
-    aiokafka copies each into a dataclass of eleven fields, which costs as much as all our checks
-    of a tick; the parsed record has what ``streams.core.intake.Incoming`` asks for.
-    """
-
-    def __iter__(self) -> Iterator[Any]:
-        records: Iterator[Any] = self._records_iterator
-        return records
-
-    def _consumer_record(self, tp: Any, record: Any) -> Any:
-        return record
-
-
-class GatheringThread(AIOKafkaConsumerThread):
-    """Fetches as ``IDLE_FETCH`` and ``BUSY_FETCH`` say. Faust hard-codes a wait of 1,500 ms, which
-    delays every start and rebalance."""
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        fetcher.PartitionRecords = PlainPartitionRecords
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_min_bytes, consumer._fetch_max_wait_ms = IDLE_FETCH
-        # As every other reader of ours: an aborted transaction of a foreign producer never was.
-        consumer._isolation_level = "read_committed"
-        return consumer
-
-    async def _fetch_records(
-        self,
-        consumer: AIOKafkaConsumer,
-        active_partitions: set[TP],
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> Mapping[TP, list[Any]]:
-        """Take what is there, and say how long the fetch that follows may gather: it is asked for
-        as soon as the event loop has its turn, so between these lines nothing may be awaited."""
-        records: Mapping[TP, list[Any]] = await super()._fetch_records(
-            consumer, active_partitions, timeout, max_records
-        )
-        at = consumer._fetcher
-        several = sum(map(len, records.values())) > 1
-        at._fetch_min_bytes, at._fetch_max_wait_ms = BUSY_FETCH if several else IDLE_FETCH
-        return records
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._ensure_consumer().pause(*ensure_aiokafka_TPset(assigned))
+        await super().on_partitions_assigned(assigned, generation_id)
 
 
 class FetchConsumer(Consumer):
@@ -95,45 +40,33 @@ class FetchConsumer(Consumer):
     app: EngineApp
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
-        return GatheringThread(self, loop=self.loop, beacon=self.beacon)
+        return MemberThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Nothing: recovery alone sets positions."""
 
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Nothing: Faust would miss the fetches that it no longer makes."""
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        self.app.reader.stop_reading()
+        await super().on_partitions_revoked(revoked)
+
     async def _drain_messages(self, drainer: Any) -> None:
-        app, wait_s = self.app, _LONGEST_WAIT_S
+        """Hand over fetches in their order; in a rebalance they wait, and are stale after it."""
         try:
             while not (self.should_stop or drainer.should_stop):
-                if not self.flow_active:
-                    await self.wait_first(self.can_resume_flow.wait(), drainer._stopped.wait())
-                    continue
-                generation = app.consumer_generation_id
-                active = self._get_active_partitions()
-                if not active:
-                    await asyncio.sleep(_IDLE_WAIT_S)
-                    continue
-                records = await self._getmany(active_partitions=active, timeout=wait_s)
-                wait_s = _IDLE_AFTER_S if records else _LONGEST_WAIT_S
-                if generation != app.consumer_generation_id:
-                    await self._give_back(records)
-                elif records and self.flow_active:
-                    await self._hand_over(Fetch(generation, app.in_order(records)))
-        except self.consumer_stopped_errors:
-            if not app.should_stop:
-                raise
+                fetch = await self.app.inbox.get()
+                try:
+                    if not self.flow_active:
+                        await self.can_resume_flow.wait()
+                    await self._hand_over(fetch)
+                finally:
+                    self.app.reader.taken()
         except asyncio.CancelledError:
             # Faust takes a fetcher that is cancelled during a rebalance for a crash.
             if not drainer.should_stop:
                 raise
-
-    async def _give_back(self, records: Mapping[TP, list[Any]]) -> None:
-        """A rebalance has overtaken this fetch, which is of no generation then. It may have moved
-        positions on that recovery had set already: back to where the state is."""
-        assigned = self.assignment()
-        applied = self.app.checkpoint.applied(records)
-        positions = {tp: offset + 1 for tp, offset in applied.items() if tp in assigned}
-        if positions:
-            await self.seek_wait(positions)
 
     async def _hand_over(self, fetch: Fetch) -> None:
         """Wait for room, or drop the fetch when a rebalance empties the channel: that cancels who
@@ -180,13 +113,5 @@ class FetchConsumer(Consumer):
         return committed
 
 
-class IdempotentProducer(Producer):
-    """Retries inside the client must neither repeat nor reorder."""
-
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
-
-
 class FetchTransport(Transport):
     Consumer = FetchConsumer
-    Producer = IdempotentProducer

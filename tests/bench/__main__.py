@@ -38,6 +38,7 @@ PRICING_ROUNDS = 30
 LIVE_S = 30.0
 CORE_SHARE = 0.5
 RESTARTS = 5
+WARM_SERVERS_S = 60.0
 LATENCY_S = 60.0
 LATENCY_TARGETS = {TICKS_A_SECOND: {"p50": 10.0, "p99": 8.0}, 5_000: {"p99": 15.0}}
 """By ticks a second: at most so many times the bare Kafka round trip."""
@@ -212,9 +213,12 @@ def _live(bench: Bench, options: argparse.Namespace, report: Report) -> None:
 def _latency(bench: Bench, options: argparse.Namespace, report: Report) -> None:
     """How soon a tick is where its readers look, against bare round trips."""
     seconds = LATENCY_S / 3 if options.quick else LATENCY_S
+    latency = bench.latency(seconds)
+    with console.status(f"the same load for {WARM_SERVERS_S:g} s, unmeasured"):
+        latency.warm_servers(max(LATENCY_TARGETS), WARM_SERVERS_S)
     for rate, targets in LATENCY_TARGETS.items():
         with console.status(f"latency at {rate:,} ticks/s"):
-            found = bench.latency(seconds).measure(rate, with_stages=rate == TICKS_A_SECOND)
+            found = latency.measure(rate, with_stages=rate == TICKS_A_SECOND)
         report.details.setdefault("latencies", []).append(asdict(found))
         console.print(latency_table(found))
         bare = found.late[BARE_KAFKA]

@@ -78,6 +78,16 @@ class Latency:
         self._processes: dict[Path, subprocess.Popen[bytes]] = {}
         """The running workers by their log."""
 
+    def warm_servers(self, ticks_a_second: int, seconds: float) -> None:
+        """The same load, unmeasured: a broker that has just started compiles itself meanwhile,
+        which would count against whoever is measured first."""
+        self._rate = ticks_a_second
+        beats = round(seconds / BEAT_S)
+        feed = list(islice(batches(session_ticks(self._rate), self._rate, BEAT_S), beats))
+        with self._namespace("bench-latency-warm") as namespace, ExitStack() as stack:
+            self._workers(stack, namespace)
+            self._send(namespace, feed, Schedule())
+
     def measure(self, ticks_a_second: int, with_stages: bool) -> Latencies:
         """Bare clients, ours, and the bare clients again."""
         self._rate = ticks_a_second

@@ -247,14 +247,18 @@ def consumer_with(fault: Fault) -> type[FetchConsumer]:
 def install(fault: Fault) -> None:
     """Wrap what the worker makes."""
 
+    def app(*args: Any, **options: Any) -> EngineApp:
+        fault.app = EngineApp(*args, **options)
+        return fault.app
+
     def checkpoint(**parts: Any) -> Checkpoint:
-        fault.app = parts["send"].__self__.app
         parts["send"] = fault.sending(parts["send"])
         parts["processor"] = fault.processing(parts["processor"])
         fault.checkpoint = Checkpoint(**parts)
         fault.tell(UP)
         return fault.checkpoint
 
+    worker.EngineApp = app  # type: ignore[attr-defined, assignment, misc]
     worker.Checkpoint = checkpoint  # type: ignore[attr-defined, assignment]
     FetchTransport.Consumer = consumer_with(fault)
 

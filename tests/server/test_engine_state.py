@@ -23,6 +23,7 @@ from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine import checkpoint
 from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.reader import Fetch, by_partition
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
@@ -32,7 +33,6 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
     segment_key,
 )
-from optionstream.streams.engine.transport import Fetch
 
 pytestmark = pytest.mark.server
 
@@ -235,13 +235,6 @@ class Summing:
         self.block = segments["block"].split(b",") if "block" in segments else []
 
 
-@dataclass
-class Written:
-    """What a producer tells about a record."""
-
-    offset: int
-
-
 class Engine:
     """A checkpoint as the worker makes it, with a simple processor and a plain producer."""
 
@@ -282,8 +275,8 @@ class Engine:
 
     def apply(self, start: int) -> None:
         """Apply what the source holds from an offset on."""
-        records = [_as_read(one) for one in self.world.records(self.world.source)[start:]]
-        asyncio.run(self._take_and_settle(Fetch(1, {self.tp: records})))
+        read = by_partition(self.world.records(self.world.source)[start:])
+        asyncio.run(self._take_and_settle(Fetch(1, read)))
 
     async def _take_and_settle(self, fetch: Fetch) -> None:
         await self.checkpoint.take(fetch)
@@ -296,27 +289,10 @@ class Engine:
         self.processors.append(Summing())
         return self.processor
 
-    async def _send(
-        self, topic: str, key: bytes, value: bytes | None, *_: Any
-    ) -> Awaitable[Written]:
-        done: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
-        done.set_result(Written(self.world.write(topic, key, value)))
+    async def _send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[int]:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        done.set_result(self.world.write(topic, key, value))
         return done
-
-
-@dataclass
-class Record:
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]] = ()
-
-
-def _as_read(message: Message) -> Record:
-    offset = message.offset()
-    assert offset is not None
-    return Record(offset, message.timestamp()[1], message.key(), message.value())  # type: ignore[arg-type]
 
 
 class Ended(BaseException):

@@ -1,93 +1,113 @@
-"""Fetches: who gathers, and in which order what came is handed over."""
+"""Fetches: in which order what came is handed over, and what a rebalance leaves of them."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
 from faust.types import TP
 
 from optionstream.streams.engine.app import EngineApp
-from optionstream.streams.engine.transport import (
-    BUSY_FETCH,
-    IDLE_FETCH,
-    Fetch,
-    FetchConsumer,
-    GatheringThread,
-)
+from optionstream.streams.engine.reader import Fetch
+from optionstream.streams.engine.transport import FetchConsumer
 
 TICKS, CHAINS = TP("market.underlying", 0), TP("market.option_chain", 0)
 
 
-@pytest.mark.parametrize(
-    ("brought", "follows"),
-    [
-        ({}, IDLE_FETCH),
-        ({TICKS: ["alone"]}, IDLE_FETCH),
-        ({TICKS: ["first", "second"]}, BUSY_FETCH),
-        ({TICKS: ["tick"], CHAINS: ["chain"]}, BUSY_FETCH),
-    ],
-)
-def test_the_broker_gathers_while_several_come_and_answers_at_once_when_few_do(
-    brought: Any, follows: tuple[int, int]
-) -> None:
-    async def fetched_records(*_: Any, **__: Any) -> Any:
-        return brought
+class Handing:
+    """A consumer with an inbox; what it hands over, and how much room it gives back."""
 
-    subscriptions = SimpleNamespace(fetch_context=nullcontext)
-    fetcher = SimpleNamespace(
-        fetched_records=fetched_records, _closed=False, _subscriptions=subscriptions
-    )
-    consumer: Any = SimpleNamespace(_fetcher=fetcher, _closed=False)
-    thread: Any = object.__new__(GatheringThread)
-    thread.consumer = SimpleNamespace(flow_active=True)
-    assert asyncio.run(thread._fetch_records(consumer, {TICKS}, 0.1, 5_000)) == brought
-    assert (fetcher._fetch_min_bytes, fetcher._fetch_max_wait_ms) == follows
+    def __init__(self) -> None:
+        self.handed: list[Fetch] = []
+        self.room = 0
+        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
+        self.drainer = SimpleNamespace(should_stop=False)
+        self.consumer: Any = SimpleNamespace(
+            app=SimpleNamespace(
+                inbox=self.inbox,
+                reader=SimpleNamespace(taken=self._taken),
+                hand_over=self._hand_over,
+            ),
+            should_stop=False,
+            flow_active=True,
+            can_resume_flow=asyncio.Event(),
+        )
+        self.consumer._hand_over = lambda fetch: FetchConsumer._hand_over(self.consumer, fetch)
+
+    def _taken(self) -> None:
+        self.room += 1
+
+    async def _hand_over(self, fetch: Fetch) -> None:
+        if fetch.generation < 0:
+            raise asyncio.CancelledError  # a rebalance emptied the channel
+        self.handed.append(fetch)
+
+    def start(self) -> asyncio.Task[None]:
+        return asyncio.create_task(FetchConsumer._drain_messages(self.consumer, self.drainer))
 
 
-def test_a_fetch_that_a_rebalance_overtook_is_read_again_from_where_the_state_is() -> None:
-    """It came after recovery had set the position, and moved it on."""
-    sought: list[dict[TP, int]] = []
-    handed: list[Fetch] = []
-    elsewhere = TP("market.option_chain", 1)
-    app = SimpleNamespace(
-        consumer_generation_id=1,
-        checkpoint=SimpleNamespace(applied=lambda tps: dict.fromkeys(tps, 41)),
-        in_order=dict,
-    )
-    drainer = SimpleNamespace(should_stop=False)
+def _fetch(generation: int = 1) -> Fetch:
+    return Fetch(generation, {TICKS: ["tick"]})
 
-    async def getmany(**_: Any) -> Any:
-        if app.consumer_generation_id == 1:
-            app.consumer_generation_id = 2
-            return {TICKS: ["stale"], elsewhere: ["of a partition that went"]}
-        drainer.should_stop = True
-        return {TICKS: ["again"]}
 
-    async def seek_wait(positions: dict[TP, int]) -> None:
-        sought.append(positions)
+def test_fetches_are_handed_over_in_their_order_and_make_room() -> None:
+    async def steps() -> None:
+        at = Handing()
+        draining = at.start()
+        sent = [_fetch(), _fetch(), _fetch()]
+        for fetch in sent:
+            at.inbox.put_nowait(fetch)
+        await asyncio.sleep(0.01)
+        assert at.handed == sent
+        assert at.room == 3
+        draining.cancel()
 
-    async def hand_over(fetch: Fetch) -> None:
-        handed.append(fetch)
+    asyncio.run(steps())
 
-    consumer = SimpleNamespace(
-        app=app,
-        should_stop=False,
-        flow_active=True,
-        consumer_stopped_errors=(),
-        assignment=lambda: {TICKS},
-        seek_wait=seek_wait,
-        _get_active_partitions=lambda: {TICKS},
-        _getmany=getmany,
-        _hand_over=hand_over,
-    )
-    consumer._give_back = lambda records: FetchConsumer._give_back(consumer, records)  # type: ignore[arg-type]
-    asyncio.run(FetchConsumer._drain_messages(consumer, drainer))  # type: ignore[arg-type]
-    assert sought == [{TICKS: 42}]
-    assert [(fetch.generation, fetch.records) for fetch in handed] == [(2, {TICKS: ["again"]})]
+
+def test_a_fetch_waits_while_partitions_change() -> None:
+    async def steps() -> None:
+        at = Handing()
+        at.consumer.flow_active = False
+        draining = at.start()
+        at.inbox.put_nowait(_fetch())
+        await asyncio.sleep(0.01)
+        assert (at.handed, at.room) == ([], 0)
+        at.consumer.can_resume_flow.set()
+        await asyncio.sleep(0.01)
+        assert (len(at.handed), at.room) == (1, 1)
+        draining.cancel()
+
+    asyncio.run(steps())
+
+
+def test_a_fetch_that_a_rebalance_drops_makes_room_and_the_next_is_handed_over() -> None:
+    async def steps() -> None:
+        at = Handing()
+        draining = at.start()
+        at.inbox.put_nowait(_fetch(generation=-1))
+        at.inbox.put_nowait(_fetch())
+        await asyncio.sleep(0.01)
+        assert (len(at.handed), at.room) == (1, 2)
+        draining.cancel()
+
+    asyncio.run(steps())
+
+
+def test_a_fetcher_that_is_stopped_while_a_fetch_waits_makes_room() -> None:
+    async def steps() -> None:
+        at = Handing()
+        at.consumer.flow_active = False
+        draining = at.start()
+        at.inbox.put_nowait(_fetch())
+        await asyncio.sleep(0.01)
+        at.drainer.should_stop = True
+        draining.cancel()
+        await draining
+        assert (at.handed, at.room) == ([], 1)
+
+    asyncio.run(steps())
 
 
 def test_partitions_are_applied_in_the_order_of_the_source_topics() -> None:

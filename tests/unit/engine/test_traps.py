@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from faust.events import Event
+from faust.transport.consumer import ConsumerThread
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, Message, ProcessingGuarantee
 from prometheus_client import CollectorRegistry
@@ -27,12 +28,13 @@ from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.engine import app as engine_app
-from optionstream.streams.engine import checkpoint
+from optionstream.streams.engine import checkpoint, outbox, reader
 from optionstream.streams.engine.app import EngineApp
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
 from optionstream.streams.engine.state_topic import Restored, Snapshot
-from optionstream.streams.engine.transport import Fetch, FetchTransport
+from optionstream.streams.engine.transport import FetchTransport
 
 GENERATION = 3
 NAMESPACE = Namespace.parse("traps")
@@ -190,25 +192,37 @@ def test_what_faust_starts_has_no_web_server_and_no_transactions(make_app: MakeA
     run(steps)
 
 
-def test_the_consumer_is_a_static_member_that_waits_briefly_and_commits_nothing_by_itself(
-    make_app: MakeApp,
+def test_the_consumer_is_a_static_member_that_fetches_nothing_and_commits_nothing_by_itself(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def steps() -> None:
         app = make_app()
-        for transport in (app.transport, app.producer_transport):
-            assert isinstance(transport, FetchTransport)
+        assert isinstance(app.transport, FetchTransport)
         thread = app.consumer._thread
         made = thread._create_worker_consumer(app.transport)
-        assert made._fetch_max_wait_ms <= 100
         assert made._group_instance_id == "analytics-1"
-        assert made._isolation_level == "read_committed"
         assert made._enable_auto_commit is False
-        producer = app.producer._new_producer()
-        assert producer._txn_manager is not None  # idempotent
-        assert producer._txn_manager.transactional_id is None
-        made._closed = producer._closed = True  # they were never started
+        assert made._max_poll_interval_ms > 365 * 86_400_000  # nobody will ask it for records
+        made._closed = True  # it was never started
+        paused: list[Any] = []
+        member = SimpleNamespace(pause=lambda *tps: paused.extend(tps))
+        monkeypatch.setattr(thread, "_ensure_consumer", lambda: member)
+        monkeypatch.setattr(ConsumerThread, "on_partitions_assigned", nothing)
+        await thread.on_partitions_assigned({AT}, GENERATION)
+        assert [tuple(tp) for tp in paused] == [tuple(AT)]
 
     run(steps)
+
+
+def test_records_are_read_and_sent_as_exactness_asks() -> None:
+    reads, sends = reader._settings("k:1", "g"), outbox._settings("k:1")
+    assert reads["fetch.wait.max.ms"] <= 100
+    assert reads["isolation.level"] == "read_committed"
+    assert reads["auto.offset.reset"] == "earliest"
+    assert reads["enable.auto.commit"] is False
+    assert sends["enable.idempotence"] is True
+    assert sends["acks"] == "all"
+    assert "transactional.id" not in sends
 
 
 def test_the_data_folder_is_made_with_its_parents_and_topics_without_an_agent_are_subscribed(
@@ -359,13 +373,13 @@ def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flow
         consumer = app.consumer
         await stopped_by_a_rebalance(app, monkeypatch)
 
-        async def seek_wait(positions: dict[TP, int]) -> None:
-            assert positions == {AT: position}
+        def read_from(generation: int, positions: dict[TP, int]) -> None:
+            assert (generation, positions) == (GENERATION, {AT: position})
             assert not consumer.flow_active
             assert not consumer._get_active_partitions()
             assert not app.flow_control.is_active()
-            assert app.checkpoint._generation != GENERATION
-            seen.append("sought")
+            assert app.checkpoint._generation == GENERATION
+            seen.append("reads")
 
         resume_flow = consumer.resume_flow
 
@@ -377,13 +391,13 @@ def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flow
             seen.append("flows")
             resume_flow()
 
-        monkeypatch.setattr(consumer, "seek_wait", seek_wait)
+        monkeypatch.setattr(app.reader, "read_from", read_from)
         monkeypatch.setattr(consumer, "resume_flow", flows)
         await app.tables.recovery._resume_streams(GENERATION)
-        assert seen == ["sought", "flows"]
+        assert seen == ["reads", "flows"]
         assert consumer.flow_active
         assert not app.rebalancing
-        assert app.checkpoint.applied([AT]) == {AT: position - 1}
+        assert app.checkpoint._partitions[AT].applied == position - 1
 
     run(steps)
 
@@ -402,7 +416,7 @@ async def stopped_by_a_rebalance(app: Any, monkeypatch: pytest.MonkeyPatch) -> N
     consumer.pause_partitions({AT})
 
 
-@pytest.mark.parametrize("during", ["announcing", "restoring", "seeking"])
+@pytest.mark.parametrize("during", ["announcing", "restoring"])
 def test_a_newer_generation_ends_the_attempt_of_the_older(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, during: str
 ) -> None:
@@ -423,13 +437,12 @@ def test_a_newer_generation_ends_the_attempt_of_the_older(
             moves_on("restoring")
             return await restore(*args)
 
-        async def sought(_: Any) -> None:
-            assert during == "seeking"
-            moves_on("seeking")
+        def read_from(*_: Any) -> None:
+            raise AssertionError("of the older generation")
 
         monkeypatch.setattr(app.on_rebalance_complete, "send", announced)
         monkeypatch.setattr(app.checkpoint, "restore", restored)
-        monkeypatch.setattr(app.consumer, "seek_wait", sought)
+        monkeypatch.setattr(app.reader, "read_from", read_from)
         await app.tables.recovery._resume_streams(GENERATION)
         assert app.checkpoint._generation == -1
         assert not app.consumer.flow_active

@@ -1,0 +1,214 @@
+"""Reads the source partitions through librdkafka, in a thread of its own.
+
+Faust's consumer is the member of the group; it is paused and fetches nothing. This reader has no
+part in the group: it is told which partitions to read from which offsets, by whoever has restored
+their state. What it brings carries the generation it was told with.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from confluent_kafka import Consumer, Message, TopicPartition
+from faust.types import TP
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.002
+"""How long a fetch waits for company while records come fast: what a fetch costs by itself is most
+of a live stream's cost. One that comes after a quiet moment does not wait."""
+_BUSY_S = 0.02
+_MOST_RECORDS = 5_000
+_LOOK_S = 0.1
+_CLOSE_S = 5.0
+
+
+class Record(msgspec.Struct, frozen=True, gc=False):
+    """A consumed record; ``timestamp`` is UTC epoch ms, as the broker has it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """What was read at once: records by partition, and the group generation it belongs to."""
+
+    generation: int
+    records: Mapping[TP, list[Any]]
+    at_hand_s: float = field(default_factory=time.monotonic)
+    """When it came, by ``time.monotonic``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    generation: int
+    positions: Mapping[TP, int]
+
+
+_NOTHING = _Task(-1, {})
+
+
+class FetchReader(threading.Thread):
+    """Brings fetches to ``deliver``, at most ``most_waiting`` that were not ``taken`` yet.
+
+    ``deliver`` and ``failed`` are called in this thread. An error that the client does not pass by
+    itself ends the reading: ``failed`` has to end the process, which would stand still otherwise.
+    """
+
+    def __init__(
+        self,
+        kafka: str,
+        group: str,
+        *,
+        deliver: Callable[[Fetch], None],
+        failed: Callable[[str], None],
+        most_waiting: int,
+    ) -> None:
+        super().__init__(name="fetch-reader", daemon=True)
+        self._settings = _settings(kafka, group)
+        self._deliver = deliver
+        self._failed = failed
+        self._room = threading.Semaphore(most_waiting)
+        self._told = threading.Condition()
+        self._wanted, self._task = _NOTHING, _NOTHING
+        self._closing = False
+        self._last_s = 0.0
+
+    # -- told by others ---------------------------------------------------------------------
+
+    def read_from(self, generation: int, positions: Mapping[TP, int]) -> None:
+        """Read these partitions, from these offsets, and no others."""
+        self._tell(_Task(generation, dict(positions)))
+
+    def stop_reading(self) -> None:
+        """Read nothing until told again."""
+        self._tell(_NOTHING)
+
+    def taken(self) -> None:
+        """A fetch has been taken: there is room for another."""
+        self._room.release()
+
+    def close(self) -> None:
+        """Stop reading for good, and wait for the thread."""
+        with self._told:
+            self._closing = True
+            self._told.notify()
+        self._room.release()
+        if self.is_alive():
+            self.join(_CLOSE_S)
+
+    def _tell(self, task: _Task) -> None:
+        with self._told:
+            self._wanted = task
+            self._told.notify()
+
+    # -- the thread -------------------------------------------------------------------------
+
+    def run(self) -> None:
+        try:
+            consumer = Consumer(self._settings)
+            try:
+                while self._follow(consumer):
+                    self._bring(consumer)
+            finally:
+                consumer.close()
+        except Exception as error:
+            logger.exception("reading failed")
+            self._failed(f"reading failed: {error!r}")
+
+    def _follow(self, consumer: Consumer) -> bool:
+        """Assign what is wanted; False at the end. Waits while nothing is."""
+        with self._told:
+            while not self._closing and self._wanted is _NOTHING and self._task is _NOTHING:
+                self._told.wait()
+            wanted = self._wanted
+        if self._closing:
+            return False
+        if wanted is not self._task:
+            consumer.assign(
+                [
+                    TopicPartition(tp.topic, tp.partition, offset)
+                    for tp, offset in wanted.positions.items()
+                ]
+            )
+            self._task = wanted
+        return True
+
+    def _bring(self, consumer: Consumer) -> None:
+        if not self._room.acquire(timeout=_LOOK_S):
+            return
+        records = by_partition(self._read(consumer))
+        if records and self._wanted is self._task and not self._closing:
+            self._deliver(Fetch(self._task.generation, records))
+        else:
+            self._room.release()
+
+    def _read(self, consumer: Consumer) -> list[Message]:
+        """What is there, at least one record if any comes in time."""
+        first = consumer.poll(_LOOK_S)
+        if first is None:
+            return []
+        now = time.monotonic()
+        if now - self._last_s < _BUSY_S:
+            time.sleep(GATHER_S)
+        self._last_s = now
+        return [first, *consumer.consume(_MOST_RECORDS - 1, 0)]
+
+
+def by_partition(messages: Iterable[Message]) -> dict[TP, list[Record]]:
+    """The records of each partition, in their order; the client's errors go to the log."""
+    records: dict[TP, list[Record]] = {}
+    for message in messages:
+        error = message.error()
+        if error is not None:
+            logger.warning("reading %s: %s", message.topic() or "the broker", error.str())
+            continue
+        at, record = _place_and_record(message)
+        found = records.get(at)
+        if found is None:
+            found = records[at] = []
+        found.append(record)
+    return records
+
+
+def _place_and_record(message: Any) -> tuple[TP, Record]:
+    """Of a message without an error, whose fields are there."""
+    return TP(message.topic(), message.partition()), Record(
+        message.offset(),
+        message.timestamp()[1],
+        message.key(),
+        message.value(),
+        message.headers() or (),
+    )
+
+
+def _settings(kafka: str, group: str) -> dict[str, Any]:
+    """The queue bounds memory: 8 MB, however large the records. The fetch wait bounds how long a
+    new assignment waits for the fetch that is under way."""
+    return {
+        "bootstrap.servers": kafka,
+        "group.id": group,
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "auto.offset.reset": "earliest",
+        "isolation.level": "read_committed",
+        "check.crcs": True,
+        "fetch.wait.max.ms": 100,
+        "max.partition.fetch.bytes": 1 << 20,
+        "queued.max.messages.kbytes": 8 << 10,
+        "queued.min.messages": 20_000,
+        "fetch.queue.backoff.ms": 5,
+        "socket.nagle.disable": True,
+        "log_level": 4,
+        "logger": logging.getLogger("librdkafka"),
+    }
