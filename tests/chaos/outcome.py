@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from optionstream.deploy.audit import verify_archive
 from optionstream.deploy.verify.differences import MISSING, SURPLUS
 from optionstream.deploy.verify.load import TopicReader
 from optionstream.deploy.verify.report import Report
+from optionstream.producers.feeds.audit import archived_records
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace
+from tests.server.archived import Place, archive, in_kafka
+from tests.server.running import Running
 from tests.server.seeded import Sent
 
 
@@ -40,6 +45,27 @@ class Outcome:
         return not (self.lost or self.repeated or self.wrong)
 
 
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """Records of the input topics that the archive lacks, has twice or has otherwise; a broken
+    chain is a wrong one."""
+
+    lost: int
+    repeated: int
+    wrong: int
+
+
+def archived(world: Running) -> Archived:
+    """The audit archive beside the input topics."""
+    kafka, found = in_kafka(world), Counter[Place]()
+    wrong = int(not verify_archive(archive(world), None).ok)
+    for one in archived_records(archive(world)):
+        place = one.topic, one.partition, one.offset
+        found[place] += 1
+        wrong += kafka.get(place) != (one.timestamp, one.key, one.headers, one.value)
+    return Archived(len(kafka.keys() - found.keys()), found.total() - len(found), wrong)
+
+
 def outcome(
     number: int,
     faults: int,
@@ -48,8 +74,9 @@ def outcome(
     records: int,
     unsent: int,
     seconds: float,
+    kept: Archived,
 ) -> Outcome:
-    """From the report of ``verify`` and the input that is in no topic."""
+    """From the report of ``verify``, the input that is in no topic, and the archive."""
     totals = report.difference_totals
     missing = _of_kind(totals, MISSING)
     surplus = _of_kind(totals, SURPLUS)
@@ -63,9 +90,9 @@ def outcome(
         accepted=counts.accepted,
         duplicates=counts.duplicates,
         rejects=sum(counts.rejects.values()),
-        lost=missing + unsent,
-        repeated=surplus,
-        wrong=sum(totals.values()) - missing - surplus,
+        lost=missing + unsent + kept.lost,
+        repeated=surplus + kept.repeated,
+        wrong=sum(totals.values()) - missing - surplus + kept.wrong,
         surplus=report.surplus_raw_ticks,
         seconds=seconds,
         differences=tuple(map(str, report.differences[:10])),

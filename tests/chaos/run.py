@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.schemas.settings import Settings
-from tests.chaos.outcome import Outcome, not_in_topics, outcome
+from tests.chaos.outcome import Outcome, archived, not_in_topics, outcome
 from tests.chaos.schedule import Step, schedule
 from tests.chaos.world import Chaos
 from tests.server.seeded import messy_input
@@ -65,8 +65,8 @@ def _replay(
             chaos.suffer(step)
         chaos.finish()
         held, unsent = not_in_topics(addresses.kafka, chaos.world.namespace, records)
-        report = chaos.world.report()
+        report, kept = chaos.world.report(), archived(chaos.world)
     finally:
         chaos.close()
     seconds = time.monotonic() - began_s
-    return outcome(number, len(steps), len(chaos.revived), report, held, unsent, seconds)
+    return outcome(number, len(steps), len(chaos.revived), report, held, unsent, seconds, kept)

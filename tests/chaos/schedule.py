@@ -15,6 +15,7 @@ class Fault(StrEnum):
     KILL_ANALYTICS = "kill analytics"
     KILL_LATEST = "kill latest"
     KILL_HISTORY = "kill history"
+    KILL_AUDIT = "kill audit"
     KILL_PRODUCER = "kill producer"
     FREEZE_ANALYTICS = "freeze analytics"
     FREEZE_LATEST = "freeze latest"
@@ -25,12 +26,14 @@ class Fault(StrEnum):
     STOP_MONGO = "stop mongo"
     STOP_REDIS = "stop redis"
     FLUSH_REDIS = "flush redis"
+    FILL_DISK = "fill audit's disk"
 
 
 WEIGHTS: Final = {
     Fault.KILL_ANALYTICS: 8,
     Fault.KILL_LATEST: 5,
     Fault.KILL_HISTORY: 5,
+    Fault.KILL_AUDIT: 3,
     Fault.KILL_PRODUCER: 4,
     Fault.FREEZE_ANALYTICS: 1,
     Fault.FREEZE_LATEST: 1,
@@ -41,6 +44,7 @@ WEIGHTS: Final = {
     Fault.STOP_MONGO: 2,
     Fault.STOP_REDIS: 2,
     Fault.FLUSH_REDIS: 3,
+    Fault.FILL_DISK: 2,
 }
 """How often each comes: what costs most time (a session that has to end) comes seldom."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings
 from tests.chaos.producing import Producing
 from tests.chaos.schedule import Fault, Step
+from tests.server.archived import keep_archive
 from tests.server.running import SINKS, Running
 from tests.server.seeded import Sent
 
@@ -26,6 +28,7 @@ FROZEN_S = 9.0
 """Longer than a session may be silent."""
 _LONGEST_RESEND = 2_000
 _DOWN_S = (0.3, 2.0)
+_TO_ARCHIVE = 20
 _LOOK_AGAIN_S = 0.1
 _LONGEST_WAIT_S = 150.0
 
@@ -47,8 +50,11 @@ class Chaos:
         self._rng = rng
         self.revived: list[str] = []
         """Workers that ended by themselves and were started again, as the supervisor does."""
+        self._records = records
         self.world = Running(addresses, settings, folder)
+        keep_archive(self.world)
         self.world.start_all()
+        self.world.start("audit")
         self.sender = Producing(
             addresses, self.world.namespace, settings.partitions, records, over_s, folder
         )
@@ -70,6 +76,7 @@ class Chaos:
             Fault.KILL_ANALYTICS: partial(self._kill, "analytics"),
             Fault.KILL_LATEST: partial(self._kill, "latest"),
             Fault.KILL_HISTORY: partial(self._kill, "history"),
+            Fault.KILL_AUDIT: partial(self._kill, "audit"),
             Fault.KILL_PRODUCER: self.sender.kill,
             Fault.FREEZE_ANALYTICS: partial(self._freeze, "analytics"),
             Fault.FREEZE_LATEST: partial(self._freeze, "latest"),
@@ -80,6 +87,7 @@ class Chaos:
             Fault.STOP_MONGO: partial(self._restart, Server.MONGO),
             Fault.STOP_REDIS: partial(self._restart, Server.REDIS),
             Fault.FLUSH_REDIS: self._flush_redis,
+            Fault.FILL_DISK: self._fill_disk,
         }
         return known[fault]
 
@@ -129,6 +137,16 @@ class Chaos:
     def _flush_redis(self) -> None:
         self.world.redis.flushdb()
 
+    def _fill_disk(self) -> None:
+        """The archive takes not one byte more; its worker ends by that, and finds room again."""
+        worker = self.world.workers["audit-1"]
+        if worker.process.poll() is None:
+            no_bytes = 0, resource.RLIM_INFINITY
+            resource.prlimit(worker.process.pid, resource.RLIMIT_FSIZE, no_bytes)
+        self.world.publish(self._records[:_TO_ARCHIVE])  # something to write, and duplicates
+        self.world.flush()
+        self._until(lambda: worker.process.poll() is not None, "audit to end by a full disk")
+
     # -- time -------------------------------------------------------------------------------
 
     def finish(self) -> None:
@@ -137,7 +155,7 @@ class Chaos:
         self.world.flush()
         ends = self.world.input_ends()
         self._until(lambda: self.world.analysed(ends), "analytics to read everything")
-        for group in SINKS:
+        for group in (*SINKS, "audit"):
             self._until(partial(self._has_read, group), f"{group} to read everything")
 
     def _has_read(self, group: str) -> bool:

@@ -13,12 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from optionstream.deploy import topics_admin
-from optionstream.deploy.audit import Verdict, verify_archive
 from optionstream.deploy.stack import Addresses
-from optionstream.producers.feeds.audit import archived_records
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas.archive import PARTIAL
@@ -26,6 +23,7 @@ from optionstream.schemas.documents import BARS, CHAINS, GAPS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
+from tests.server.archived import archive, in_archive, in_kafka, intact, keep_archive
 from tests.server.running import Running, Stream, new_seed, pause, running
 from tests.server.seeded import messy_input
 
@@ -38,13 +36,8 @@ FROZEN_S = 9.0
 @pytest.fixture
 def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
     with running(addresses, stack_settings, tmp_path) as made:
-        made.env["OPTIONSTREAM_AUDIT_FLUSH_S"] = "1"
-        made.env["OPTIONSTREAM_AUDIT_DIR"] = str(tmp_path / "audit")
+        keep_archive(made)
         yield made
-
-
-def archive(world: Running) -> Path:
-    return world.folder / "audit" / world.namespace.name
 
 
 def wait_until_archived(world: Running) -> None:
@@ -55,38 +48,6 @@ def wait_until_archived(world: Running) -> None:
         return all(committed.get(place, 0) >= end for place, end in ends.items() if end)
 
     world.wait_for(done, "audit to archive everything", 60)
-
-
-def intact(world: Running, head: str | None = None) -> Verdict:
-    verdict = verify_archive(archive(world), head)
-    assert verdict.ok, verdict.problems
-    return verdict
-
-
-def in_kafka(world: Running) -> dict[tuple[str, int, int], tuple[Any, ...]]:
-    """Everything on the input topics, by place."""
-    ends = {place: end for place, end in world.input_ends().items() if end}
-    consumer = Consumer({"bootstrap.servers": world.addresses.kafka, "group.id": "test-only"})
-    consumer.assign([TopicPartition(*place, 0) for place in ends])
-    found, left = {}, sum(ends.values())
-    while len(found) < left:
-        for message in consumer.consume(1_000, 1.0):
-            assert message.error() is None
-            base = world.namespace.base_topic(message.topic() or "")
-            place = base, message.partition() or 0, message.offset() or 0
-            headers = message.headers() or []
-            found[place] = message.timestamp()[1], message.key(), headers, message.value()
-    consumer.close()
-    return found
-
-
-def in_archive(world: Running) -> dict[tuple[str, int, int], tuple[Any, ...]]:
-    found = {}
-    for one in archived_records(archive(world)):
-        place = one.topic, one.partition, one.offset
-        assert place not in found, f"{place} twice"
-        found[place] = one.timestamp, one.key, one.headers, one.value
-    return found
 
 
 def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Running) -> None:

@@ -32,4 +32,4 @@ def test_every_fault_comes_where_there_is_room_and_the_costly_ones_seldom() -> N
     counted = Counter(step.fault for steps in schedule(3, 400, 10) for step in steps)
     assert set(counted) == set(Fault)
     assert counted[Fault.KILL_ANALYTICS] > counted[Fault.FREEZE_ANALYTICS]
-    assert {step.fault for steps in schedule(3, 13, 2) for step in steps} == set(Fault)
+    assert {step.fault for steps in schedule(3, len(Fault), 2) for step in steps} == set(Fault)
