@@ -256,6 +256,7 @@ def test_the_command_line_drops_the_folder_with_the_namespace(world: Running) ->
         world.namespace.topic(CHAIN),
     }
     world.stop("features", "analytics")
+    world.wait_until_left("features", "analytics", timeout_s=60)
     argv = [sys.executable, "-m", "optionstream", "namespaces", "drop", world.namespace.name]
     ran = subprocess.run(argv, env=world.env, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
