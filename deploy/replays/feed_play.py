@@ -87,5 +87,20 @@ class FeedPlay:
         return lane or feed.path
 
 
+class PlayedFeeds:
+    """A source whose pieces are feeds; what a scan told of them."""
+
+    __slots__ = ()
+    _play: FeedPlay
+
+    @property
+    def last_ms(self) -> int | None:
+        return self._play.last_ms
+
+    @property
+    def days(self) -> set[int]:
+        return self._play.days
+
+
 def _lane_of(piece: EventPiece) -> tuple[str, str]:
     return address_of(piece.event)[0], piece.event.product

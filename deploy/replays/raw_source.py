@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from optionstream.deploy.replays.copies import within
-from optionstream.deploy.replays.feed_play import FeedPlay
+from optionstream.deploy.replays.feed_play import FeedPlay, PlayedFeeds
 from optionstream.deploy.replays.raw_records import RawRecords
 from optionstream.deploy.replays.sources import SourceObserver
 from optionstream.producers.feeds import Feed, FeedHints
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class RawSource:
+class RawSource(PlayedFeeds):
     """All that ``records`` has, in the order of its receipt; of the events those of ``products``
     (None: all) with an event time from ``start_ms`` up to, not including, ``end_ms`` (epoch ms).
     ``given`` goes before what the caller said when a body was received.
@@ -52,14 +52,6 @@ class RawSource:
     @property
     def names(self) -> list[str]:
         return [self.records.name]
-
-    @property
-    def last_ms(self) -> int | None:
-        return self._play.last_ms
-
-    @property
-    def days(self) -> set[int]:
-        return self._play.days
 
     def described(self) -> Row:
         return {

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from optionstream.deploy.replays.feed_play import FeedPlay
+from optionstream.deploy.replays.feed_play import FeedPlay, PlayedFeeds
 from optionstream.producers.driver import only_products
 from optionstream.producers.feeds import Feed, FeedHints, open_feed
 from optionstream.producers.feeds.files.content import file_source
@@ -73,7 +73,7 @@ class Source(Protocol):
 
 
 @dataclass(slots=True)
-class FileSource:
+class FileSource(PlayedFeeds):
     """Files in the order of the input; ``products`` None is all. ``raw`` publishes their bytes too,
     each file's before its events.
 
@@ -99,14 +99,6 @@ class FileSource:
     @property
     def names(self) -> list[str]:
         return [str(path) for path in self.paths]
-
-    @property
-    def last_ms(self) -> int | None:
-        return self._play.last_ms
-
-    @property
-    def days(self) -> set[int]:
-        return self._play.days
 
     def described(self) -> Row:
         return {

@@ -13,7 +13,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -24,6 +24,7 @@ from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
+from optionstream.streams.engine.slices import Slices
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
@@ -40,10 +41,6 @@ EXIT_RESTART = 70
 SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none, except the views that are not quick."""
-_SLICE_S = 0.02
-"""What a slice of a fetch should take: between slices the event loop has its turn."""
-_FIRST_SLICE, _LARGEST_SLICE = 16, 512
-"""Records; the largest bounds what a slice takes when records become dear all at once."""
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
 
@@ -74,27 +71,6 @@ class StateSource(Protocol):
     def next_offset(self, source: Source, offset: int) -> int | None:
         """Offset of the first record at or after ``offset`` in the source."""
         ...
-
-
-class Slices:
-    """Cuts fetches of one partition into slices of about ``_SLICE_S``: a tick takes microseconds,
-    a chain milliseconds."""
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._size = _FIRST_SLICE
-
-    def cut(self, records: Sequence[Incoming]) -> Iterator[Sequence[Incoming]]:
-        """Each slice in its turn; the next is as large as fits, by what the last one took until it
-        was asked for."""
-        at = 0
-        while at < len(records):
-            part = records[at : at + self._size]
-            since = self._clock()
-            yield part
-            fitting = len(part) * _SLICE_S / max(self._clock() - since, 1e-9)
-            self._size = max(1, round(min(fitting, 2 * self._size, _LARGEST_SLICE)))
-            at += len(part)
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -11,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from optionstream.streams.client_log import CLIENT_LOG
 
 MAX_RECORD_BYTES = 16 << 20
 LINGER_MS = 0.5
@@ -113,6 +114,5 @@ def _settings(kafka: str) -> dict[str, Any]:
         "delivery.timeout.ms": 30_000,
         "queue.buffering.max.kbytes": 64 << 10,
         "socket.nagle.disable": True,
-        "log_level": 4,
-        "logger": logging.getLogger("librdkafka"),
+        **CLIENT_LOG,
     }

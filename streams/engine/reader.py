@@ -18,6 +18,8 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 from faust.types import TP
 
+from optionstream.streams.client_log import CLIENT_LOG
+
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.002
@@ -209,6 +211,5 @@ def _settings(kafka: str, group: str) -> dict[str, Any]:
         "queued.min.messages": 20_000,
         "fetch.queue.backoff.ms": 5,
         "socket.nagle.disable": True,
-        "log_level": 4,
-        "logger": logging.getLogger("librdkafka"),
+        **CLIENT_LOG,
     }

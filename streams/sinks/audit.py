@@ -8,21 +8,24 @@ from __future__ import annotations
 import getpass
 import logging
 import socket
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from confluent_kafka import TIMESTAMP_CREATE_TIME, TIMESTAMP_LOG_APPEND_TIME, Message
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_CREATE_TIME,
+    TIMESTAMP_LOG_APPEND_TIME,
+    Message,
+)
 
 from optionstream.schemas.archive import Pruned, day_of
 from optionstream.schemas.archive_file import ArchivedRecord
 from optionstream.streams.config import WorkerConfig
-from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.archive import Archive, Run
 from optionstream.streams.sinks.contract import Assigned
 from optionstream.streams.sinks.file_lock import ArchiveBusy
-from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
+from optionstream.streams.sinks.process import run_sink
 
 GROUP = "audit"
 FLUSH_BYTES = 16 * 1024 * 1024
@@ -33,8 +36,6 @@ _RECORD_BYTES = 400
 """What a record costs in memory beside its content."""
 _MOST_RECORDS = 5_000
 _PRUNE_EVERY_S = 86_400.0
-_BEGINNING = -2
-"""confluent_kafka.OFFSET_BEGINNING."""
 _TIMESTAMP_TYPES = {TIMESTAMP_CREATE_TIME: "create", TIMESTAMP_LOG_APPEND_TIME: "append"}
 
 logger = logging.getLogger(__name__)
@@ -43,12 +44,8 @@ logger = logging.getLogger(__name__)
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT: exit code 0. An archive that cannot be
     written: 1, and what was not archived is still to be read."""
-    configure_logging()
-    stop = threading.Event()
-    stop_on_signals(stop)
-    serve_metrics(config.metrics_port)
     linger_s = float(config.settings.audit_flush_s)
-    return SinkWorker(config, GROUP, AuditSink(config), linger_s=linger_s, stop=stop).run()
+    return run_sink(config, GROUP, AuditSink, linger_s=linger_s)
 
 
 def signature(what: str) -> str:
@@ -98,7 +95,9 @@ class AuditSink:
         self.drop()
         self._assigned = {one.key: one for one in assigned}
         known = self._archive.positions()
-        return {one.key: known.get((one.topic.id, one.partition), _BEGINNING) for one in assigned}
+        return {
+            one.key: known.get((one.topic.id, one.partition), OFFSET_BEGINNING) for one in assigned
+        }
 
     def add(self, records: Sequence[Message]) -> int:
         now_ms = time.time_ns() // 1_000_000

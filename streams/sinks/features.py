@@ -6,32 +6,29 @@ The store decides where reading goes on, not the committed offsets.
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import WRONG_TOPIC
 from optionstream.schemas.topics import CHAIN, OHLC
+from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.features.join import FeatureRules
-from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
 from optionstream.streams.sinks.feature_store import FeatureStore
 from optionstream.streams.sinks.feature_writer import FeatureWriter
 from optionstream.streams.sinks.file_lock import ArchiveBusy
-from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
+from optionstream.streams.sinks.process import run_sink
 
 GROUP = "features"
 _MOST_RECORDS = 500
 """A chain's record is tens of kilobytes."""
-_BEGINNING = -2
-"""confluent_kafka.OFFSET_BEGINNING."""
 _TIMEOUT_S = 10.0
 
 logger = logging.getLogger(__name__)
@@ -40,12 +37,8 @@ logger = logging.getLogger(__name__)
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT: exit code 0. A folder that cannot be
     written: 1."""
-    configure_logging()
-    stop = threading.Event()
-    stop_on_signals(stop)
-    serve_metrics(config.metrics_port)
     linger_s = float(config.settings.features_flush_s)
-    return SinkWorker(config, GROUP, FeaturesSink(config), linger_s=linger_s, stop=stop).run()
+    return run_sink(config, GROUP, FeaturesSink, linger_s=linger_s)
 
 
 def rules_for(config: WorkerConfig) -> FeatureRules:
@@ -72,7 +65,7 @@ class FeaturesSink:
     def __init__(self, config: WorkerConfig) -> None:
         self._store = FeatureStore(config.settings.features_folder(config.namespace.name))
         self._writer = FeatureWriter(self._store, rules_for(config))
-        self._admin = AdminClient({"bootstrap.servers": config.kafka, "log_level": 4})
+        self._admin = AdminClient({"bootstrap.servers": config.kafka, **CLIENT_LOG})
         self._idle_s = float(config.settings.features_idle_s)
         self._names: dict[str, str] = {}
         self._bases: dict[str, str] = {}
@@ -99,7 +92,7 @@ class FeaturesSink:
         self._names = {one.base: one.topic.name for one in assigned}
         self._heard_s, self._started_s, self._unwritten = {}, time.monotonic(), 0
         known = self._writer.start({(one.base, one.partition): one.topic.id for one in assigned})
-        return {one.key: known.get((one.base, one.partition), _BEGINNING) for one in assigned}
+        return {one.key: known.get((one.base, one.partition), OFFSET_BEGINNING) for one in assigned}
 
     def add(self, records: Sequence[Message]) -> int:
         for message in records:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 
 import pymongo
@@ -24,14 +23,13 @@ from optionstream.schemas.documents import (
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import BAD_TIME, WRONG_TOPIC
 from optionstream.streams.config import WorkerConfig
-from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
 from optionstream.streams.sinks.mongo_schema import connect, database, ensure_collections
 from optionstream.streams.sinks.plausible import Plausibility
+from optionstream.streams.sinks.process import run_sink
 from optionstream.streams.sinks.storable import insert_new
 from optionstream.streams.sinks.tick_store import TickStore
-from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
 
 GROUP = "history"
 _LINGER_S = 0.2
@@ -41,11 +39,7 @@ _FLUSH_TIMEOUT_S = 30.0
 
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT; returns the exit code."""
-    configure_logging()
-    stop = threading.Event()
-    stop_on_signals(stop)
-    serve_metrics(config.metrics_port)
-    return SinkWorker(config, GROUP, HistorySink(config), linger_s=_LINGER_S, stop=stop).run()
+    return run_sink(config, GROUP, HistorySink, linger_s=_LINGER_S)
 
 
 class HistorySink:

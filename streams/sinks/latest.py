@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -18,14 +17,13 @@ from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.rejects import WRONG_TOPIC
 from optionstream.streams.config import WorkerConfig
-from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
 from optionstream.streams.sinks.newer_wins import Entry, write_newer
 from optionstream.streams.sinks.newest import Batch
 from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.positions import Positions
-from optionstream.streams.sinks.worker import SinkWorker, stop_on_signals
+from optionstream.streams.sinks.process import run_sink
 
 logger = logging.getLogger(__name__)
 
@@ -39,20 +37,13 @@ _CHECK_TOPICS_EVERY_S = 1.0
 
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT; returns the exit code."""
-    configure_logging()
-    stop = threading.Event()
-    stop_on_signals(stop)
-    serve_metrics(config.metrics_port)
-    sink = LatestSink(config)
-    worker = SinkWorker(
+    return run_sink(
         config,
         GROUP,
-        sink,
+        LatestSink,
         commit_every_s=_COMMIT_EVERY_S,
         check_topics_every_s=_CHECK_TOPICS_EVERY_S,
-        stop=stop,
     )
-    return worker.run()
 
 
 class LatestSink:

@@ -15,7 +15,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections import Counter
@@ -34,6 +33,7 @@ from confluent_kafka.admin import AdminClient
 
 from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.topics import GROUP_TOPICS
+from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.contract import Assigned, Sink, StartAgain
@@ -79,7 +79,7 @@ class SinkWorker:
         self.stop = stop or threading.Event()
         namespace = config.namespace
         self._topics = {namespace.topic(base): base for base in GROUP_TOPICS[group]}
-        self._admin = AdminClient({"bootstrap.servers": config.kafka, **_QUIET})
+        self._admin = AdminClient({"bootstrap.servers": config.kafka, **CLIENT_LOG})
         self._consumer = Consumer(self._consumer_settings())
         self._generation = 0
         self._given: list[TopicPartition] = []
@@ -411,22 +411,8 @@ class SinkWorker:
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
             "fetch.wait.max.ms": 100,
-            **_QUIET,
+            **CLIENT_LOG,
         }
-
-
-_QUIET: dict[str, Any] = {"log_level": 4, "logger": logging.getLogger("librdkafka")}
-
-
-def stop_on_signals(stop: threading.Event) -> None:
-    """SIGTERM and SIGINT set ``stop``."""
-
-    def handle(number: int, _: object) -> None:
-        logger.info("%s: stopping", signal.Signals(number).name)
-        stop.set()
-
-    signal.signal(signal.SIGTERM, handle)
-    signal.signal(signal.SIGINT, handle)
 
 
 def _place(message: Message) -> tuple[tuple[str, int], int]:

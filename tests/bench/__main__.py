@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from optionstream.deploy.namespaces import drop_namespace
-from optionstream.deploy.stack import Addresses, Stack, free_port
+from optionstream.deploy.stack import Addresses, Stack
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 from tests.bench import audit, pricing
@@ -33,6 +33,7 @@ from tests.bench.producers import files_sent, memory_growth
 from tests.bench.report import Report, Result, machine, ratio, table
 from tests.bench.sinks_live import sinks_live
 from tests.bench.worker import watch
+from tests.own_servers import own_settings
 
 PRICING_ROUNDS = 30
 LIVE_S = 30.0
@@ -56,13 +57,8 @@ def main() -> int:
     options = _options()
     report = Report([])
     with tempfile.TemporaryDirectory(prefix="optionstream-bench-") as folder:
-        settings = Settings(
-            data_dir=Path(folder),
-            kafka_port=free_port(),
-            mongo_port=free_port(),
-            redis_port=free_port(),
-            stack=os.environ.get("OPTIONSTREAM_STACK", "auto"),
-        )
+        chosen = os.environ.get("OPTIONSTREAM_STACK", "auto")
+        settings = own_settings(Path(folder), stack=chosen)
         stack = Stack(settings)
         try:
             with console.status("starting servers"):

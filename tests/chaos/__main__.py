@@ -7,7 +7,6 @@ import argparse
 import json
 import secrets
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from optionstream.deploy.stack import Stack, free_port
-from optionstream.schemas.settings import Settings
 from tests.chaos.outcome import Outcome
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import Step
+from tests.own_servers import own_stack
 
 _COLUMNS = (
     "faults",
@@ -54,26 +52,17 @@ def main() -> int:
 
 def _outcomes(plan: Plan) -> list[Outcome]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    with tempfile.TemporaryDirectory(prefix="optionstream-chaos-") as name:
-        folder = Path(name)
-        settings = Settings(
-            data_dir=folder / "stack",
-            kafka_port=free_port(),
-            mongo_port=free_port(),
-            redis_port=free_port(),
-        )
-        stack = Stack(settings)
-        with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
-            task = progress.add_task("starting servers", total=plan.faults)
+    with (
+        own_stack("chaos") as (stack, settings, folder),
+        Progress(*columns, TimeElapsedColumn(), console=console) as progress,
+    ):
+        task = progress.add_task("starting servers", total=plan.faults)
 
-            def on_step(number: int, step: Step) -> None:
-                told = f"replay {number + 1} of {plan.replays}: {step.fault}"
-                progress.update(task, description=f"{told:<40}", advance=1)
+        def on_step(number: int, step: Step) -> None:
+            told = f"replay {number + 1} of {plan.replays}: {step.fault}"
+            progress.update(task, description=f"{told:<40}", advance=1)
 
-            try:
-                return list(run(plan, stack, settings, folder, on_step))
-            finally:
-                stack.down()
+        return list(run(plan, stack, settings, folder, on_step))
 
 
 def _show(outcomes: list[Outcome], seconds: float) -> None:

@@ -14,10 +14,11 @@ import hypothesis  # noqa: F401
 import pytest
 from testcontainers.compose import DockerCompose
 
-from optionstream.deploy.stack import Addresses, Stack, free_port
+from optionstream.deploy.stack import Addresses, Stack
 from optionstream.deploy.stack.compose import COMPOSE_FILE, Compose, compose_addresses
 from optionstream.deploy.stack.types import Server
 from optionstream.schemas.settings import Settings
+from tests.own_servers import own_settings
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,13 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def stack_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings whose addresses point at running servers of this session's own."""
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("stack"),
-        kafka_port=free_port(),
-        mongo_port=free_port(),
-        redis_port=free_port(),
-        stack="native",
-    )
+    settings = own_settings(tmp_path_factory.mktemp("stack"), stack="native")
     if Compose(settings, os.environ).engine_answers():
         yield from _in_containers(settings)
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,13 +23,11 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
 from tests.server.archived import archive, in_archive, in_kafka, intact, keep_archive
-from tests.server.running import Running, Stream, new_seed, pause, running
+from tests.server.running import Running, Stream, new_seed, running
 from tests.server.seeded import messy_input
+from tests.server.storms import joined_frozen_and_killed, killed_again_and_again
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
-
-FROZEN_S = 9.0
-"""Past the session timeout of 6 s."""
 
 
 @pytest.fixture
@@ -55,21 +52,14 @@ def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Runn
     records = messy_input(rng.randrange(1 << 30), ticks=40_000, chains=200)
     world.start("audit")
     heads = []
+
+    def note_head() -> None:
+        heads.append(intact(world).head if archive(world).exists() else None)
+
     with Stream(world, records, over_s=15) as stream:
         stream.allow(1.0)
-        for _ in range(4):
-            pause(rng, 0.5, 2.5)
-            world.kill(world.workers["audit-1"], signal.SIGKILL)
-            heads.append(intact(world).head if archive(world).exists() else None)
-            world.start("audit")
-        world.start("audit", "2")
-        pause(rng, 1.0, 3.0)
-        world.workers["audit-1"].send(signal.SIGSTOP)
-        pause(rng, FROZEN_S, FROZEN_S)
-        world.workers["audit-1"].send(signal.SIGCONT)
-        pause(rng, 0.0, 1.0)
-        world.kill(world.workers["audit-2"], signal.SIGKILL)
-        world.start("audit", "2")
+        killed_again_and_again(world, "audit", rng, note_head)
+        joined_frozen_and_killed(world, "audit", rng)
     wait_until_archived(world)
     world.stop("audit")
     for head in heads:

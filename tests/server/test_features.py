@@ -24,14 +24,12 @@ from optionstream.schemas.features import COLUMNS, POSITIONS, file_order
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.sinks.feature_store import read_positions
-from tests.server.running import Running, Stream, new_seed, pause, running
+from tests.server.running import Running, Stream, new_seed, running
 from tests.server.seeded import DATES, messy_input, open_ms
+from tests.server.storms import joined_frozen_and_killed, killed_again_and_again
 from tests.unit.features import model
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
-
-FROZEN_S = 9.0
-"""Past the session timeout of 6 s."""
 
 
 @pytest.fixture
@@ -151,20 +149,10 @@ def test_killed_frozen_and_joined_the_rows_are_those_of_a_batch_join(world: Runn
     world.start("features")
     with Stream(world, records, over_s=20) as stream:
         stream.allow(1.0)
-        for _ in range(4):
-            pause(rng, 0.5, 2.5)
-            world.kill(world.workers["features-1"], signal.SIGKILL)
-            world.start("features")
+        killed_again_and_again(world, "features", rng)
         world.kill(world.workers["analytics-1"], signal.SIGKILL)  # its outputs come once more
         start_analytics(world)
-        world.start("features", "2")
-        pause(rng, 1.0, 3.0)
-        world.workers["features-1"].send(signal.SIGSTOP)
-        pause(rng, FROZEN_S, FROZEN_S)
-        world.workers["features-1"].send(signal.SIGCONT)
-        pause(rng, 0.0, 1.0)
-        world.kill(world.workers["features-2"], signal.SIGKILL)
-        world.start("features", "2")
+        joined_frozen_and_killed(world, "features", rng)
     wait_until_written(world)
     world.stop("features", "analytics")
     rows = check_export(world)

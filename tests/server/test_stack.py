@@ -30,18 +30,13 @@ from optionstream.deploy.stack import (
 from optionstream.deploy.stack.processes import PidFile, ProcessId
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.settings import Settings
+from tests.own_servers import own_settings
 
 pytestmark = pytest.mark.timeout(300)
 
 
 def native_settings(folder: Path) -> Settings:
-    return Settings(
-        data_dir=folder,
-        kafka_port=free_port(),
-        mongo_port=free_port(),
-        redis_port=free_port(),
-        stack="native",
-    )
+    return own_settings(folder, stack="native")
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import argparse
 import json
 import secrets
 import sys
-import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,9 +15,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from optionstream.deploy.stack import Stack, free_port
-from optionstream.schemas.settings import Settings
 from tests.conftest import SHARED
+from tests.own_servers import own_stack
 from tests.sessions.cases import CHAINS, TICKS, Session
 from tests.sessions.matrix import Place, session_outcomes
 from tests.sessions.run import Outcome
@@ -44,24 +42,11 @@ def main() -> int:
 
 
 def _outcomes(sessions: list[Session], seed: int, at_once: int) -> list[Outcome]:
-    with tempfile.TemporaryDirectory(prefix="optionstream-sessions-") as name:
-        folder = Path(name)
-        settings = Settings(
-            data_dir=folder / "stack",
-            kafka_port=free_port(),
-            mongo_port=free_port(),
-            redis_port=free_port(),
-        )
-        stack = Stack(settings)
-        try:
-            place = Place(stack.up(), settings, SHARED, folder, seed, at_once)
-            return [
-                outcome
-                for session in sessions
-                for outcome in session_outcomes(session, place, _tell)
-            ]
-        finally:
-            stack.down()
+    with own_stack("sessions") as (stack, settings, folder):
+        place = Place(stack.up(), settings, SHARED, folder, seed, at_once)
+        return [
+            outcome for session in sessions for outcome in session_outcomes(session, place, _tell)
+        ]
 
 
 def _tell(outcome: Outcome) -> None:

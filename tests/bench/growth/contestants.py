@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -37,7 +38,7 @@ _LOOK_S = 0.005
 _RECORDS = "optionstream_analytics_records_total"
 
 
-class Contestant:
+class Contestant(ABC):
     """A worker process, started anew again and again; always in the same place of its group."""
 
     def __init__(self, group: str, argv: Sequence[str], env: dict[str, str], log: Path) -> None:
@@ -70,12 +71,13 @@ class Contestant:
             self._process.kill()
             self._process.wait(30)
 
+    @abstractmethod
     def _prepare(self) -> None:
         """Before the clock starts."""
 
+    @abstractmethod
     def _sign(self, started_s: float) -> float | None:
         """The moment (epoch seconds) of its first sign of work, once it is known."""
-        raise NotImplementedError
 
 
 class Analytics(Contestant):

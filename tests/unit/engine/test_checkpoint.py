@@ -16,7 +16,7 @@ from optionstream.schemas.derived import Gap
 from optionstream.schemas.topics import GAPS, UNDERLYING
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine import checkpoint
-from optionstream.streams.engine.checkpoint import Checkpoint, Slices
+from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.state_topic import SNAPSHOT_KEY, Restored, Snapshot
@@ -397,34 +397,6 @@ def test_a_gap_before_the_fetch_ends_the_process(broker: Broker) -> None:
             await made.take(_fetch(5, b"b"))
 
     _run(steps)
-
-
-class Clock:
-    """Goes on as much as each record takes."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def cut(self, slices: Slices, records: Sequence[Record], each_s: float) -> list[int]:
-        sizes = []
-        read: list[Any] = []
-        for part in slices.cut(records):
-            read += part
-            sizes.append(len(part))
-            self.now += each_s * len(part)
-        assert read == records
-        return sizes
-
-
-def test_slices_become_as_large_as_fits_their_time() -> None:
-    clock = Clock()
-    made = Slices(lambda: clock.now)
-    records = [Record(at, b"") for at in range(2_000)]
-    assert clock.cut(made, records, 1e-6) == [16, 32, 64, 128, 256, 512, 512, 480]
-    assert clock.cut(made, records[:600], 1e-3) == [512, 20, 20, 20, 20, 8]
-    assert clock.cut(made, records[:3], 1.0) == [3]
-    assert clock.cut(made, records[:3], 1.0) == [1, 1, 1]
-    assert clock.cut(made, [], 1.0) == []
 
 
 def test_a_gap_that_the_log_has_too_is_passed_over_and_told(

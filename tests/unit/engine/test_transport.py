@@ -43,8 +43,13 @@ class Handing:
             raise asyncio.CancelledError  # a rebalance emptied the channel
         self.handed.append(fetch)
 
-    def start(self) -> asyncio.Task[None]:
-        return asyncio.create_task(FetchConsumer._drain_messages(self.consumer, self.drainer))
+    async def hand_over(self, *fetches: Fetch) -> asyncio.Task[None]:
+        """Start handing over what is in the inbox; returns when it is at rest."""
+        for fetch in fetches:
+            self.inbox.put_nowait(fetch)
+        draining = asyncio.create_task(FetchConsumer._drain_messages(self.consumer, self.drainer))
+        await asyncio.sleep(0.01)
+        return draining
 
 
 def _fetch(generation: int = 1) -> Fetch:
@@ -53,14 +58,19 @@ def _fetch(generation: int = 1) -> Fetch:
 
 def test_fetches_are_handed_over_in_their_order_and_make_room() -> None:
     async def steps() -> None:
+        at, sent = Handing(), [_fetch(), _fetch(), _fetch()]
+        draining = await at.hand_over(*sent)
+        assert (at.handed, at.room) == (sent, 3)
+        draining.cancel()
+
+    asyncio.run(steps())
+
+
+def test_a_fetch_that_a_rebalance_drops_makes_room_and_the_next_is_handed_over() -> None:
+    async def steps() -> None:
         at = Handing()
-        draining = at.start()
-        sent = [_fetch(), _fetch(), _fetch()]
-        for fetch in sent:
-            at.inbox.put_nowait(fetch)
-        await asyncio.sleep(0.01)
-        assert at.handed == sent
-        assert at.room == 3
+        draining = await at.hand_over(_fetch(generation=-1), _fetch())
+        assert (len(at.handed), at.room) == (1, 2)
         draining.cancel()
 
     asyncio.run(steps())
@@ -70,9 +80,7 @@ def test_a_fetch_waits_while_partitions_change() -> None:
     async def steps() -> None:
         at = Handing()
         at.consumer.flow_active = False
-        draining = at.start()
-        at.inbox.put_nowait(_fetch())
-        await asyncio.sleep(0.01)
+        draining = await at.hand_over(_fetch())
         assert (at.handed, at.room) == ([], 0)
         at.consumer.can_resume_flow.set()
         await asyncio.sleep(0.01)
@@ -82,26 +90,11 @@ def test_a_fetch_waits_while_partitions_change() -> None:
     asyncio.run(steps())
 
 
-def test_a_fetch_that_a_rebalance_drops_makes_room_and_the_next_is_handed_over() -> None:
-    async def steps() -> None:
-        at = Handing()
-        draining = at.start()
-        at.inbox.put_nowait(_fetch(generation=-1))
-        at.inbox.put_nowait(_fetch())
-        await asyncio.sleep(0.01)
-        assert (len(at.handed), at.room) == (1, 2)
-        draining.cancel()
-
-    asyncio.run(steps())
-
-
 def test_a_fetcher_that_is_stopped_while_a_fetch_waits_makes_room() -> None:
     async def steps() -> None:
         at = Handing()
         at.consumer.flow_active = False
-        draining = at.start()
-        at.inbox.put_nowait(_fetch())
-        await asyncio.sleep(0.01)
+        draining = await at.hand_over(_fetch())
         at.drainer.should_stop = True
         draining.cancel()
         await draining
