@@ -32,6 +32,7 @@ from optionstream.schemas import topics
 from optionstream.schemas.errors import ServerUnavailable, UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka_answers import error_code, error_text, kafka_call
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record a topic takes: an exchange's body with every expiry, and to spare."""
@@ -39,16 +40,6 @@ MAX_RECORD_BYTES = 16 * 1024 * 1024
 _ANY_TIMESTAMP = str(2**63 - 1)
 _SEGMENT_BYTES = 64 * 1024 * 1024
 _TIMEOUT_S = 30.0
-_NOT_YET = frozenset(
-    {
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-    }
-)
-"""Answers of a broker on which something has just moved or been created."""
 _LOOK_AGAIN_S = 0.05
 
 K = TypeVar("K")
@@ -150,35 +141,6 @@ def delete_topics(admin: AdminClient, names: Collection[str]) -> None:
     for future in admin.delete_topics(list(names), operation_timeout=_TIMEOUT_S).values():
         settle(future, fine=KafkaError.UNKNOWN_TOPIC_OR_PART)
     _wait(lambda: not set(names) & set(partition_counts(admin)), "deleted topics do not go")
-
-
-def kafka_call(ask: Callable[[], T]) -> T:
-    """What ``ask`` returns; it is asked again while the broker says "not yet".
-
-    What the broker refuses, and silence, are ServerUnavailable in one line.
-    """
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    while True:
-        try:
-            return ask()
-        except KafkaException as error:
-            if error_code(error) not in _NOT_YET or time.monotonic() > deadline_s:
-                raise ServerUnavailable(f"kafka: {error_text(error)}") from None
-            time.sleep(_LOOK_AGAIN_S)
-        except TimeoutError:
-            raise ServerUnavailable(f"kafka: no answer within {_TIMEOUT_S:.0f} s") from None
-
-
-def error_code(error: KafkaException) -> int | None:
-    """Kafka's code of the error."""
-    first = error.args[0] if error.args else None
-    return int(first.code()) if isinstance(first, KafkaError) else None
-
-
-def error_text(error: KafkaException) -> str:
-    """Kafka's own words, without the wrapping."""
-    first = error.args[0] if error.args else error
-    return str(first.str()) if isinstance(first, KafkaError) else str(first)
 
 
 def _check_partitions(topic: str, count: int | None, wanted: int) -> None:

@@ -18,14 +18,13 @@ from confluent_kafka.admin import OffsetSpec
 
 from optionstream.deploy.topics_admin import (
     admin_client,
-    error_code,
-    kafka_call,
     partition_counts,
     results,
 )
 from optionstream.schemas import topics
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka_answers import error_code, kafka_call
 
 STALL_S = 60.0
 """A group whose offsets do not move for this long while it lags has stopped."""

@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka_answers import NOT_YET, kafka_call
 
 _BATCH = 10_000
 _POLL_S = 1.0
@@ -48,25 +49,14 @@ class TopicReader:
         Raises ServerUnavailable.
         """
         name = self._namespace.topic(topic)
-        try:
-            listed = self._consumer.list_topics(name, timeout=_ASK_S).topics.get(name)
-            if listed is None or listed.error is not None:
-                return {}
-            return {
-                partition: self._watermarks(name, partition)
-                for partition in sorted(listed.partitions)
-            }
-        except KafkaException as error:
-            raise ServerUnavailable(f"Kafka at {self._kafka}: {error}") from error
+        partitions = kafka_call(lambda: self._partitions(name))
+        return {partition: self._watermarks(name, partition) for partition in partitions}
 
     def since(self, topic: str, bounds: Bounds, stamp_ms: int) -> Bounds:
         """The bounds from the first record stamped at or after ``stamp_ms`` (epoch ms) on."""
         name = self._namespace.topic(topic)
         asked = [TopicPartition(name, partition, stamp_ms) for partition in bounds]
-        try:
-            found = self._consumer.offsets_for_times(asked, timeout=_ASK_S)
-        except KafkaException as error:
-            raise ServerUnavailable(f"Kafka at {self._kafka}: {error}") from error
+        found = kafka_call(lambda: self._consumer.offsets_for_times(asked, timeout=_ASK_S))
         first = {one.partition: one.offset for one in found}
         return {
             partition: (max(low, first[partition]) if first[partition] >= 0 else high, high)
@@ -92,8 +82,18 @@ class TopicReader:
                 yield batch
         self._consumer.unassign()
 
+    def _partitions(self, name: str) -> list[int]:
+        """Those of the topic; none when it does not exist."""
+        listed = self._consumer.list_topics(name, timeout=_ASK_S).topics.get(name)
+        if listed is None or listed.error == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return []
+        if listed.error is not None:
+            raise KafkaException(listed.error)
+        return sorted(listed.partitions)
+
     def _watermarks(self, name: str, partition: int) -> tuple[int, int]:
-        found = self._consumer.get_watermark_offsets(TopicPartition(name, partition), _ASK_S)
+        at = TopicPartition(name, partition)
+        found = kafka_call(lambda: self._consumer.get_watermark_offsets(at, _ASK_S))
         if found is None:
             raise ServerUnavailable(f"Kafka at {self._kafka} does not tell the ends of {name}")
         low, high = found
@@ -123,7 +123,7 @@ class TopicReader:
     def _take_error(self, error: KafkaError, partition: int, ends: dict[int, int]) -> None:
         if error.code() == KafkaError._PARTITION_EOF:
             ends.pop(partition, None)  # compacted or aborted records at the end
-        elif not error.retriable():
+        elif error.code() not in NOT_YET:
             raise ServerUnavailable(f"Kafka at {self._kafka}: {error}")
 
 

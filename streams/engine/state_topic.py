@@ -12,28 +12,24 @@ The highest (generation, offset) counts, not the last record.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 from confluent_kafka import (
     Consumer,
-    KafkaError,
-    KafkaException,
     Message,
     TopicPartition,
 )
 from msgspec import Struct
 
 from optionstream.schemas.errors import OptionstreamError, ServerUnavailable
+from optionstream.streams.kafka_answers import kafka_call
 
 SNAPSHOT_KEY = b"snapshot"
 NOTHING_APPLIED = -1
 _SNAPSHOTS_TO_COMPARE = 8
 _TIMEOUT_S = 30.0
-_LOOK_AGAIN_S = 0.1
-_NO_LEADER_YET = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
 
 
 class Snapshot(Struct, array_like=True, frozen=True):
@@ -119,18 +115,10 @@ class StateReader:
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset and end; waits while a topic just made has no leader yet."""
         at = TopicPartition(topic, partition)
-        until_s = time.monotonic() + _TIMEOUT_S
-        while True:
-            try:
-                bounds = self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S)
-            except KafkaException as error:
-                if error.args[0].code() not in _NO_LEADER_YET or time.monotonic() > until_s:
-                    raise ServerUnavailable(f"Kafka: state of {topic}: {error}") from None
-                time.sleep(_LOOK_AGAIN_S)
-                continue
-            if bounds is None:
-                raise ServerUnavailable(f"Kafka: no offsets of {topic} within {_TIMEOUT_S:g} s")
-            return bounds
+        asked = kafka_call(lambda: self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S))
+        if asked is None:
+            raise ServerUnavailable(f"Kafka: no offsets of {topic} within {_TIMEOUT_S:g} s")
+        return asked
 
     def _snapshots(self, topic: str, partition: int, start: int, end: int) -> list[Snapshot]:
         self._consumer.assign([TopicPartition(topic, partition, start)])

@@ -1,0 +1,60 @@
+"""What an answer of the broker means for the one who asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from optionstream.schemas.errors import ServerUnavailable
+
+NOT_YET: Final = frozenset(
+    {
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        # Client and broker heard of a new leader at different times.
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+    }
+)
+"""Answers of a broker on which something has just moved or been created: ask again. (librdkafka's
+own ``retriable`` tells this of transactions only.)"""
+_TIMEOUT_S = 30.0
+_LOOK_AGAIN_S = 0.05
+
+T = TypeVar("T")
+
+
+def kafka_call(ask: Callable[[], T]) -> T:
+    """What ``ask`` returns; it is asked again while the broker says "not yet".
+
+    What the broker refuses, and silence, are ServerUnavailable in one line.
+    """
+    deadline_s = time.monotonic() + _TIMEOUT_S
+    while True:
+        try:
+            return ask()
+        except KafkaException as error:
+            if error_code(error) not in NOT_YET or time.monotonic() > deadline_s:
+                raise ServerUnavailable(f"kafka: {error_text(error)}") from None
+            time.sleep(_LOOK_AGAIN_S)
+        except TimeoutError:
+            raise ServerUnavailable(f"kafka: no answer within {_TIMEOUT_S:.0f} s") from None
+
+
+def error_code(error: KafkaException) -> int | None:
+    """Kafka's code of the error; None for one without."""
+    first = error.args[0] if error.args else None
+    return int(first.code()) if isinstance(first, KafkaError) else None
+
+
+def error_text(error: KafkaException) -> str:
+    """Kafka's own words, without the wrapping."""
+    first = error.args[0] if error.args else error
+    return str(first.str()) if isinstance(first, KafkaError) else str(first)
