@@ -13,7 +13,8 @@ import faust
 from faust.types import TP
 from faust.types.transports import TransportT
 
-from optionstream.streams.engine.checkpoint import Checkpoint, end_process
+from optionstream.streams.ending import end_process
+from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.outbox import Outbox
 from optionstream.streams.engine.reader import Fetch, FetchReader
 from optionstream.streams.engine.recovery import StateTableManager

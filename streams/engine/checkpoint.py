@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from faust.types import TP
 
 from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
+from optionstream.streams.ending import end_process
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.slices import Slices
@@ -36,8 +36,6 @@ from optionstream.streams.engine.state_topic import (
 
 logger = logging.getLogger(__name__)
 
-EXIT_RESTART = 70
-"""Exit code of a process that must not go on; the supervisor starts it anew."""
 SETTLE_EVERY_S = 0.1
 """Snapshots follow each other no closer. A successor does so much again; an output waits for
 none, except the views that are not quick."""
@@ -418,11 +416,3 @@ async def _delivered(waiting: Iterable[Awaitable[int]]) -> None:
     """Until all are delivered; most are already, and ``gather`` would give each a callback."""
     for delivery in waiting:
         await delivery
-
-
-def end_process(why: str) -> None:
-    """End at once, without any clean-up that could write: the supervisor starts a successor."""
-    logger.critical("ending this process: %s", why)
-    for handler in logging.getLogger().handlers:
-        handler.flush()
-    os._exit(EXIT_RESTART)

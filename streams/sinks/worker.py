@@ -35,8 +35,10 @@ from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.topics import GROUP_TOPICS
 from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.config import WorkerConfig
+from optionstream.streams.ending import end_process
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.contract import Assigned, Sink, StartAgain
+from optionstream.streams.sinks.membership import Membership
 from optionstream.streams.sinks.topic_ids import Question, describe
 
 logger = logging.getLogger(__name__)
@@ -92,10 +94,11 @@ class SinkWorker:
         self._last_check_s = 0.0
         self._last_look_s = 0.0
         self._question: Question | None = None
+        self._membership = Membership(self._broker_answers)
 
     def run(self) -> int:
         """Until ``stop`` is set: exit code 0. A fatal error of the client, or an archive that
-        cannot be written: 1."""
+        cannot be written: 1. Ends the process where the group has forgotten it."""
         try:
             if not self._patiently(self._sink.prepare):
                 return 0
@@ -105,6 +108,7 @@ class SinkWorker:
                 on_revoke=self._on_revoke,
                 on_lost=self._on_lost,
             )
+            self._membership.waiting()
             while not self.stop.is_set():
                 self._step()
             self._flush()
@@ -124,6 +128,8 @@ class SinkWorker:
     # -- the loop -----------------------------------------------------------------------------
 
     def _step(self) -> None:
+        if self._membership.forgotten():
+            end_process(f"group {self._group} does not take this worker back")
         if self._unsettled and not self._patiently(self._settle):
             return
         appetite = self._sink.appetite
@@ -317,6 +323,7 @@ class SinkWorker:
 
     def _on_assign(self, consumer: Consumer, given: list[TopicPartition]) -> None:
         self._forget()
+        self._membership.given()
         self._given = given
         self._unsettled = True
         consumer.assign([])
@@ -334,10 +341,18 @@ class SinkWorker:
 
     def _on_lost(self, consumer: Consumer, _: list[TopicPartition]) -> None:
         self._forget()
+        self._membership.waiting()
         self._assigned = {}
         self._given = []
         self._unsettled = False
         consumer.unassign()
+
+    def _broker_answers(self) -> bool:
+        try:
+            describe(self._admin, self._topics)
+        except KafkaException:
+            return False
+        return True
 
     # -- failures -----------------------------------------------------------------------------
 

@@ -143,6 +143,8 @@ class Running:
                 "enable.idempotence": True,
                 "linger.ms": 5,
                 "compression.type": "lz4",
+                # Tests stop the broker on purpose; what is not delivered is told by `flush`.
+                "log_level": 0,
             }
         )
         topics_admin.ensure_topics(addresses.kafka, self.namespace, settings)

@@ -22,7 +22,7 @@ from optionstream.schemas.documents import BARS, CHAINS, REJECTS
 from optionstream.schemas.settings import Settings
 from optionstream.streams.analytics.counts import Counts, read_counts
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.engine.checkpoint import EXIT_RESTART
+from optionstream.streams.ending import EXIT_RESTART
 from optionstream.streams.sinks.ticks import raw_surplus
 from tests.server.running import (
     SINKS,

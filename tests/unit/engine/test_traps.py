@@ -27,6 +27,7 @@ from optionstream.streams.analytics import worker
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.ticks.partition import TickPartition
+from optionstream.streams.ending import EXIT_RESTART
 from optionstream.streams.engine import app as engine_app
 from optionstream.streams.engine import checkpoint, outbox, reader
 from optionstream.streams.engine.app import EngineApp
@@ -301,7 +302,7 @@ def test_a_record_that_cannot_be_applied_ends_the_process_and_nothing_is_acknowl
     child.start()
     child.join(30)
     child.kill()
-    assert child.exitcode == checkpoint.EXIT_RESTART
+    assert child.exitcode == EXIT_RESTART
     assert told.read_text() == "applied [0]\n"
 
 
