@@ -1,7 +1,8 @@
 """Whether the group has forgotten a worker that waits for its partitions.
 
 librdkafka's client has been seen to wait without end: its session ran out while the broker was
-away, and it did not join again when the broker was back. Another process is taken at once.
+away, and it did not join again when the broker was back (librdkafka issue 3437 tells of the like).
+Another process is taken at once.
 """
 
 from __future__ import annotations
