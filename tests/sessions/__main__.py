@@ -52,6 +52,8 @@ def _outcomes(sessions: list[Session], seed: int, at_once: int) -> list[Outcome]
 def _tell(outcome: Outcome) -> None:
     result = outcome.row["result"]
     console.print(f"{outcome.case.told}: {result}, {outcome.seconds:,.0f} s", markup=False)
+    for line in outcome.wrong:
+        console.print(line, markup=False)
 
 
 def _show(outcomes: list[Outcome], seconds: float) -> None:
@@ -61,9 +63,6 @@ def _show(outcomes: list[Outcome], seconds: float) -> None:
     for one in outcomes:
         table.add_row(*one.row.values())
     console.print(table)
-    for one in outcomes:
-        for line in one.wrong:
-            console.print(f"{one.case.told}: {line}", markup=False)
 
 
 def _options() -> argparse.Namespace:
