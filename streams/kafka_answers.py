@@ -31,10 +31,11 @@ _LOOK_AGAIN_S = 0.05
 T = TypeVar("T")
 
 
-def kafka_call(ask: Callable[[], T]) -> T:
+def kafka_call(ask: Callable[[], T], what: str = "kafka") -> T:
     """What ``ask`` returns; it is asked again while the broker says "not yet".
 
-    What the broker refuses, and silence, are ServerUnavailable in one line.
+    What the broker refuses, and silence, are ServerUnavailable in one line that begins with
+    ``what``.
     """
     deadline_s = time.monotonic() + _TIMEOUT_S
     while True:
@@ -42,10 +43,10 @@ def kafka_call(ask: Callable[[], T]) -> T:
             return ask()
         except KafkaException as error:
             if error_code(error) not in NOT_YET or time.monotonic() > deadline_s:
-                raise ServerUnavailable(f"kafka: {error_text(error)}") from None
+                raise ServerUnavailable(f"{what}: {error_text(error)}") from None
             time.sleep(_LOOK_AGAIN_S)
         except TimeoutError:
-            raise ServerUnavailable(f"kafka: no answer within {_TIMEOUT_S:.0f} s") from None
+            raise ServerUnavailable(f"{what}: no answer within {_TIMEOUT_S:.0f} s") from None
 
 
 def error_code(error: KafkaException) -> int | None:

@@ -16,11 +16,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import OffsetSpec
 
-from optionstream.deploy.topics_admin import (
-    admin_client,
-    partition_counts,
-    results,
-)
+from optionstream.deploy.topics_admin import admin_client, partition_counts, results
 from optionstream.schemas import topics
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.topics import Namespace

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,6 +18,8 @@ _BATCH = 10_000
 _POLL_S = 1.0
 _ASK_S = 15.0
 _MOST_SILENCE_S = 30
+
+T = TypeVar("T")
 
 Bounds = dict[int, tuple[int, int]]
 """By partition: the first offset there is, and the one after the last."""
@@ -49,14 +51,14 @@ class TopicReader:
         Raises ServerUnavailable.
         """
         name = self._namespace.topic(topic)
-        partitions = kafka_call(lambda: self._partitions(name))
+        partitions = self._ask(lambda: self._partitions(name))
         return {partition: self._watermarks(name, partition) for partition in partitions}
 
     def since(self, topic: str, bounds: Bounds, stamp_ms: int) -> Bounds:
         """The bounds from the first record stamped at or after ``stamp_ms`` (epoch ms) on."""
         name = self._namespace.topic(topic)
         asked = [TopicPartition(name, partition, stamp_ms) for partition in bounds]
-        found = kafka_call(lambda: self._consumer.offsets_for_times(asked, timeout=_ASK_S))
+        found = self._ask(lambda: self._consumer.offsets_for_times(asked, timeout=_ASK_S))
         first = {one.partition: one.offset for one in found}
         return {
             partition: (max(low, first[partition]) if first[partition] >= 0 else high, high)
@@ -82,18 +84,23 @@ class TopicReader:
                 yield batch
         self._consumer.unassign()
 
+    def _ask(self, ask: Callable[[], T]) -> T:
+        return kafka_call(ask, f"Kafka at {self._kafka}")
+
     def _partitions(self, name: str) -> list[int]:
         """Those of the topic; none when it does not exist."""
         listed = self._consumer.list_topics(name, timeout=_ASK_S).topics.get(name)
-        if listed is None or listed.error == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        if listed is None:
             return []
         if listed.error is not None:
+            if listed.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return []
             raise KafkaException(listed.error)
         return sorted(listed.partitions)
 
     def _watermarks(self, name: str, partition: int) -> tuple[int, int]:
         at = TopicPartition(name, partition)
-        found = kafka_call(lambda: self._consumer.get_watermark_offsets(at, _ASK_S))
+        found = self._ask(lambda: self._consumer.get_watermark_offsets(at, _ASK_S))
         if found is None:
             raise ServerUnavailable(f"Kafka at {self._kafka} does not tell the ends of {name}")
         low, high = found

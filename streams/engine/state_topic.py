@@ -16,11 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
-from confluent_kafka import (
-    Consumer,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, Message, TopicPartition
 from msgspec import Struct
 
 from optionstream.schemas.errors import OptionstreamError, ServerUnavailable
@@ -115,10 +111,13 @@ class StateReader:
     def _bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """First offset and end; waits while a topic just made has no leader yet."""
         at = TopicPartition(topic, partition)
-        asked = kafka_call(lambda: self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S))
-        if asked is None:
+        bounds = kafka_call(
+            lambda: self._consumer.get_watermark_offsets(at, timeout=_TIMEOUT_S),
+            f"Kafka: state of {topic}",
+        )
+        if bounds is None:
             raise ServerUnavailable(f"Kafka: no offsets of {topic} within {_TIMEOUT_S:g} s")
-        return asked
+        return bounds
 
     def _snapshots(self, topic: str, partition: int, start: int, end: int) -> list[Snapshot]:
         self._consumer.assign([TopicPartition(topic, partition, start)])

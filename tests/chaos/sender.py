@@ -16,10 +16,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Producer
-
 from optionstream.schemas.topics import Namespace
-from tests.server.running import produce
+from tests.server.running import input_producer, produce
 from tests.server.seeded import Sent
 
 
@@ -29,16 +27,7 @@ class Sender:
     def __init__(self, kafka: str, namespace: Namespace, partitions: int, first: int) -> None:
         self._namespace = namespace
         self._partitions = partitions
-        self._producer = Producer(
-            {
-                "bootstrap.servers": kafka,
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                "log_level": 0,
-            }
-        )
+        self._producer = input_producer(kafka)
         self._delivered: set[int] = set()
         self.acknowledged = first
 

@@ -136,17 +136,7 @@ class Running:
             "OPTIONSTREAM_PARTITIONS": str(settings.partitions),
             "PYTHONFAULTHANDLER": "1",
         }
-        self._producer = Producer(
-            {
-                "bootstrap.servers": addresses.kafka,
-                "acks": "all",
-                "enable.idempotence": True,
-                "linger.ms": 5,
-                "compression.type": "lz4",
-                # Tests stop the broker on purpose; what is not delivered is told by `flush`.
-                "log_level": 0,
-            }
-        )
+        self._producer = input_producer(addresses.kafka)
         topics_admin.ensure_topics(addresses.kafka, self.namespace, settings)
 
     # -- input ------------------------------------------------------------------------------
@@ -431,6 +421,20 @@ class Stream:
 
 def pause(rng: random.Random, low_s: float, high_s: float) -> None:
     time.sleep(rng.uniform(low_s, high_s))
+
+
+def input_producer(kafka: str) -> Producer:
+    """As a feed's. Silent: tests stop the broker, and what is not delivered is told elsewhere."""
+    return Producer(
+        {
+            "bootstrap.servers": kafka,
+            "acks": "all",
+            "enable.idempotence": True,
+            "linger.ms": 5,
+            "compression.type": "lz4",
+            "log_level": 0,
+        }
+    )
 
 
 def produce(

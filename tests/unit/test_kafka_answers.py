@@ -37,6 +37,12 @@ def test_a_refusal_is_one_line_in_the_brokers_words() -> None:
         kafka_call(Answers(KafkaError.TOPIC_AUTHORIZATION_FAILED))
 
 
+def test_a_refusal_names_what_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = reader_of(Moving(KafkaError.TOPIC_AUTHORIZATION_FAILED), monkeypatch)
+    with pytest.raises(ServerUnavailable, match=r"^Kafka at localhost:1: Broker: Topic auth"):
+        reader.bounds(UNDERLYING)
+
+
 def test_silence_is_told_with_its_length() -> None:
     def ask() -> None:
         raise TimeoutError
