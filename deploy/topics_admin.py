@@ -28,6 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from optionstream.producers.leaders import wait_for_leaders
 from optionstream.schemas import topics
 from optionstream.schemas.errors import ServerUnavailable, UsageError
 from optionstream.schemas.settings import Settings
@@ -89,7 +90,8 @@ def _compacted() -> dict[str, str]:
 
 
 def ensure_topics(kafka: str, namespace: Namespace, settings: Settings) -> list[str]:
-    """Create what is missing, bring the configuration of the rest in line; returns the created.
+    """Create what is missing, bring the configuration of the rest in line, wait until all have
+    their leaders; returns the created.
 
     A topic with another number of partitions is a UsageError: to repartition would move products.
     """
@@ -104,6 +106,7 @@ def ensure_topics(kafka: str, namespace: Namespace, settings: Settings) -> list[
     _create(admin, {t: configs[t] for t in missing}, partitions, settings.replication)
     _configure(admin, {t: c for t, c in configs.items() if t in existing})
     _wait(lambda: set(wanted) <= set(partition_counts(admin)), "new topics do not appear")
+    wait_for_leaders(admin, partitions, _TIMEOUT_S)
     return missing
 
 

@@ -1,8 +1,9 @@
 """Publishing market events to Kafka: nothing is lost without an error that says so.
 
 Every record is acknowledged by all in-sync replicas, written once (idempotent producer) and lies
-on the partition of its product. A record that Kafka did not take raises DeliveryError at the next
-``publish``, ``flush`` or ``close``, and at each one after that.
+on the partition of its product. Nothing is sent before every partition has its leader, and an
+acknowledgement without an offset is none (docs/adr/0019). A record that Kafka did not take raises
+DeliveryError at the next ``publish``, ``flush`` or ``close``, and at each one after that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from types import TracebackType
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka.admin import AdminClient
 
+from optionstream.producers.leaders import wait_for_leaders
 from optionstream.producers.publisher_settings import PublisherSettings, PublishStats
 from optionstream.schemas import codec, topics
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
@@ -23,6 +26,7 @@ from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteF
 _FULL_QUEUE_WAIT_S: Final = 0.05
 _FLUSH_SLICE_S: Final = 0.5
 _FLUSH_GRACE_S: Final = 10.0
+_PERHAPS_LOST: Final = "taken for a duplicate, perhaps not stored"
 _log: Final = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())  # what matters comes as an error
 
@@ -167,10 +171,12 @@ class Publisher:
                 raise DeliveryError(_failure(topic, _shown(key), error.args[0])) from None
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
+        if error is None and message.offset() is not None:
             self.stats.delivered += message.topic() not in self._raw_topics
             return
-        self._failures.append(_failure(message.topic() or "?", _shown(message.key()), error))
+        # Without an offset the broker took it for one that it has, which it says of lost ones too.
+        why = error or KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, _PERHAPS_LOST)
+        self._failures.append(_failure(message.topic() or "?", _shown(message.key()), why))
 
     def _raise_failures(self) -> None:
         if self._failures:
@@ -202,7 +208,10 @@ class Publisher:
                     f"topic {topic} does not exist at {self._bootstrap}: `optionstream up` makes "
                     "the topics of live and sim, `optionstream replay` those of a replay"
                 )
-        return {topic: len(known[topic].partitions) for topic in self._topics.values()}
+        counts = {topic: len(known[topic].partitions) for topic in self._topics.values()}
+        silent: dict[str, Any] = {"bootstrap.servers": self._bootstrap, "logger": _log}
+        wait_for_leaders(AdminClient(silent), counts, self._settings.metadata_timeout_s)
+        return counts
 
     def _remember(self, error: KafkaError) -> None:
         self._last_error = error.str()

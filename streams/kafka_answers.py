@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from optionstream.schemas.errors import ServerUnavailable
 
@@ -25,6 +25,7 @@ NOT_YET: Final = frozenset(
 )
 """Answers of a broker on which something has just moved or been created: ask again. (librdkafka's
 own ``retriable`` tells this of transactions only.)"""
+_PERHAPS_LOST: Final = "taken for a duplicate, perhaps not stored"
 _TIMEOUT_S = 30.0
 _LOOK_AGAIN_S = 0.05
 
@@ -47,6 +48,18 @@ def kafka_call(ask: Callable[[], T], what: str = "kafka") -> T:
             time.sleep(_LOOK_AGAIN_S)
         except TimeoutError:
             raise ServerUnavailable(f"{what}: no answer within {_TIMEOUT_S:.0f} s") from None
+
+
+def delivery_error(error: KafkaError | None, message: Message | None) -> KafkaError | None:
+    """Why a record that was sent may not be stored; None when it is.
+
+    An idempotent producer calls a record delivered, without an offset, when the broker took it for
+    a duplicate. It does so also when it refused the record at first, while a partition had no
+    leader yet, and then took what followed it: the record is lost (docs/adr/0019).
+    """
+    if error is None and (message is None or message.offset() is None):
+        return KafkaError(KafkaError.DUPLICATE_SEQUENCE_NUMBER, _PERHAPS_LOST)
+    return error
 
 
 def error_code(error: KafkaException) -> int | None:

@@ -21,6 +21,7 @@ from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import DeliveryError, RecordError
 from optionstream.schemas.times import IST
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka_answers import delivery_error
 
 _DELIVERY_S = 20.0
 """After so long Kafka has a record, or the client gives it up and it never arrives."""
@@ -168,11 +169,11 @@ class Redrive:
         failures: list[str] = []
 
         def delivered(at: int) -> Any:
-            def note(error: KafkaError | None, message: Message) -> None:
-                if error is None:
+            def note(error: KafkaError | None, message: Message | None) -> None:
+                if failed := delivery_error(error, message):
+                    failures.append(f"{mine[at][0].id}: {failed.str()}")
+                elif message is not None:
                     offsets[at] = message.offset() or 0
-                else:
-                    failures.append(f"{mine[at][0].id}: {error.str()}")
 
             return note
 

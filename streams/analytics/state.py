@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException, Producer, TopicCollection
+from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
@@ -19,6 +19,7 @@ from optionstream.streams.engine.state_topic import (
     StateReader,
     encode_snapshot,
 )
+from optionstream.streams.kafka_answers import delivery_error
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +113,12 @@ def begin_anew(
     group must have no members."""
     state = KafkaState(kafka, namespace)
     producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
+    failures: list[str] = []
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        if failed := delivery_error(error, message):
+            failures.append(failed.str())
+
     try:
         if starts is None:
             numbers = range(state.partitions())
@@ -128,17 +135,19 @@ def begin_anew(
                 key=SNAPSHOT_KEY,
                 value=encode_snapshot(Snapshot(generation, ids[topic], applied, b"", {})),
                 partition=partition,
+                on_delivery=delivered,
             )
-        _flush(producer)
+        _flush(producer, failures)
         for topic, partition in starts.keys() & newest.keys():
             state_topic = namespace.topic(STATE_TOPIC_OF[topic])
             for _, key in newest[topic, partition].segments.values():
-                producer.produce(state_topic, key=key, partition=partition)
-        _flush(producer)
+                producer.produce(state_topic, key=key, partition=partition, on_delivery=delivered)
+        _flush(producer, failures)
     finally:
         state.close()
 
 
-def _flush(producer: Producer) -> None:
-    if producer.flush(_TIMEOUT_S):
-        raise ServerUnavailable("Kafka did not take the new generation's state in time")
+def _flush(producer: Producer, failures: Sequence[str]) -> None:
+    if producer.flush(_TIMEOUT_S) or failures:
+        why = failures[0] if failures else "no answer in time"
+        raise ServerUnavailable(f"Kafka did not take the new generation's state: {why}")

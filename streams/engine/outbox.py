@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from optionstream.streams.client_log import CLIENT_LOG
+from optionstream.streams.kafka_answers import delivery_error
 
 MAX_RECORD_BYTES = 16 << 20
 LINGER_MS = 0.5
@@ -42,7 +43,8 @@ class Outbox:
         headers: Sequence[tuple[str, bytes]] | None,
     ) -> Awaitable[int]:
         """Hand over one record; what is returned has its offset once all replicas have it, and
-        raises KafkaException when it could not be delivered. Waits while the queue is full."""
+        raises KafkaException when it was not delivered, or perhaps not. Waits while the queue is
+        full."""
         loop = self._started()
         delivery: asyncio.Future[int] = loop.create_future()
         options: dict[str, Any] = {} if headers is None else {"headers": list(headers)}
@@ -84,7 +86,7 @@ class Outbox:
         self, delivery: asyncio.Future[int], error: KafkaError | None, message: Message
     ) -> None:
         """One call into the loop for all reports that come together."""
-        self._reports.append((delivery, error, message.offset() or 0))
+        self._reports.append((delivery, delivery_error(error, message), message.offset() or 0))
         if not self._woken and self._loop is not None:
             self._woken = True
             self._loop.call_soon_threadsafe(self._resolve)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.topics import UNDERLYING, Namespace
-from optionstream.streams.kafka_answers import NOT_YET, kafka_call
+from optionstream.streams.kafka_answers import NOT_YET, delivery_error, kafka_call
 
 
 class Answers:
@@ -49,6 +52,19 @@ def test_silence_is_told_with_its_length() -> None:
 
     with pytest.raises(ServerUnavailable, match="no answer within 30 s"):
         kafka_call(ask)
+
+
+@pytest.mark.parametrize("error", [None, KafkaError(KafkaError._MSG_TIMED_OUT)])
+def test_what_has_an_offset_is_as_the_broker_says(error: KafkaError | None) -> None:
+    message: Any = SimpleNamespace(offset=lambda: 0)
+    assert delivery_error(error, message) is error
+
+
+def test_an_acknowledgement_without_an_offset_is_an_error() -> None:
+    message: Any = SimpleNamespace(offset=lambda: None)
+    error = delivery_error(None, message)
+    assert error is not None
+    assert "perhaps not stored" in error.str()
 
 
 class Listed:
