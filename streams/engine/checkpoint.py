@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -99,6 +99,15 @@ class _Moment:
     offset: int
     hot: bytes
     segments: Mapping[str, bytes | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A slice of a fetch; ``last`` of its partition."""
+
+    tp: TP
+    records: Sequence[Incoming]
+    last: bool
 
 
 class Checkpoint:
@@ -209,16 +218,32 @@ class Checkpoint:
     # -- applying ---------------------------------------------------------------------------
 
     async def take(self, fetch: Fetch) -> None:
-        """Apply one fetch and send what follows from it; never raises.
+        """Apply one fetch and send what follows from it, slice by slice; never raises.
 
-        Its state is durable within ``SETTLE_EVERY_S`` and a delivery.
+        A slice's state is durable within ``SETTLE_EVERY_S`` and a delivery, however long the rest
+        of the fetch takes: a worker that is killed again and again still gets on.
         """
+        parts = self._parts(fetch)
+        while await self._take_next(fetch.generation, parts):
+            self._settle_soon()
+            await asyncio.sleep(0)
+
+    def _parts(self, fetch: Fetch) -> Iterator[_Part]:
+        for tp, records in fetch.records.items():
+            for part in self._partitions[tp].slices.cut(records):
+                yield _Part(tp, part, last=part[-1] is records[-1])
+
+    async def _take_next(self, generation: int, parts: Iterator[_Part]) -> bool:
+        """Apply the next slice, whole; False when none is left, or they are stale."""
         async with self._applying:
-            if fetch.generation != self._generation:
+            if generation != self._generation:
                 self._metrics.stale_fetches.inc()
-                return
+                return False
             try:
-                await self._take(fetch)
+                part = next(parts, None)
+                if part is not None:
+                    await self._take(part)
+                return part is not None
             except Exception as error:
                 logger.exception("checkpoint failed")
                 end_process(f"checkpoint failed: {error!r}")
@@ -226,25 +251,21 @@ class Checkpoint:
                 # Cancelled half way: what is in memory belongs to no offset.
                 self._generation, self._unsettled_since = -1, None
                 raise
-        self._settle_soon()
 
-    async def _take(self, fetch: Fetch) -> None:
+    async def _take(self, part: _Part) -> None:
+        partition, records = self._partitions[part.tp], part.records
+        await self._check_position(part.tp, partition, records)
         if self._unsettled_since is None:
             self._unsettled_since = time.monotonic()
-        for tp, records in fetch.records.items():
-            partition = self._partitions[tp]
-            await self._check_position(tp, partition, records)
-            for part in partition.slices.cut(records):
-                outputs = partition.processor.apply(part)
-                if part[-1] is records[-1]:
-                    outputs += partition.processor.partials(quick=True)
-                await self._send_outputs(tp, outputs)
-                if len(self._waiting) > _MOST_WAITING:
-                    waiting, self._waiting = self._waiting, []
-                    await _delivered(waiting)
-                await asyncio.sleep(0)
-            self._metrics.applied(tp, len(records), records[-1].offset)
-            partition.applied = records[-1].offset
+        outputs = partition.processor.apply(records)
+        if part.last:
+            outputs += partition.processor.partials(quick=True)
+        await self._send_outputs(part.tp, outputs)
+        partition.applied = records[-1].offset
+        self._metrics.applied(part.tp, len(records), partition.applied)
+        if len(self._waiting) > _MOST_WAITING:
+            waiting, self._waiting = self._waiting, []
+            await _delivered(waiting)
 
     async def _check_position(
         self, tp: TP, partition: _Partition, records: Sequence[Incoming]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,12 +96,16 @@ class Broker:
     kind it ``loses`` on the way, is told at once and later."""
 
     at_once: bool = True
+    slow: bool = False
+    """Gives the event loop a turn before it takes anything."""
     sent: list[Sent] = field(default_factory=list)
     refuses: str = ""
     loses: str = ""
 
     async def send(self, topic: str, key: bytes, value: bytes | None, *_: Any) -> Awaitable[int]:
         one = Sent(topic, key, value, asyncio.get_running_loop().create_future())
+        if self.slow:
+            await asyncio.sleep(0)
         if one.kind == self.refuses:
             raise RuntimeError(f"{one.kind} refused")
         self.sent.append(one)
@@ -140,6 +145,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
         raise Ended(why)
 
     monkeypatch.setattr(checkpoint, "end_process", end)
+    monkeypatch.setattr(checkpoint, "SETTLE_EVERY_S", math.inf)  # only when told to
     return Broker()
 
 
@@ -199,7 +205,9 @@ def test_outputs_leave_with_their_fetch_and_one_snapshot_covers_several(broker: 
     _run(steps)
 
 
-def test_a_snapshot_follows_by_itself(broker: Broker) -> None:
+def test_a_snapshot_follows_by_itself(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SETTLE_EVERY_S", 0.0)
+
     async def steps() -> None:
         made = await _ready(broker)
         await made.take(_fetch(0, b"a"))
@@ -342,24 +350,93 @@ def test_a_process_that_slept_too_long_ends_before_it_sends_anything(broker: Bro
     _run(steps)
 
 
-def test_a_fetch_that_was_cancelled_half_way_is_never_settled(broker: Broker) -> None:
+def test_a_long_fetch_is_durable_slice_by_slice(broker: Broker) -> None:
+    values = [b"%d" % at for at in range(1_000)]
+
+    async def steps() -> None:
+        made = await _ready(broker)
+        taking = asyncio.create_task(made.take(_fetch(0, *values)))
+        await asyncio.sleep(0)
+        await made.settle()
+        assert not taking.done()
+        assert 0 < made.positions()[AT] < len(values)
+        await taking
+        await made.settle()
+        assert made.positions() == {AT: len(values)}
+
+    _run(steps)
+    for one in broker.snapshots():
+        assert one.hot == b",".join(values[: one.offset + 1])
+        outputs = [sent for sent in broker.sent[: _place(broker, one)] if sent.kind == "output"]
+        assert len(outputs) >= one.offset + 1
+
+
+def _place(broker: Broker, snapshot: Snapshot) -> int:
+    """Where it is among what was sent."""
+    return next(
+        at
+        for at, one in enumerate(broker.sent)
+        if one.kind == "snapshot" and one.snapshot.offset == snapshot.offset
+    )
+
+
+def test_the_rest_of_a_fetch_is_stale_after_a_rebalance(broker: Broker) -> None:
+    values = [b"%d" % at for at in range(1_000)]
+
+    async def steps() -> None:
+        made = await _ready(broker)
+        taking = asyncio.create_task(made.take(_fetch(0, *values)))
+        await asyncio.sleep(0)
+        await made.settle()
+        after = (await made.restore([AT], GENERATION + 1))[AT]
+        made.begin(GENERATION + 1)
+        before = len(broker.sent)
+        await taking
+        assert (broker.sent[before:], after) == ([], 0)  # NoState has nothing stored
+
+    _run(steps)
+
+
+def test_a_slice_that_was_cancelled_half_way_is_never_settled(broker: Broker) -> None:
     async def steps() -> None:
         made = await _ready(broker)
         await made.take(_fetch(0, b"a"))
         await made.settle()
-        taking = asyncio.create_task(made.take(_fetch(1, *[b"b"] * 1_000)))
+        broker.slow = True
+        taking = asyncio.create_task(made.take(_fetch(1, b"b", b"c")))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
+        assert broker.kinds().count("output") == 2  # one of the slice's two
         taking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await taking
         await made.settle()
-        await made.take(_fetch(1, b"c"))  # of a generation that is over
+        await made.take(_fetch(1, b"d"))  # of a generation that is over
         await made.settle()
         assert made.positions() == {AT: 1}
 
     _run(steps)
     assert [one.offset for one in broker.snapshots()] == [0]
+
+
+def test_a_fetch_that_was_cancelled_between_slices_is_settled_so_far_and_never_skipped(
+    broker: Broker,
+) -> None:
+    async def steps() -> None:
+        made = await _ready(broker)
+        taking = asyncio.create_task(made.take(_fetch(0, *[b"a"] * 1_000)))
+        await asyncio.sleep(0)
+        taking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await taking
+        await made.settle()
+        (snapshot,) = broker.snapshots()
+        assert 0 <= snapshot.offset < 999
+        assert len(snapshot.hot.split(b",")) == snapshot.offset + 1
+        with pytest.raises(Ended, match="got 1000"):
+            await made.take(_fetch(1_000, b"b"))
+
+    _run(steps)
 
 
 def test_a_settling_that_is_cancelled_still_ends(broker: Broker) -> None:
