@@ -119,6 +119,20 @@ def _large_frame() -> TickFrame:
     return next(event for event in events if isinstance(event, TickFrame))
 
 
+def test_nothing_is_lost_in_topics_that_were_made_a_moment_before(broker: Broker) -> None:
+    """Requests to a partition without its leader yet can be acknowledged and lost: now and then."""
+    products = ["NIFTY", "BANKNIFTY", "FINNIFTY", "SENSEX"]
+    for _ in range(8):
+        namespace = broker.namespace()
+        with _publisher(broker, namespace, linger_ms=1) as publisher:
+            for _ in range(30):
+                for product in products:
+                    publisher.publish(structs.replace(BEAT, product=product))
+                time.sleep(0.001)
+        assert publisher.stats.delivered == 120
+        assert len(broker.messages(namespace.topic(UNDERLYING), 120)) == 120
+
+
 @pytest.mark.parametrize(
     ("event", "topic", "key"),
     [
