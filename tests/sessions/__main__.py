@@ -1,6 +1,6 @@
-"""``python -m tests.sessions [--only NAME] [--at-once N] [--seed N] [--json FILE]``: real sessions
-in every way in which they can be replayed, and whether the results are the same. 1 when they are
-not, 2 where the data is missing."""
+"""``python -m tests.sessions [--all] [--only NAME] [--at-once N] [--seed N] [--json FILE]``: real
+sessions at each speed, frame and number of workers, under kills, and whether the results are the
+same. 1 when they are not, 2 where the data is missing."""
 
 from __future__ import annotations
 
@@ -34,16 +34,18 @@ def main() -> int:
         return 2
     console.print(f"seed {options.seed} (again with ARGS=--seed={options.seed})")
     began_s = time.monotonic()
-    outcomes = _outcomes(sessions, options.seed, options.at_once)
+    outcomes = _outcomes(sessions, options)
     _show(outcomes, time.monotonic() - began_s)
     if options.json:
         options.json.write_text(json.dumps([asdict(one) for one in outcomes], indent=1))
     return 0 if all(one.ok for one in outcomes) else 1
 
 
-def _outcomes(sessions: list[Session], seed: int, at_once: int) -> list[Outcome]:
+def _outcomes(sessions: list[Session], options: argparse.Namespace) -> list[Outcome]:
     with own_stack("sessions") as (stack, settings, folder):
-        place = Place(stack.up(), settings, SHARED, folder, seed, at_once)
+        place = Place(
+            stack.up(), settings, SHARED, folder, options.seed, options.at_once, options.all
+        )
         return [
             outcome for session in sessions for outcome in session_outcomes(session, place, _tell)
         ]
@@ -68,7 +70,8 @@ def _show(outcomes: list[Outcome], seconds: float) -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make sessions", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SESSIONS, default=list(SESSIONS))
-    parser.add_argument("--at-once", type=int, default=3, help="replays side by side")
+    parser.add_argument("--all", action="store_true", help="all combinations, not all pairs")
+    parser.add_argument("--at-once", type=int, default=2, help="replays side by side")
     parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--json", type=Path, help="write the outcomes to this file")
     return parser.parse_args()

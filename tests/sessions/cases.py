@@ -69,7 +69,7 @@ def reference(session: Session) -> Case:
     return Case(session)
 
 
-def others(session: Session) -> list[Case]:
+def every(session: Session) -> list[Case]:
     """Every other combination."""
     frames = FRAMES if session.framed else FRAMES[:1]
     cases = [
@@ -77,6 +77,23 @@ def others(session: Session) -> list[Case]:
         for killed, speed, workers, frame in product((False, True), (None, FASTER), WORKERS, frames)
     ]
     return [case for case in cases if case != reference(session)]
+
+
+def pairs(session: Session) -> list[Case]:
+    """The fewest that, with the reference, have every two values of any two settings together."""
+    slow, large, small, many = FASTER, *FRAMES, WORKERS[-1]
+    if not session.framed:
+        return [
+            Case(session, slow, workers=many),
+            Case(session, slow, killed=True),
+            Case(session, workers=many, killed=True),
+        ]
+    return [
+        Case(session, None, small, many, True),
+        Case(session, slow, small, killed=True),
+        Case(session, slow, large, many, True),
+        Case(session, slow, small, many),
+    ]
 
 
 def extreme(session: Session) -> Case:

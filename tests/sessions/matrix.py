@@ -1,4 +1,4 @@
-"""All cases of a session, several at once, each compared with the reference."""
+"""The cases of a session, several at once, each compared with the reference."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
-from tests.sessions.cases import Case, Session, others, reference
+from tests.sessions.cases import Case, Session, every, pairs, reference
 from tests.sessions.run import Outcome, Replayed, replayed
 
 Tell = Callable[[Outcome], None]
@@ -27,6 +27,8 @@ class Place:
     folder: Path
     seed: int
     at_once: int
+    all_cases: bool = False
+    """Every combination, not only those in which all pairs are."""
 
 
 def session_outcomes(session: Session, place: Place, tell: Tell) -> list[Outcome]:
@@ -41,8 +43,9 @@ def session_outcomes(session: Session, place: Place, tell: Tell) -> list[Outcome
             tell(outcome)
             return outcome
 
+        cases = every(session) if place.all_cases else pairs(session)
         with ThreadPoolExecutor(place.at_once) as pool:
-            return [first.outcome, *pool.map(one, others(session))]
+            return [first.outcome, *pool.map(one, cases)]
 
 
 def _compared(case: Case, first: Replayed, place: Place) -> Outcome:

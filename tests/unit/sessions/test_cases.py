@@ -1,17 +1,18 @@
-"""The cases are every combination, and each is named by what it is."""
+"""The cases are every combination or all pairs, and each is named by what it is."""
 
 from __future__ import annotations
 
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from tests.sessions.cases import CHAINS, TICKS, Case, extreme, others, reference
+from tests.sessions.cases import CHAINS, TICKS, Case, Session, every, extreme, pairs, reference
 from tests.sessions.run import Outcome
 
 
 def test_ticks_are_replayed_in_every_combination_of_speed_frame_workers_and_kills() -> None:
-    cases = [reference(TICKS), *others(TICKS)]
+    cases = [reference(TICKS), *every(TICKS)]
     axes = {(case.speed, case.frame, case.workers, case.killed) for case in cases}
     assert len(cases) == len(axes) == 16
     assert {case.speed for case in cases} == {None, 3_600.0}
@@ -22,9 +23,25 @@ def test_ticks_are_replayed_in_every_combination_of_speed_frame_workers_and_kill
 
 
 def test_a_chain_is_one_record_whatever_the_frame() -> None:
-    cases = [reference(CHAINS), *others(CHAINS)]
+    cases = [reference(CHAINS), *every(CHAINS)]
     assert len({(case.speed, case.workers, case.killed) for case in cases}) == len(cases) == 8
     assert {case.row["frame"] for case in cases} == {"–"}
+
+
+@pytest.mark.parametrize(("session", "runs"), [(TICKS, 5), (CHAINS, 4)])
+def test_every_two_settings_meet_in_all_their_values(session: Session, runs: int) -> None:
+    def settings(case: Case) -> list[object]:
+        framed = [case.frame] if session.framed else []
+        return [case.speed, case.workers, case.killed, *framed]
+
+    def met(cases: list[Case]) -> set[tuple[int, int, object, object]]:
+        rows = [settings(case) for case in cases]
+        places = list(combinations(range(len(rows[0])), 2))
+        return {(a, b, row[a], row[b]) for row in rows for a, b in places}
+
+    chosen = [reference(session), *pairs(session)]
+    assert len(chosen) == runs
+    assert met(chosen) == met([reference(session), *every(session)])
 
 
 def test_a_session_without_files_is_told(tmp_path: Path) -> None:
