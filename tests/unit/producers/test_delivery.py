@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,18 +22,21 @@ REPLAY = Namespace("monday")
 BEAT = Heartbeat("NIFTY", "file", 1_767_671_100_000, 1_767_671_100_000)
 
 
-class Report(SimpleNamespace):
+@dataclass
+class Report:
     """A delivered message, as librdkafka shows it."""
 
+    at: str
+    place: int | None
+
     def topic(self) -> str:
-        return str(self.at)
+        return self.at
 
     def key(self) -> bytes:
         return b"NIFTY"
 
     def offset(self) -> int | None:
-        found: int | None = self.place
-        return found
+        return self.place
 
 
 class Broker:
@@ -47,7 +51,7 @@ class Broker:
         return SimpleNamespace(topics={REPLAY.topic(name): one for name in MARKET_TOPICS})
 
     def produce(self, topic: str, *, on_delivery: Any, **_: Any) -> None:
-        on_delivery(None, Report(at=topic, place=self.place))
+        on_delivery(None, Report(topic, self.place))
 
     def poll(self, _: float) -> int:
         return 0
@@ -63,7 +67,9 @@ class Leaders:
         self.left = refusals
         self.asked: list[list[str]] = []
 
-    def list_offsets(self, wanted: Mapping[TopicPartition, Any]) -> dict[TopicPartition, Any]:
+    def list_offsets(
+        self, wanted: Mapping[TopicPartition, Any], request_timeout: float
+    ) -> dict[TopicPartition, Any]:
         self.asked.append([f"{at.topic}/{at.partition}" for at in wanted])
         return {at: self._answer(at.topic) for at in wanted}
 
@@ -112,3 +118,20 @@ def test_a_partition_that_stays_without_a_leader_is_named() -> None:
     admin: Any = Leaders(b=1_000_000)
     with pytest.raises(ServerUnavailable, match="no leader for b partition 0 within 0 s"):
         wait_for_leaders(admin, {"a": 1, "b": 1}, 0.0)
+
+
+def test_silence_of_many_partitions_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(leaders, "time", clock)
+
+    class Silent(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            clock.now += timeout or 0.0
+            raise TimeoutError
+
+    admin: Any = SimpleNamespace(
+        list_offsets=lambda wanted, request_timeout: {at: Silent() for at in wanted}
+    )
+    with pytest.raises(ServerUnavailable, match=r"a partition 0 within 15 s \(no answer\)"):
+        wait_for_leaders(admin, {"a": 60}, 15.0)
+    assert clock.now == 115.0
