@@ -1,6 +1,6 @@
 """The checkpoint: apply records in memory, send what follows, send the state, in that order.
 
-Outputs leave with the fetch that made them. The state follows a few times a second, and never
+Outputs leave with the slice that made them. The state follows a few times a second, and never
 before every output that it knows of is delivered. From the first applied record until the snapshot
 is delivered, memory is ahead of what is durable. A failure in between ends the process; its
 successor begins from the last snapshot and does the same again. Outputs sent twice carry the same

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from tests.conftest import SHARED
 from tests.own_servers import own_stack
-from tests.sessions.cases import CHAINS, TICKS, Session
+from tests.sessions.cases import CHAINS, TICKS, Session, every, pairs
 from tests.sessions.matrix import Place, session_outcomes
 from tests.sessions.run import Outcome
 
@@ -43,11 +43,12 @@ def main() -> int:
 
 def _outcomes(sessions: list[Session], options: argparse.Namespace) -> list[Outcome]:
     with own_stack("sessions") as (stack, settings, folder):
-        place = Place(
-            stack.up(), settings, SHARED, folder, options.seed, options.at_once, options.all
-        )
+        place = Place(stack.up(), settings, SHARED, folder, options.seed, options.at_once)
+        others = every if options.all else pairs
         return [
-            outcome for session in sessions for outcome in session_outcomes(session, place, _tell)
+            outcome
+            for session in sessions
+            for outcome in session_outcomes(session, others(session), place, _tell)
         ]
 
 

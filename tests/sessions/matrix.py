@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
-from tests.sessions.cases import Case, Session, every, pairs, reference
+from tests.sessions.cases import Case, Session, reference
 from tests.sessions.run import Outcome, Replayed, replayed
 
 Tell = Callable[[Outcome], None]
@@ -27,13 +27,13 @@ class Place:
     folder: Path
     seed: int
     at_once: int
-    all_cases: bool = False
-    """Every combination, not only those in which all pairs are."""
 
 
-def session_outcomes(session: Session, place: Place, tell: Tell) -> list[Outcome]:
-    """The reference against the batch computation, then every other case against it. ``tell`` is
-    given each outcome as it comes."""
+def session_outcomes(
+    session: Session, cases: Sequence[Case], place: Place, tell: Tell
+) -> list[Outcome]:
+    """The reference against the batch computation, then the other ``cases`` against it. ``tell``
+    is given each outcome as it comes."""
     with _run(reference(session), place) as first:
         first.verify()
         tell(first.outcome)
@@ -43,7 +43,6 @@ def session_outcomes(session: Session, place: Place, tell: Tell) -> list[Outcome
             tell(outcome)
             return outcome
 
-        cases = every(session) if place.all_cases else pairs(session)
         with ThreadPoolExecutor(place.at_once) as pool:
             return [first.outcome, *pool.map(one, cases)]
 
