@@ -10,7 +10,7 @@ from faust.types import TP
 
 from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.topics import (
-    MARKET_TOPICS,
+    OPTION_CHAIN,
     OPTION_QUOTE,
     SIM,
     STATE_TOPIC_OF,
@@ -28,6 +28,7 @@ from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.engine.app import EngineApp, engine_options
 from optionstream.streams.engine.checkpoint import Checkpoint, Processor
+from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.metrics import configure_logging, serve_metrics
 
@@ -66,7 +67,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
     app = EngineApp(
         namespace.group("analytics"),
         config.kafka,
-        [namespace.topic(name) for name in MARKET_TOPICS],
+        _lanes(namespace),
         **engine_options(data_dir, f"analytics-{config.instance}", timeout_s),
     )
     rules = rules_for(config)
@@ -94,15 +95,34 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
         longest_sleep_s=timeout_s / 2,
     )
 
-    @app.agent(app.fetches, name="analytics")
-    async def analytics(fetches):  # type: ignore[no-untyped-def]
-        async for fetch in fetches:
-            metrics.fetch_wait_seconds.observe(time.monotonic() - fetch.at_hand_s)
-            with metrics.take_seconds.time():
-                await app.checkpoint.take(fetch)
-
+    for lane in app.lanes:
+        _agent(app, lane, metrics)
     app.task(app.watch)
     return app
+
+
+def _lanes(namespace: Namespace) -> list[LaneOptions]:
+    """Ticks, whose bars are waited for, and what takes a thousand times as long."""
+    ticks = [namespace.topic(UNDERLYING)]
+    chains = [namespace.topic(base) for base in (OPTION_CHAIN, OPTION_QUOTE)]
+    return [
+        LaneOptions("ticks", ticks, gather_ms=4, slice_ms=20),
+        LaneOptions("chains", chains, gather_ms=25, slice_ms=3),
+    ]
+
+
+def _agent(app: EngineApp, lane: Lane, metrics: EngineMetrics) -> None:
+    waits, takes = (
+        histogram.labels(lane.name)
+        for histogram in (metrics.fetch_wait_seconds, metrics.take_seconds)
+    )
+
+    @app.agent(lane.fetches, name=f"analytics-{lane.name}")
+    async def analytics(fetches):  # type: ignore[no-untyped-def]
+        async for fetch in fetches:
+            waits.observe(time.monotonic() - fetch.at_hand_s)
+            with takes.time():
+                await app.checkpoint.take(fetch, lane.slice_s)
 
 
 def rules_for(config: WorkerConfig) -> Rules:

@@ -1,11 +1,11 @@
-"""The Faust app: agents fed whole fetches, a checkpoint for each."""
+"""The Faust app: an agent for each lane, fed whole fetches, and one checkpoint for all."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +15,50 @@ from faust.types.transports import TransportT
 
 from optionstream.streams.ending import end_process
 from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.outbox import Outbox
-from optionstream.streams.engine.reader import Fetch, FetchReader
 from optionstream.streams.engine.recovery import StateTableManager
 from optionstream.streams.engine.transport import FetchTransport
 
 BEAT_S = 0.2
 LONGEST_REBALANCE_S = 60.0
 LONGEST_STOP_S = 12.0
-FETCHES_WAITING = 2
-"""Fetches handed over and not yet applied; the reader waits beyond that."""
 _FOR_EVER_S = 10.0 * 365 * 86_400
 """Faust's consumer is never asked for records, for which it would leave the group."""
 
 
 class EngineApp(faust.App):
-    """A Faust app whose agents read ``fetches``. ``checkpoint`` is set before it starts."""
+    """A Faust app whose agents read its lanes. ``checkpoint`` is set before it starts."""
 
     checkpoint: Checkpoint
 
-    def __init__(self, group: str, kafka: str, topics: list[str], **options: Any) -> None:
-        self._source_topics = topics
+    def __init__(
+        self, group: str, kafka: str, lanes: Sequence[LaneOptions], **options: Any
+    ) -> None:
         super().__init__(group, broker=_broker_urls(kafka), **options)
-        self.fetches = self.channel(maxsize=FETCHES_WAITING)
-        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
-        """From the reader's thread; the reader itself bounds it."""
+        self.lanes = [Lane(self, group, kafka, one) for one in lanes]
         self.outbox = Outbox(kafka)
-        self.reader = FetchReader(
-            kafka, group, deliver=self._deliver, failed=end_process, most_waiting=FETCHES_WAITING
-        )
-
-    def _deliver(self, fetch: Fetch) -> None:
-        """In the reader's thread."""
-        self.loop.call_soon_threadsafe(self.inbox.put_nowait, fetch)
 
     async def on_start(self) -> None:
         """Subscribe to the source topics: no agent reads them one record at a time."""
         await super().on_start()
-        self.reader.start()
-        for name in self._source_topics:
-            self.topics.add(
-                self.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
-            )
+        for lane in self.lanes:
+            lane.reader.start()
+            for name in lane.topics:
+                self.topics.add(
+                    self.topic(name, key_type=bytes, value_type=bytes, value_serializer="raw")
+                )
+
+    def read_from(self, generation: int, positions: Mapping[TP, int]) -> None:
+        """Have each lane read its own of these partitions, from these offsets, and no others."""
+        for lane in self.lanes:
+            own = {tp: offset for tp, offset in positions.items() if tp.topic in lane.topics}
+            lane.reader.read_from(generation, own)
+
+    def stop_reading(self) -> None:
+        """Read nothing until told again."""
+        for lane in self.lanes:
+            lane.reader.stop_reading()
 
     async def stop(self) -> None:
         """Stop in order, but not for ever: a stop that hangs ends the process."""
@@ -64,7 +66,8 @@ class EngineApp(faust.App):
         deadline.daemon = True
         deadline.start()
         await super().stop()
-        self.reader.close()
+        for lane in self.lanes:
+            lane.reader.close()
         self.outbox.close()
         deadline.cancel()
 
@@ -82,15 +85,6 @@ class EngineApp(faust.App):
             elif now - since > LONGEST_REBALANCE_S:
                 end_process(f"a rebalance has not ended after {now - since:.0f} s")
             await asyncio.sleep(BEAT_S)
-
-    def in_order(self, records: Mapping[TP, list[Any]]) -> dict[TP, list[Any]]:
-        """Partitions in the order of the source topics, so that what is quick comes first."""
-        place = {name: at for at, name in enumerate(self._source_topics)}
-        return dict(sorted(records.items(), key=lambda item: place[item[0].topic]))
-
-    async def hand_over(self, fetch: Fetch) -> None:
-        """Give a fetch to the agent; waits while it is behind."""
-        await self.fetches.send(value=fetch)
 
     def _new_transport(self) -> TransportT:
         return FetchTransport(self.conf.broker_consumer, self)

@@ -24,7 +24,7 @@ from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.ending import end_process
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
-from optionstream.streams.engine.slices import Slices
+from optionstream.streams.engine.slices import SLICE_S, Slices
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
@@ -217,33 +217,39 @@ class Checkpoint:
 
     # -- applying ---------------------------------------------------------------------------
 
-    async def take(self, fetch: Fetch) -> None:
-        """Apply one fetch and send what follows from it, slice by slice; never raises.
+    async def take(self, fetch: Fetch, slice_s: float = SLICE_S) -> None:
+        """Apply one fetch and send what follows from it, slice by slice; never raises. Between
+        slices of about ``slice_s`` fetches of other lanes get their turn.
 
         A slice's state is durable within ``SETTLE_EVERY_S`` and a delivery, however long the rest
         of the fetch takes: a worker that is killed again and again still gets on.
         """
-        parts = self._parts(fetch)
-        while await self._take_next(fetch.generation, parts):
+        parts = self._parts(fetch, slice_s)
+        more = True
+        while more:
+            more = await self._take_next(fetch.generation, parts, slice_s)
             self._settle_soon()
             await asyncio.sleep(0)
 
-    def _parts(self, fetch: Fetch) -> Iterator[_Part]:
+    def _parts(self, fetch: Fetch, slice_s: float) -> Iterator[_Part]:
         for tp, records in fetch.records.items():
-            for part in self._partitions[tp].slices.cut(records):
+            for part in self._partitions[tp].slices.cut(records, slice_s):
                 yield _Part(tp, part, last=part[-1] is records[-1])
 
-    async def _take_next(self, generation: int, parts: Iterator[_Part]) -> bool:
-        """Apply the next slice, whole; False when none is left, or they are stale."""
+    async def _take_next(self, generation: int, parts: Iterator[_Part], slice_s: float) -> bool:
+        """Apply the next slices, each whole, for the time of one: a fetch of many small ones waits
+        for the other lane's only once. False when none is left, or they are stale."""
         async with self._applying:
             if generation != self._generation:
                 self._metrics.stale_fetches.inc()
                 return False
+            until = time.perf_counter() + slice_s
             try:
-                part = next(parts, None)
-                if part is not None:
+                while (part := next(parts, None)) is not None:
                     await self._take(part)
-                return part is not None
+                    if time.perf_counter() >= until:
+                        return True
+                return False
             except Exception as error:
                 logger.exception("checkpoint failed")
                 end_process(f"checkpoint failed: {error!r}")

@@ -38,12 +38,14 @@ class EngineMetrics:
         self.fetch_wait_seconds = Histogram(
             prefix + "fetch_wait_seconds",
             "Time from a fetch at hand to its turn",
+            ["lane"],
             buckets=_SHORT_S,
             registry=registry,
         )
         self.take_seconds = Histogram(
             prefix + "take_seconds",
             "Time to apply a fetch and hand its outputs to the producer",
+            ["lane"],
             buckets=_SHORT_S,
             registry=registry,
         )

@@ -22,10 +22,6 @@ from optionstream.streams.client_log import CLIENT_LOG
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 0.002
-"""How long a fetch waits for company while records come fast: what a fetch costs by itself is most
-of a live stream's cost. One that comes after a quiet moment does not wait."""
-_BUSY_S = 0.02
 _MOST_RECORDS = 5_000
 _LOOK_S = 0.1
 _CLOSE_S = 5.0
@@ -63,6 +59,10 @@ _NOTHING = _Task(-1, {})
 class FetchReader(threading.Thread):
     """Brings fetches to ``deliver``, at most ``most_waiting`` that were not ``taken`` yet.
 
+    ``gather_ms`` is how long the next request waits once one has brought records: what a fetch
+    costs by itself, here and in the broker, is most of a live stream's cost. What comes after a
+    quiet moment is answered at once.
+
     ``deliver`` and ``failed`` are called in this thread. An error that the client does not pass by
     itself ends the reading: ``failed`` has to end the process, which would stand still otherwise.
     """
@@ -75,16 +75,16 @@ class FetchReader(threading.Thread):
         deliver: Callable[[Fetch], None],
         failed: Callable[[str], None],
         most_waiting: int,
+        gather_ms: int,
     ) -> None:
         super().__init__(name="fetch-reader", daemon=True)
-        self._settings = _settings(kafka, group)
+        self._settings = _settings(kafka, group, gather_ms)
         self._deliver = deliver
         self._failed = failed
         self._room = threading.Semaphore(most_waiting)
         self._told = threading.Condition()
         self._wanted, self._task = _NOTHING, _NOTHING
         self._closing = False
-        self._last_s = 0.0
 
     # -- told by others ---------------------------------------------------------------------
 
@@ -158,13 +158,7 @@ class FetchReader(threading.Thread):
     def _read(self, consumer: Consumer) -> list[Message]:
         """What is there, at least one record if any comes in time."""
         first = consumer.poll(_LOOK_S)
-        if first is None:
-            return []
-        now = time.monotonic()
-        if now - self._last_s < _BUSY_S:
-            time.sleep(GATHER_S)
-        self._last_s = now
-        return [first, *consumer.consume(_MOST_RECORDS - 1, 0)]
+        return [] if first is None else [first, *consumer.consume(_MOST_RECORDS - 1, 0)]
 
 
 def by_partition(messages: Iterable[Message]) -> dict[TP, list[Record]]:
@@ -200,7 +194,7 @@ def _record(message: Any) -> Record:
     )
 
 
-def _settings(kafka: str, group: str) -> dict[str, Any]:
+def _settings(kafka: str, group: str, gather_ms: int) -> dict[str, Any]:
     """The queue bounds memory: 2 MB, however large the records; five such amounts can be under way
     (one in the client, one being read, two waiting, one applied), and what a response brings is
     not counted until it is taken apart. The fetch wait bounds how long a new assignment waits for
@@ -216,8 +210,8 @@ def _settings(kafka: str, group: str) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "max.partition.fetch.bytes": 256 << 10,
         "queued.max.messages.kbytes": 2 << 10,
-        "queued.min.messages": 20_000,
-        "fetch.queue.backoff.ms": 5,
+        "queued.min.messages": 1,  # so that every record makes the next request wait
+        "fetch.queue.backoff.ms": gather_ms,
         "socket.nagle.disable": True,
         **CLIENT_LOG,
     }

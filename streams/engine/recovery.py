@@ -31,7 +31,7 @@ class StateRecovery(Recovery):
         if app.consumer_generation_id != generation_id:
             return
         app.checkpoint.begin(generation_id)
-        app.reader.read_from(generation_id, positions)
+        app.read_from(generation_id, positions)
         self.completed.set()
         app.flow_control.resume()
         consumer.resume_partitions(assignment)

@@ -22,6 +22,7 @@ from optionstream.streams.engine.reader import Fetch
 
 if TYPE_CHECKING:
     from optionstream.streams.engine.app import EngineApp
+    from optionstream.streams.engine.lane import Lane
 
 _LAST_COMMIT_S = 5.0
 
@@ -35,7 +36,7 @@ class MemberThread(AIOKafkaConsumerThread):
 
 
 class FetchConsumer(Consumer):
-    """Puts whole fetches on the app's channel; resumes from our state, never from commits."""
+    """Puts whole fetches on the lanes' channels; resumes from our state, never from commits."""
 
     app: EngineApp
 
@@ -49,30 +50,36 @@ class FetchConsumer(Consumer):
         """Nothing: Faust would miss the fetches that it no longer makes."""
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self.app.reader.stop_reading()
+        self.app.stop_reading()
         await super().on_partitions_revoked(revoked)
 
     async def _drain_messages(self, drainer: Any) -> None:
-        """Hand over fetches in their order; in a rebalance they wait, and are stale after it."""
+        """Hand over fetches, each lane's in their order; in a rebalance they wait, and are stale
+        after it."""
         try:
-            while not (self.should_stop or drainer.should_stop):
-                fetch = await self.app.inbox.get()
-                try:
-                    if not self.flow_active:
-                        await self.can_resume_flow.wait()
-                    await self._hand_over(fetch)
-                finally:
-                    self.app.reader.taken()
+            async with asyncio.TaskGroup() as lanes:
+                for lane in self.app.lanes:
+                    lanes.create_task(self._drain(lane, drainer))
         except asyncio.CancelledError:
             # Faust takes a fetcher that is cancelled during a rebalance for a crash.
             if not drainer.should_stop:
                 raise
 
-    async def _hand_over(self, fetch: Fetch) -> None:
+    async def _drain(self, lane: Lane, drainer: Any) -> None:
+        while not (self.should_stop or drainer.should_stop):
+            fetch = await lane.inbox.get()
+            try:
+                if not self.flow_active:
+                    await self.can_resume_flow.wait()
+                await self._hand_over(lane, fetch)
+            finally:
+                lane.reader.taken()
+
+    async def _hand_over(self, lane: Lane, fetch: Fetch) -> None:
         """Wait for room, or drop the fetch when a rebalance empties the channel: that cancels who
         waits for room in it (not this task), and the fetch is of the generation that ends."""
         try:
-            await self.app.hand_over(fetch)
+            await lane.hand_over(fetch)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():

@@ -33,6 +33,9 @@ _VALUES_A_BATCH = 4_000
 """A chain is 80 values and more: a batch of them is cut shorter, so that memory stays small."""
 _COMMIT_EVERY_S = 0.2
 _CHECK_TOPICS_EVERY_S = 1.0
+_GATHER_MS = 4
+_CHAINS_EVERY_S = 0.025
+"""A chain is a document for each leg, a hundred times what a tick is."""
 
 
 def run(config: WorkerConfig) -> int:
@@ -43,6 +46,9 @@ def run(config: WorkerConfig) -> int:
         LatestSink,
         commit_every_s=_COMMIT_EVERY_S,
         check_topics_every_s=_CHECK_TOPICS_EVERY_S,
+        gather_ms=_GATHER_MS,
+        held=(topics.CHAIN,),
+        held_s=_CHAINS_EVERY_S,
     )
 
 

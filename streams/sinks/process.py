@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks.contract import Sink
-from optionstream.streams.sinks.worker import SinkWorker
+from optionstream.streams.sinks.worker import GATHER_MS, SinkWorker
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +23,9 @@ def run_sink(
     linger_s: float = 0.0,
     commit_every_s: float = 0.0,
     check_topics_every_s: float = 0.0,
+    gather_ms: int = GATHER_MS,
+    held: Collection[str] = (),
+    held_s: float = 0.0,
 ) -> int:
     """Run one worker of the group until SIGTERM or SIGINT; its exit code, as ``SinkWorker.run``."""
     configure_logging()
@@ -36,6 +39,9 @@ def run_sink(
         linger_s=linger_s,
         commit_every_s=commit_every_s,
         check_topics_every_s=check_topics_every_s,
+        gather_ms=gather_ms,
+        held=held,
+        held_s=held_s,
         stop=stop,
     )
     return worker.run()

@@ -18,7 +18,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from confluent_kafka import (
@@ -38,11 +38,13 @@ from optionstream.streams.config import WorkerConfig
 from optionstream.streams.ending import end_process
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.contract import Assigned, Sink, StartAgain
+from optionstream.streams.sinks.held import Held
 from optionstream.streams.sinks.membership import Membership
 from optionstream.streams.sinks.topic_ids import Question, describe
 
 logger = logging.getLogger(__name__)
 
+GATHER_MS = 10
 _IDLE_S = 0.2
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
@@ -56,7 +58,9 @@ class SinkWorker:
     ``linger_s`` is how long rows may wait for company, ``commit_every_s`` how long a flushed
     offset may stay uncommitted, ``check_topics_every_s`` how often the topics' ids are asked for
     (0: before every flush, which waits for the answer; else the first flush after the answer
-    heeds it).
+    heeds it). ``gather_ms`` is how long the next request for records waits once one has brought
+    some: requests cost the broker more than records do. Records of the topics ``held`` are added
+    every ``held_s`` (see ``Held``).
     """
 
     def __init__(
@@ -68,6 +72,9 @@ class SinkWorker:
         linger_s: float = 0.0,
         commit_every_s: float = 0.0,
         check_topics_every_s: float = 0.0,
+        gather_ms: int = GATHER_MS,
+        held: Collection[str] = (),
+        held_s: float = 0.0,
         stop: threading.Event | None = None,
     ) -> None:
         self._config = config
@@ -81,6 +88,8 @@ class SinkWorker:
         self.stop = stop or threading.Event()
         namespace = config.namespace
         self._topics = {namespace.topic(base): base for base in GROUP_TOPICS[group]}
+        self._held = Held([namespace.topic(base) for base in held], held_s)
+        self._gather_ms = gather_ms
         self._admin = AdminClient({"bootstrap.servers": config.kafka, **CLIENT_LOG})
         self._consumer = Consumer(self._consumer_settings())
         self._generation = 0
@@ -111,6 +120,7 @@ class SinkWorker:
             self._membership.waiting()
             while not self.stop.is_set():
                 self._step()
+            self._take(self._held.take())
             self._flush()
             self._commit(wait=True)
             if self._first_pending_s is None:
@@ -134,7 +144,7 @@ class SinkWorker:
             return
         appetite = self._sink.appetite
         if appetite > 0:
-            self._take(self._fetch(appetite))
+            self._take(self._held.through(self._fetch(appetite)))
         if appetite <= 0 or self._due():
             self._flush()
         if time.monotonic() - self._last_commit_s >= self._commit_every_s:
@@ -161,10 +171,13 @@ class SinkWorker:
         return messages
 
     def _patience_s(self) -> float:
+        return min(_IDLE_S, self._held.due_in_s(), self._flush_in_s())
+
+    def _flush_in_s(self) -> float:
+        """Seconds until what is pending is flushed; infinite where nothing is."""
         if self._first_pending_s is None:
-            return _IDLE_S
-        left_s = self._first_pending_s + self._linger_s - time.monotonic()
-        return min(_IDLE_S, max(0.0, left_s))
+            return float("inf")
+        return max(0.0, self._first_pending_s + self._linger_s - time.monotonic())
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Have the sink add the records, with a flush whenever it is full."""
@@ -205,7 +218,7 @@ class SinkWorker:
             measures.RECORDS.labels(self._group, topic).inc(count)
 
     def _due(self) -> bool:
-        return self._first_pending_s is not None and self._patience_s() <= 0.0
+        return self._flush_in_s() <= 0.0
 
     def _flush(self) -> None:
         """Write what is pending; returns with it written, or dropped after a rebalance."""
@@ -317,6 +330,7 @@ class SinkWorker:
     def _forget(self) -> None:
         self._generation += 1
         self._sink.drop()
+        self._held.drop()
         self._first_pending_s = None
         self._read = {}
         self._flushed = {}
@@ -426,6 +440,8 @@ class SinkWorker:
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
             "fetch.wait.max.ms": 100,
+            "queued.min.messages": 1,  # so that every record makes the next request wait
+            "fetch.queue.backoff.ms": self._gather_ms,
             **CLIENT_LOG,
         }
 

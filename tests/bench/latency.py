@@ -288,10 +288,15 @@ def _documents(batch: Sequence[Sent]) -> list[tuple[Sent, bytes]]:
     return made
 
 
+_ANALYTICS = "optionstream_analytics"
 _INSIDE = {
-    "fetch waits for the agent": ("analytics", "optionstream_analytics_fetch_wait_seconds"),
-    "apply and send": ("analytics", "optionstream_analytics_take_seconds"),
-    "sink's flush": ("latest", "optionstream_sink_flush_seconds"),
+    "fetch waits for the agent": (
+        "analytics",
+        "optionstream_analytics_fetch_wait_seconds",
+        "ticks",
+    ),
+    "apply and send": ("analytics", "optionstream_analytics_take_seconds", "ticks"),
+    "sink's flush": ("latest", "optionstream_sink_flush_seconds", None),
 }
 
 
@@ -301,8 +306,11 @@ Inside = dict[str, tuple[float, float]]
 
 def _inside(ports: dict[str, int]) -> Inside:
     return {
-        name: (metric(ports[group], f"{histogram}_sum"), metric(ports[group], f"{histogram}_count"))
-        for name, (group, histogram) in _INSIDE.items()
+        name: (
+            metric(ports[group], f"{histogram}_sum", lane),
+            metric(ports[group], f"{histogram}_count", lane),
+        )
+        for name, (group, histogram, lane) in _INSIDE.items()
     }
 
 

@@ -95,11 +95,12 @@ def _measure(
     raise RuntimeError(f"the worker did not reach {until} within {_LONGEST_S:g} s; see {log}")
 
 
-def metric(port: int, counter: str) -> float:
-    """Sum of a worker's metric over its labels; 0 while the page is not up."""
+def metric(port: int, counter: str, lane: str | None = None) -> float:
+    """Sum of a worker's metric over its labels, or of one lane; 0 while the page is not up."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=2) as page:
             lines = page.read().decode().splitlines()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return 0.0
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(counter))
+    start = counter if lane is None else f'{counter}{{lane="{lane}"}}'
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))

@@ -40,6 +40,7 @@ class World:
             deliver=self.fetches.put,
             failed=self.failures.append,
             most_waiting=2,
+            gather_ms=4,
         )
 
     def write(self, partition: int, *values: bytes) -> None:

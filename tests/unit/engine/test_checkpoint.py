@@ -22,7 +22,7 @@ from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.state_topic import SNAPSHOT_KEY, Restored, Snapshot
 
-AT = TP("source", 0)
+AT, OTHER = TP("source", 0), TP("source", 1)
 GENERATION = 3
 
 
@@ -149,7 +149,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     return Broker()
 
 
-async def _ready(broker: Broker) -> Checkpoint:
+async def _ready(broker: Broker, *assigned: TP) -> Checkpoint:
     made = Checkpoint(
         send=broker.send,
         topic=str,
@@ -160,7 +160,7 @@ async def _ready(broker: Broker) -> Checkpoint:
         metrics=EngineMetrics(CollectorRegistry()),
         longest_sleep_s=30.0,
     )
-    await made.restore([AT], GENERATION)
+    await made.restore(assigned or [AT], GENERATION)
     made.begin(GENERATION)
     return made
 
@@ -357,7 +357,7 @@ LONG = [b"%d" % at for at in range(1_000)]
 async def _taking(broker: Broker) -> tuple[Checkpoint, asyncio.Task[None]]:
     """A checkpoint in the middle of a long fetch."""
     made = await _ready(broker)
-    taking = asyncio.create_task(made.take(_fetch(0, *LONG)))
+    taking = asyncio.create_task(made.take(_fetch(0, *LONG), slice_s=0.0))
     await asyncio.sleep(0)
     return made, taking
 
@@ -381,6 +381,33 @@ def test_a_long_fetch_is_durable_slice_by_slice(broker: Broker) -> None:
             count = one.snapshot.offset + 1
             assert one.snapshot.hot == b",".join(LONG[:count])
             assert outputs >= count
+
+
+def test_a_fetch_of_another_lane_waits_for_one_slice_of_a_long_one(broker: Broker) -> None:
+    async def steps() -> None:
+        made = await _ready(broker, AT, OTHER)
+        long = asyncio.create_task(made.take(_fetch(0, *LONG), slice_s=0.0))
+        await asyncio.sleep(0)
+        await made.take(Fetch(GENERATION, {OTHER: [Record(0, b"tick")]}))
+        assert not long.done()
+        assert 1 < len(broker.kinds()) < len(LONG)
+        long.cancel()
+
+    _run(steps)
+
+
+def test_small_slices_are_applied_in_one_turn(broker: Broker) -> None:
+    """Else a fetch of few records from each of many partitions waits for each of them."""
+
+    async def steps() -> None:
+        made = await _ready(broker, AT, OTHER)
+        both = Fetch(GENERATION, {AT: [Record(0, b"a")], OTHER: [Record(0, b"b")]})
+        taking = asyncio.create_task(made.take(both, slice_s=60.0))
+        await asyncio.sleep(0)
+        assert broker.kinds() == ["output"] * 2
+        await taking
+
+    _run(steps)
 
 
 def test_the_rest_of_a_fetch_is_stale_after_a_rebalance(broker: Broker) -> None:

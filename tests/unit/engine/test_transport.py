@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
 
-from optionstream.streams.engine.app import EngineApp
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.transport import FetchConsumer
 
-TICKS, CHAINS = TP("market.underlying", 0), TP("market.option_chain", 0)
+TICKS = TP("market.underlying", 0)
 
 
 class Handing:
-    """A consumer with an inbox; what it hands over, and how much room it gives back."""
+    """A consumer with two lanes; what it hands over, and how much room it gives back."""
 
     def __init__(self) -> None:
         self.handed: list[Fetch] = []
         self.room = 0
-        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
+        self.lane: Any = SimpleNamespace(
+            inbox=asyncio.Queue(),
+            reader=SimpleNamespace(taken=self._taken),
+            hand_over=self._hand_over,
+        )
+        self.other: Any = SimpleNamespace(inbox=asyncio.Queue())
+        """A lane on which nothing comes."""
         self.drainer = SimpleNamespace(should_stop=False)
         self.consumer: Any = SimpleNamespace(
-            app=SimpleNamespace(
-                inbox=self.inbox,
-                reader=SimpleNamespace(taken=self._taken),
-                hand_over=self._hand_over,
-            ),
+            app=SimpleNamespace(lanes=[self.other, self.lane]),
             should_stop=False,
             flow_active=True,
             can_resume_flow=asyncio.Event(),
         )
-        self.consumer._hand_over = lambda fetch: FetchConsumer._hand_over(self.consumer, fetch)
+        for name in ("_drain", "_hand_over"):
+            method = getattr(FetchConsumer, name)
+            setattr(self.consumer, name, partial(method, self.consumer))
 
     def _taken(self) -> None:
         self.room += 1
@@ -46,7 +50,7 @@ class Handing:
     async def hand_over(self, *fetches: Fetch) -> asyncio.Task[None]:
         """Start handing over what is in the inbox; returns when it is at rest."""
         for fetch in fetches:
-            self.inbox.put_nowait(fetch)
+            self.lane.inbox.put_nowait(fetch)
         draining = asyncio.create_task(FetchConsumer._drain_messages(self.consumer, self.drainer))
         await asyncio.sleep(0.01)
         return draining
@@ -101,10 +105,3 @@ def test_a_fetcher_that_is_stopped_while_a_fetch_waits_makes_room() -> None:
         assert (at.handed, at.room) == ([], 1)
 
     asyncio.run(steps())
-
-
-def test_partitions_are_applied_in_the_order_of_the_source_topics() -> None:
-    """Ticks are quick: their bars need not wait for the chains that came with them."""
-    app: Any = SimpleNamespace(_source_topics=[TICKS.topic, CHAINS.topic])
-    ordered = EngineApp.in_order(app, {CHAINS: ["chain"], TICKS: ["tick"]})
-    assert list(ordered.items()) == [(TICKS, ["tick"]), (CHAINS, ["chain"])]

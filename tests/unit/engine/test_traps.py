@@ -23,15 +23,15 @@ from faust.types import TP, Message, ProcessingGuarantee
 from prometheus_client import CollectorRegistry
 
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING, Namespace
+from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, UNDERLYING, Namespace
 from optionstream.streams.analytics import worker
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.ending import EXIT_RESTART
-from optionstream.streams.engine import app as engine_app
 from optionstream.streams.engine import checkpoint, outbox, reader
 from optionstream.streams.engine.app import EngineApp
+from optionstream.streams.engine.lane import FETCHES_WAITING
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
@@ -45,7 +45,7 @@ LONGEST_S = 5
 
 MakeApp = Callable[..., Any]
 """An ``EngineApp``; Faust's types do not know the classes that it is made of."""
-Take = Callable[[Fetch], Awaitable[None]]
+Take = Callable[..., Awaitable[None]]
 
 
 class Stored:
@@ -120,12 +120,14 @@ async def reading(app: Any, take: Take) -> AsyncIterator[None]:
     """The worker's agent at work, with something else in the place of the checkpoint."""
     app.checkpoint.take = take
     app.flow_control.resume()
-    (agent,) = app.agents.values()
-    await agent.start()
+    agents = list(app.agents.values())
+    for agent in agents:
+        await agent.start()
     try:
         yield
     finally:
-        await agent.stop()  # else the loop cannot be closed
+        for agent in agents:
+            await agent.stop()  # else the loop cannot be closed
 
 
 @asynccontextmanager
@@ -133,17 +135,18 @@ async def held_up(app: Any) -> AsyncIterator[asyncio.Queue[Any]]:
     """The queue of an agent that is busy with one fetch while as many wait as may."""
     busy, done = asyncio.Event(), asyncio.Event()
 
-    async def take(_: Fetch) -> None:
+    async def take(*_: Any) -> None:
         busy.set()
         await done.wait()
 
     async with reading(app, take):
         try:
-            await app.hand_over(Fetch(GENERATION, {}))
+            (ticks, _) = app.lanes
+            await ticks.hand_over(Fetch(GENERATION, {}))
             await busy.wait()
-            for _ in range(engine_app.FETCHES_WAITING):
-                await app.hand_over(Fetch(GENERATION - 1, {}))
-            (channel,) = app.fetches._subscribers
+            for _ in range(FETCHES_WAITING):
+                await ticks.hand_over(Fetch(GENERATION - 1, {}))
+            (channel,) = ticks.fetches._subscribers
             queue: asyncio.Queue[Any] = channel.queue
             assert queue.full()
             yield queue
@@ -154,29 +157,49 @@ async def held_up(app: Any) -> AsyncIterator[asyncio.Queue[Any]]:
 # -- what the app is made of ----------------------------------------------------------------------
 
 
-def test_one_agent_reads_whole_fetches_from_memory_and_there_are_no_tables(
+def test_an_agent_a_lane_reads_whole_fetches_from_memory_and_there_are_no_tables(
     make_app: MakeApp,
 ) -> None:
     """No event to acknowledge, no ``take()``, no changelog, no windows by the wall clock."""
 
     async def steps() -> None:
         app = make_app()
-        (agent,) = app.agents.values()
-        assert agent.channel is app.fetches
-        assert agent.concurrency == 1
+        for lane, agent in zip(app.lanes, app.agents.values(), strict=True):
+            assert agent.channel is lane.fetches
+            assert agent.concurrency == 1
         assert not app.tables
         assert not app.tables.changelog_topics
         taken: list[Fetch] = []
 
-        async def take(fetch: Fetch) -> None:
+        async def take(fetch: Fetch, slice_s: float) -> None:
+            assert slice_s == lane.slice_s
             taken.append(fetch)
 
         fetch = Fetch(GENERATION, {AT: [object()] * 5_000})
         async with reading(app, take):
-            await app.hand_over(fetch)
-            while not taken:
-                await asyncio.sleep(0)
-        assert taken[0] is fetch
+            for lane in app.lanes:
+                await lane.hand_over(fetch)
+                while not taken:
+                    await asyncio.sleep(0)
+                assert taken.pop() is fetch
+
+    run(steps)
+
+
+def test_each_lane_reads_its_own_partitions_and_every_source_topic_has_one(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps() -> None:
+        app = make_app()
+        topics = [name for lane in app.lanes for name in lane.topics]
+        assert sorted(topics) == sorted(NAMESPACE.topic(base) for base in MARKET_TOPICS)
+        told: list[tuple[int, dict[TP, int]]] = []
+        for lane in app.lanes:
+            read_from = lambda *task: told.append(task)  # noqa: E731
+            monkeypatch.setattr(lane.reader, "read_from", read_from)
+        chains = TP(NAMESPACE.topic(OPTION_CHAIN), 0)
+        app.read_from(GENERATION, {AT: 5, chains: 7})
+        assert told == [(GENERATION, {AT: 5}), (GENERATION, {chains: 7})]
 
     run(steps)
 
@@ -217,7 +240,7 @@ def test_the_consumer_is_a_static_member_that_fetches_nothing_and_commits_nothin
 
 
 def test_records_are_read_and_sent_as_exactness_asks() -> None:
-    reads, sends = reader._settings("k:1", "g"), outbox._settings("k:1")
+    reads, sends = reader._settings("k:1", "g", 4), outbox._settings("k:1")
     assert reads["fetch.wait.max.ms"] <= 100
     assert reads["isolation.level"] == "read_committed"
     assert reads["auto.offset.reset"] == "earliest"
@@ -292,11 +315,11 @@ def test_a_record_that_cannot_be_applied_ends_the_process_and_nothing_is_acknowl
         await app.checkpoint.restore([AT], GENERATION)
         app.checkpoint.begin(GENERATION)
         app.flow_control.resume()
-        (agent,) = app.agents.values()
-        await agent.start()
+        for agent in app.agents.values():
+            await agent.start()
         for offset in range(3):
             fetch = Fetch(GENERATION, {AT: [SimpleNamespace(offset=offset)]})
-            await app.hand_over(fetch)
+            await app.lanes[0].hand_over(fetch)
         await asyncio.Event().wait()
 
     child = get_context("fork").Process(target=run, args=[steps])
@@ -396,7 +419,7 @@ def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flow
             seen.append("flows")
             resume_flow()
 
-        monkeypatch.setattr(app.reader, "read_from", read_from)
+        monkeypatch.setattr(app, "read_from", read_from)
         monkeypatch.setattr(consumer, "resume_flow", flows)
         await app.tables.recovery._resume_streams(GENERATION)
         assert seen == ["reads", "flows"]
@@ -447,7 +470,7 @@ def test_a_newer_generation_ends_the_attempt_of_the_older(
 
         monkeypatch.setattr(app.on_rebalance_complete, "send", announced)
         monkeypatch.setattr(app.checkpoint, "restore", restored)
-        monkeypatch.setattr(app.reader, "read_from", read_from)
+        monkeypatch.setattr(app, "read_from", read_from)
         await app.tables.recovery._resume_streams(GENERATION)
         assert app.checkpoint._generation == -1
         assert not app.consumer.flow_active
@@ -492,15 +515,16 @@ def test_two_fetches_wait_and_who_waits_for_room_is_no_crash_when_a_rebalance_em
     async def steps() -> None:
         app = make_app()
         async with held_up(app) as queue:
-            waiting = asyncio.create_task(app.consumer._hand_over(Fetch(GENERATION, {})))
+            ticks = app.lanes[0]
+            waiting = asyncio.create_task(app.consumer._hand_over(ticks, Fetch(GENERATION, {})))
             await several_turns()
             assert not waiting.done()
             app.flow_control.resume()
             await waiting
             assert queue.empty()
-            for _ in range(engine_app.FETCHES_WAITING):
-                await app.hand_over(Fetch(GENERATION, {}))
-            cancelled = asyncio.create_task(app.consumer._hand_over(Fetch(GENERATION, {})))
+            for _ in range(FETCHES_WAITING):
+                await ticks.hand_over(Fetch(GENERATION, {}))
+            cancelled = asyncio.create_task(app.consumer._hand_over(ticks, Fetch(GENERATION, {})))
             await several_turns()
             cancelled.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -14,6 +14,7 @@ from optionstream.schemas.topics import Namespace
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import latest, worker
 from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
+from optionstream.streams.sinks.held import Held
 from optionstream.streams.sinks.latest import LatestSink
 from optionstream.streams.sinks.newer_wins import Entry
 from optionstream.streams.sinks.worker import SinkWorker
@@ -131,5 +132,6 @@ class _Consumer:
 def test_what_is_at_hand_is_taken_without_a_wait_for_more() -> None:
     fetching: Any = object.__new__(SinkWorker)
     fetching._consumer, fetching._generation, fetching._first_pending_s = _Consumer(), 1, None
+    fetching._held = Held()
     assert fetching._fetch(500) == ["first", "second", "third"]
     assert fetching._consumer.asked == [(499, 0)]

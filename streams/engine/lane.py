@@ -1,0 +1,60 @@
+"""A lane: source topics that are read together, apart from those of the other lanes.
+
+A tick takes microseconds, a chain milliseconds. In one queue a tick would wait for the chains
+before it; each lane has a queue and an agent of its own, which take turns slice by slice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import faust
+
+from optionstream.streams.ending import end_process
+from optionstream.streams.engine.reader import Fetch, FetchReader
+
+FETCHES_WAITING: Final = 2
+"""Fetches of a lane handed over and not yet applied; its reader waits beyond that."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOptions:
+    """``gather_ms`` is how long a request for records waits for company (``FetchReader``),
+    ``slice_ms`` for how long other lanes may have to wait while this one has its turn."""
+
+    name: str
+    topics: Sequence[str]
+    gather_ms: int
+    slice_ms: int
+
+
+class Lane:
+    """The way of some topics' records from the broker to the agent that reads ``fetches``."""
+
+    def __init__(self, app: faust.App, group: str, kafka: str, options: LaneOptions) -> None:
+        self.name = options.name
+        self.slice_s = options.slice_ms / 1_000
+        self.topics = frozenset(options.topics)
+        self.fetches = app.channel(maxsize=FETCHES_WAITING)
+        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
+        """From the reader's thread; the reader itself bounds it."""
+        self._app = app
+        self.reader = FetchReader(
+            kafka,
+            group,
+            deliver=self._deliver,
+            failed=end_process,
+            most_waiting=FETCHES_WAITING,
+            gather_ms=options.gather_ms,
+        )
+
+    async def hand_over(self, fetch: Fetch) -> None:
+        """Give a fetch to the agent; waits while it is behind."""
+        await self.fetches.send(value=fetch)
+
+    def _deliver(self, fetch: Fetch) -> None:
+        """In the reader's thread."""
+        self._app.loop.call_soon_threadsafe(self.inbox.put_nowait, fetch)

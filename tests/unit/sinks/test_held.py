@@ -1,0 +1,74 @@
+"""What a sink holds back so that the rest need not wait for it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from confluent_kafka import Message
+
+from optionstream.streams.sinks.held import Held
+
+
+class _Message:
+    def __init__(self, topic: str, offset: int) -> None:
+        self.at = topic, offset
+
+    def topic(self) -> str:
+        return self.at[0]
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def _messages(*at: tuple[str, int]) -> list[Message]:
+    return cast("list[Message]", [_Message(*one) for one in at])
+
+
+def _places(messages: list[Message]) -> list[tuple[str, int]]:
+    return [cast("Any", one).at for one in messages]
+
+
+def test_without_topics_nothing_is_held() -> None:
+    held = Held()
+    assert _places(held.through(_messages(("chains", 1)))) == [("chains", 1)]
+    assert held.due_in_s() == float("inf")
+
+
+def test_the_first_goes_through_and_those_soon_after_it_go_together_after_the_others() -> None:
+    clock = Clock()
+    held = Held(["chains"], 0.025, clock)
+    assert _places(held.through(_messages(("chains", 1), ("ticks", 1)))) == [
+        ("ticks", 1),
+        ("chains", 1),
+    ]
+    clock.now += 0.01
+    assert _places(held.through(_messages(("chains", 2), ("ticks", 2)))) == [("ticks", 2)]
+    assert 0.0 < held.due_in_s() <= 0.025
+    assert _places(held.through(_messages(("chains", 3)))) == []
+    clock.now += 0.02
+    assert held.due_in_s() == 0.0
+    assert _places(held.through([])) == [("chains", 2), ("chains", 3)]
+    assert held.due_in_s() == float("inf")
+
+
+def test_many_at_once_are_not_held() -> None:
+    clock = Clock()
+    held = Held(["chains"], 0.025, clock)
+    held.through(_messages(("chains", 0)))
+    many = _messages(*(("chains", at) for at in range(1, 200)))
+    assert _places(held.through(many)) == [("chains", at) for at in range(1, 200)]
+
+
+def test_what_is_dropped_does_not_come_again() -> None:
+    clock = Clock()
+    held = Held(["chains"], 0.025, clock)
+    held.through(_messages(("chains", 0)))
+    held.through(_messages(("chains", 1)))
+    held.drop()
+    clock.now += 1.0
+    assert held.through([]) == []
+    assert held.take() == []
