@@ -107,7 +107,7 @@ def _lanes(namespace: Namespace) -> list[LaneOptions]:
     chains = [namespace.topic(base) for base in (OPTION_CHAIN, OPTION_QUOTE)]
     return [
         LaneOptions("ticks", ticks, gather_ms=4, slice_ms=20),
-        LaneOptions("chains", chains, gather_ms=25, slice_ms=3),
+        LaneOptions("chains", chains, gather_ms=100, slice_ms=10),
     ]
 
 

@@ -34,7 +34,7 @@ _VALUES_A_BATCH = 4_000
 _COMMIT_EVERY_S = 0.2
 _CHECK_TOPICS_EVERY_S = 1.0
 _GATHER_MS = 4
-_CHAINS_EVERY_S = 0.025
+_CHAINS_EVERY_S = 0.1
 """A chain is a document for each leg, a hundred times what a tick is."""
 
 
