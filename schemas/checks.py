@@ -6,7 +6,8 @@ Applied where data enters.
 from __future__ import annotations
 
 from datetime import date
-from itertools import pairwise
+from itertools import islice
+from operator import lt
 
 from optionstream.schemas import rejects
 from optionstream.schemas.errors import RecordError
@@ -82,9 +83,8 @@ def check_chain(chain: ChainSnapshot) -> None:
         raise RecordError(
             rejects.INVALID, f"{len(strikes)} strikes; a chain has at most {MAX_STRIKES}"
         )
-    if not 0 < strikes[0] <= strikes[-1] <= LARGEST_FIGURE or any(
-        a >= b for a, b in pairwise(strikes)
-    ):
+    rise = all(map(lt, strikes, islice(strikes, 1, None)))
+    if not (0 < strikes[0] <= strikes[-1] <= LARGEST_FIGURE and rise):
         raise RecordError(rejects.INVALID, "strikes must be positive and rise strictly")
     for side, legs in (("calls", chain.calls), ("puts", chain.puts)):
         _check_legs(side, legs, len(strikes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 IST_OFFSET_MS = 19_800_000
@@ -28,4 +29,10 @@ def rfc3339(ms: int) -> str:
 
 def ist_date(ms: int) -> str:
     """The IST calendar date of the instant, ISO form."""
-    return ist(ms).date().isoformat()
+    return _date_of((ms + IST_OFFSET_MS) // DAY_MS)
+
+
+@lru_cache(maxsize=4_096)
+def _date_of(days: int) -> str:
+    """The date so many days after 1970-01-01."""
+    return (_EPOCH + timedelta(days=days)).date().isoformat()

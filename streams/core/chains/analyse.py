@@ -201,9 +201,10 @@ def _levels(table: ChainTable, priced: PricedChain, compared: Compared, near: in
 def _gex_total(table: ChainTable, priced: PricedChain) -> Figure:
     if table.oi_unit == "lots":
         return null(OI_IN_LOTS)
-    if np.isnan(priced.gex).all():
+    unknown = np.isnan(priced.gex)
+    if unknown.all():
         return null(NO_OI if priced.legs_with_iv else NO_IV)
-    return Figure(float(np.nansum(priced.gex)))
+    return Figure(float(np.where(unknown, 0.0, priced.gex).sum()))
 
 
 def _with_indicators(record: ChainAnalytics, indicators: Indicators) -> ChainAnalytics:

@@ -95,19 +95,18 @@ def _same_day(
 
 
 def _has_fallen(memory: Memory, table: ChainTable) -> bool:
-    before = _figures(memory.volume)
-    return bool((table.volume < aligned(before, _strikes(memory.strikes), table.strikes)).any())
+    return bool((table.volume < _at(memory.volume, memory.strikes, table)).any())
 
 
 def _intraday(memory: Memory, table: ChainTable) -> Floats:
     if memory.oi_unit != table.oi_unit:
         return np.full(table.oi.shape, np.nan)
-    return table.oi - aligned(_figures(memory.oi), _strikes(memory.first_strikes), table.strikes)
+    return table.oi - _at(memory.oi, memory.first_strikes, table)
 
 
-def _strikes(data: bytes) -> Floats:
-    return np.frombuffer(data)
-
-
-def _figures(data: bytes) -> Floats:
-    return np.frombuffer(data).reshape(2, -1)
+def _at(figures: bytes, strikes: bytes, table: ChainTable) -> Floats:
+    """Remembered figures at the strikes of a table; mostly they are of the same strikes."""
+    values = np.frombuffer(figures).reshape(2, -1)
+    if strikes == table.strikes.tobytes():
+        return values
+    return aligned(values, np.frombuffer(strikes), table.strikes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -24,6 +25,7 @@ from optionstream.streams.core.chains.table import (
     CALL,
     IS_CALL,
     PUT,
+    Bools,
     ChainTable,
     Floats,
     column,
@@ -36,6 +38,7 @@ from optionstream.streams.core.pricing.parity import forward_from_parity
 
 _COLUMNS = ("iv", "delta", "gamma", "theta", "vega", "rho")
 _ONE_PERCENT = 0.01
+_BELOW_INTRINSIC = int(Reason.BELOW_INTRINSIC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class PricedChain:
     atm: int | None
     legs: Priced
     gex: Floats
+    reasons: list[int]
+    """How many of the legs that are there have each code of ``implied.Reason``."""
 
     @property
     def atm_strike(self) -> Figure:
@@ -72,9 +77,9 @@ class PricedChain:
         """Mean volatility of the legs at the money, a decimal."""
         if self.atm is None:
             return null(NO_ATM)
-        there = self.legs.iv.reshape(2, -1)[:, self.atm]
-        known = there[~np.isnan(there)]
-        return Figure(float(known.mean())) if known.size else null(NO_IV)
+        there: list[float] = self.legs.iv.reshape(2, -1)[:, self.atm].tolist()
+        known = [iv for iv in there if iv == iv]
+        return Figure(sum(known) / len(known)) if known else null(NO_IV)
 
     @property
     def legs_with_iv(self) -> int:
@@ -82,12 +87,12 @@ class PricedChain:
 
     @property
     def has_below_intrinsic(self) -> bool:
-        return bool((self._reasons() == Reason.BELOW_INTRINSIC).any())
+        return self.reasons[_BELOW_INTRINSIC] > 0
 
     def null_reasons(self) -> dict[str, int]:
         """How many legs that are there have no volatility, by reason."""
-        counts = np.bincount(self._reasons(), minlength=len(REASONS)).tolist()
-        return {name: count for name, count in zip(REASONS, counts, strict=True) if name and count}
+        counts = zip(REASONS, self.reasons, strict=True)
+        return {name: count for name, count in counts if name and count}
 
     def greeks(self, side: int, oi_intraday: Floats) -> derived.Greeks:
         """The computed columns of one side; a leg that is missing has None in each."""
@@ -103,10 +108,6 @@ class PricedChain:
             gex=column(self.gex[side]),
         )
 
-    def _reasons(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """The codes of the legs that are there."""
-        return self.legs.reason[self.table.present.ravel()].astype(np.int64)
-
 
 def price(chain: ChainSnapshot, table: ChainTable, mode: IvMode) -> PricedChain:
     """Price every leg of a snapshot (docs/pricing.md)."""
@@ -119,8 +120,8 @@ def price(chain: ChainSnapshot, table: ChainTable, mode: IvMode) -> PricedChain:
     underlying = forward if mode == "black76" else spot
     legs = price_chain(
         mode,
-        np.tile(table.strikes, 2),
-        np.repeat(IS_CALL, len(table.strikes), axis=1).ravel(),
+        np.concatenate((table.strikes, table.strikes)),
+        _is_call(len(table.strikes)),
         premium.ravel(),
         np.nan if underlying is None else underlying,
         years,
@@ -135,7 +136,16 @@ def price(chain: ChainSnapshot, table: ChainTable, mode: IvMode) -> PricedChain:
         atm=_at_the_money(table.strikes, spot if forward is None else forward),
         legs=legs,
         gex=_gamma_exposure(table, legs, underlying),
+        reasons=np.bincount(legs.reason[table.present.ravel()], minlength=len(REASONS)).tolist(),
     )
+
+
+@lru_cache(maxsize=1_024)
+def _is_call(strikes: int) -> Bools:
+    """Of calls and puts one after the other. Shared: nobody may write to it."""
+    column = np.repeat(IS_CALL, strikes, axis=1).ravel()
+    column.flags.writeable = False
+    return column
 
 
 def _instant(chain: ChainSnapshot) -> int | None:

@@ -60,7 +60,7 @@ def table_of(chain: ChainSnapshot) -> ChainTable:
     column = {name: figures[:, at] for at, name in enumerate(LEG_COLUMNS)}
     lot = lot_size(chain.product, chain.expiry, ist_date(chain.ts_event))
     oi, oi_change, unit = column["oi"], column["oi_change"], chain.oi_unit
-    fractional = bool((oi % 1 > 0).any())
+    fractional = bool((oi > np.floor(oi)).any())
     if unit == "lots" and lot is not None:
         oi, oi_change, unit = _shares(oi, lot), _shares(oi_change, lot), "shares"
     return ChainTable(

@@ -96,6 +96,7 @@ def strike_step(product: str, on: str) -> int | None:
     return None if row is None else row.strike_step
 
 
+@lru_cache(maxsize=_KEPT)
 def chain_width(product: str) -> int | None:
     """Strikes of the user's chain around the money, the one at the money included; else None."""
     row = in_force(_grids(product), date.max)

@@ -9,7 +9,7 @@ import numpy as np
 from optionstream.schemas.derived import IvMode
 from optionstream.streams.core.pricing.black import Bools, Floats, Number
 from optionstream.streams.core.pricing.greeks import Greeks, forward_greeks, spot_greeks
-from optionstream.streams.core.pricing.implied import Codes, Legs, Reason, classify, solve
+from optionstream.streams.core.pricing.implied import SOLVED, Codes, Legs, Reason, classify, solve
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def price_chain(
     reason = classify(legs)
     if mode == "nse":
         np.copyto(reason, Reason.EXPIRY_DAY, where=np.equal(years, 0.0))
-    solved = reason == Reason.SOLVED
+    solved = reason == SOLVED
     columns = np.full((6, len(strike)), np.nan)
     if solved.any():
         legs = legs.only(solved)

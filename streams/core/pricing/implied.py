@@ -43,6 +43,23 @@ class Reason(IntEnum):
 REASONS: Final = tuple(reason.name.lower() if reason else None for reason in Reason)
 """The name of each code; None of 0, which is no reason."""
 
+SOLVED: Final = int(Reason.SOLVED)
+_TOO_SMALL: Final = int(Reason.TIME_VALUE_TOO_SMALL)
+_OVERRIDES: Final = tuple(
+    int(reason)
+    for reason in (
+        Reason.SOLVED,
+        Reason.ABOVE_MAXIMUM,
+        Reason.BELOW_INTRINSIC,
+        Reason.NO_PRICE,
+        Reason.NO_FORWARD,
+        Reason.EXPIRED,
+        Reason.NO_EXPIRY,
+    )
+)
+"""From the last that applies to the first: each overrides what stands. Plain numbers, for asking
+an enumeration for its members takes as long as comparing a chain."""
+
 RESOLUTION: Final = 8 * float(np.finfo(np.float64).eps)
 """Part of the premium that rounding may have made: less time value than that says nothing."""
 _LEAST_VALUE: Final = 1e-290
@@ -105,7 +122,7 @@ def implied_volatility(
     """
     legs = Legs.of(forward, strike, years, is_call, premium / discount)
     reasons = classify(legs)
-    solvable = reasons == Reason.SOLVED
+    solvable = reasons == SOLVED
     sigma = np.full(strike.shape, np.nan)
     if solvable.any():
         sigma[solvable] = solve(legs.only(solvable))
@@ -116,18 +133,21 @@ def classify(legs: Legs) -> Codes:
     """The ``Reason`` of each leg, before anything is solved."""
     forward, strike, years, _, value, time_value, room = legs
     noise = RESOLUTION * value
-    reasons: Codes = np.full(strike.shape, Reason.TIME_VALUE_TOO_SMALL, np.int8)
-    # From the last that applies to the first: each overrides what stands.
-    for reason, applies in (
-        (Reason.SOLVED, time_value > noise + _LEAST_VALUE * np.maximum(forward, strike)),
-        (Reason.ABOVE_MAXIMUM, room <= noise),
-        (Reason.BELOW_INTRINSIC, time_value < -noise),
-        (Reason.NO_PRICE, ~(value > 0.0)),
-        (Reason.NO_FORWARD, ~(np.isfinite(forward) & np.greater(forward, 0.0))),
-        (Reason.EXPIRED, np.less_equal(years, 0.0)),
-        (Reason.NO_EXPIRY, ~np.isfinite(years)),
-    ):
-        np.copyto(reasons, reason, where=applies)
+    reasons: Codes = np.full(strike.shape, _TOO_SMALL, np.int8)
+    conditions = (
+        time_value > noise + _LEAST_VALUE * np.maximum(forward, strike),
+        room <= noise,
+        time_value < -noise,
+        ~(value > 0.0),
+        ~(np.isfinite(forward) & np.greater(forward, 0.0)),
+        np.less_equal(years, 0.0),
+        ~np.isfinite(years),
+    )
+    for code, applies in zip(_OVERRIDES, conditions, strict=True):
+        if isinstance(applies, np.ndarray):
+            np.copyto(reasons, code, where=applies)
+        elif applies:
+            reasons.fill(code)
     return reasons
 
 

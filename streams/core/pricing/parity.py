@@ -30,9 +30,9 @@ def forward_from_parity(
     if not pairs.size:
         return None, NO_PARITY_PAIR
     nearest = pairs[np.argsort(np.abs(difference[pairs]), kind="stable")[:PAIRS]]
-    forwards = np.sort(strikes[nearest] + difference[nearest] / discount)
+    forwards: list[float] = sorted((strikes[nearest] + difference[nearest] / discount).tolist())
     middle = len(forwards) // 2
-    forward = float(forwards[middle])
+    forward = forwards[middle]
     if len(forwards) % 2 == 0:
-        forward = 0.5 * (float(forwards[middle - 1]) + forward)
+        forward = 0.5 * (forwards[middle - 1] + forward)
     return (forward, None) if forward > 0.0 else (None, FORWARD_NOT_POSITIVE)
