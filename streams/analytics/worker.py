@@ -106,8 +106,8 @@ def _lanes(namespace: Namespace) -> list[LaneOptions]:
     ticks = [namespace.topic(UNDERLYING)]
     chains = [namespace.topic(base) for base in (OPTION_CHAIN, OPTION_QUOTE)]
     return [
-        LaneOptions("ticks", ticks, gather_ms=4, slice_ms=20),
-        LaneOptions("chains", chains, gather_ms=100, slice_ms=10),
+        LaneOptions("ticks", ticks, gather_ms=4),
+        LaneOptions("chains", chains, gather_ms=100, slice_s=0.01),
     ]
 
 

@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from faust.types import TP
 
 from optionstream.streams.client_log import CLIENT_LOG
+from optionstream.streams.gathering import gathering
 
 logger = logging.getLogger(__name__)
 
@@ -210,8 +211,7 @@ def _settings(kafka: str, group: str, gather_ms: int) -> dict[str, Any]:
         "fetch.wait.max.ms": 100,
         "max.partition.fetch.bytes": 256 << 10,
         "queued.max.messages.kbytes": 2 << 10,
-        "queued.min.messages": 1,  # so that every record makes the next request wait
-        "fetch.queue.backoff.ms": gather_ms,
         "socket.nagle.disable": True,
+        **gathering(gather_ms),
         **CLIENT_LOG,
     }

@@ -30,10 +30,10 @@ class Held:
         self._records: list[Message] = []
         self._last_s = float("-inf")
 
-    def through(self, messages: Sequence[Message]) -> list[Message]:
+    def through(self, messages: Sequence[Message]) -> Sequence[Message]:
         """What goes on now, of these and of what is held: others first, partitions in order."""
         if not self._topics:
-            return list(messages)
+            return messages
         others: list[Message] = []
         for message in messages:
             (self._records if message.topic() in self._topics else others).append(message)

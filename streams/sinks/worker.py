@@ -36,6 +36,7 @@ from optionstream.schemas.topics import GROUP_TOPICS
 from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.ending import end_process
+from optionstream.streams.gathering import gathering
 from optionstream.streams.sinks import measures
 from optionstream.streams.sinks.contract import Assigned, Sink, StartAgain
 from optionstream.streams.sinks.held import Held
@@ -440,8 +441,7 @@ class SinkWorker:
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
             "fetch.wait.max.ms": 100,
-            "queued.min.messages": 1,  # so that every record makes the next request wait
-            "fetch.queue.backoff.ms": self._gather_ms,
+            **gathering(self._gather_ms),
             **CLIENT_LOG,
         }
 

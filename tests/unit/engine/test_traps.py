@@ -195,8 +195,7 @@ def test_each_lane_reads_its_own_partitions_and_every_source_topic_has_one(
         assert sorted(topics) == sorted(NAMESPACE.topic(base) for base in MARKET_TOPICS)
         told: list[tuple[int, dict[TP, int]]] = []
         for lane in app.lanes:
-            read_from = lambda *task: told.append(task)  # noqa: E731
-            monkeypatch.setattr(lane.reader, "read_from", read_from)
+            monkeypatch.setattr(lane.reader, "read_from", lambda *task: told.append(task))
         chains = TP(NAMESPACE.topic(OPTION_CHAIN), 0)
         app.read_from(GENERATION, {AT: 5, chains: 7})
         assert told == [(GENERATION, {AT: 5}), (GENERATION, {chains: 7})]
