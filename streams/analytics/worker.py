@@ -19,6 +19,7 @@ from optionstream.schemas.topics import (
 )
 from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
+from optionstream.streams.collecting import spare_the_collector
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Source
@@ -55,6 +56,7 @@ def run(config: WorkerConfig, from_beginning: bool = False) -> NoReturn:
         redirect_stdouts=False,
         quiet=True,
     )
+    spare_the_collector()
     raise SystemExit(worker.execute_from_commandline())
 
 
@@ -106,8 +108,8 @@ def _lanes(namespace: Namespace) -> list[LaneOptions]:
     ticks = [namespace.topic(UNDERLYING)]
     chains = [namespace.topic(base) for base in (OPTION_CHAIN, OPTION_QUOTE)]
     return [
-        LaneOptions("ticks", ticks, gather_ms=4),
-        LaneOptions("chains", chains, gather_ms=100, slice_s=0.01),
+        LaneOptions("ticks", ticks, gather_ms=15),
+        LaneOptions("chains", chains, gather_ms=100),
     ]
 
 
@@ -122,7 +124,7 @@ def _agent(app: EngineApp, lane: Lane, metrics: EngineMetrics) -> None:
         async for fetch in fetches:
             waits.observe(time.monotonic() - fetch.at_hand_s)
             with takes.time():
-                await app.checkpoint.take(fetch, lane.slice_s)
+                await app.checkpoint.take(fetch)
 
 
 def rules_for(config: WorkerConfig) -> Rules:

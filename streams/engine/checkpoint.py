@@ -224,16 +224,16 @@ class Checkpoint:
         A slice's state is durable within ``SETTLE_EVERY_S`` and a delivery, however long the rest
         of the fetch takes: a worker that is killed again and again still gets on.
         """
-        parts = self._parts(fetch, slice_s)
+        parts = self._parts(fetch)
         more = True
         while more:
             more = await self._take_next(fetch.generation, parts, slice_s)
             self._settle_soon()
             await asyncio.sleep(0)
 
-    def _parts(self, fetch: Fetch, slice_s: float) -> Iterator[_Part]:
+    def _parts(self, fetch: Fetch) -> Iterator[_Part]:
         for tp, records in fetch.records.items():
-            for part in self._partitions[tp].slices.cut(records, slice_s):
+            for part in self._partitions[tp].slices.cut(records):
                 yield _Part(tp, part, last=part[-1] is records[-1])
 
     async def _take_next(self, generation: int, parts: Iterator[_Part], slice_s: float) -> bool:
@@ -246,7 +246,7 @@ class Checkpoint:
             until = time.perf_counter() + slice_s
             try:
                 while (part := next(parts, None)) is not None:
-                    await self._take(part)
+                    await self._take(part, slice_s)
                     if time.perf_counter() >= until:
                         return True
                 return False
@@ -258,9 +258,10 @@ class Checkpoint:
                 self._generation, self._unsettled_since = -1, None
                 raise
 
-    async def _take(self, part: _Part) -> None:
+    async def _take(self, part: _Part, slice_s: float) -> None:
         partition, records = self._partitions[part.tp], part.records
         await self._check_position(part.tp, partition, records)
+        began = time.perf_counter()
         if self._unsettled_since is None:
             self._unsettled_since = time.monotonic()
         outputs = partition.processor.apply(records)
@@ -268,6 +269,7 @@ class Checkpoint:
             outputs += partition.processor.partials(quick=True)
         await self._send_outputs(part.tp, outputs)
         partition.applied = records[-1].offset
+        partition.slices.took(len(records), time.perf_counter() - began, slice_s)
         self._metrics.applied(part.tp, len(records), partition.applied)
         if len(self._waiting) > _MOST_WAITING:
             waiting, self._waiting = self._waiting, []

@@ -15,7 +15,6 @@ import faust
 
 from optionstream.streams.ending import end_process
 from optionstream.streams.engine.reader import Fetch, FetchReader
-from optionstream.streams.engine.slices import SLICE_S
 
 FETCHES_WAITING: Final = 2
 """Fetches of a lane handed over and not yet applied; its reader waits beyond that."""
@@ -23,13 +22,11 @@ FETCHES_WAITING: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class LaneOptions:
-    """``gather_ms`` is how long a request for records waits for company (``FetchReader``),
-    ``slice_s`` for how long other lanes may have to wait while this one has its turn."""
+    """``gather_ms`` is how long a request for records waits for company (``FetchReader``)."""
 
     name: str
     topics: Sequence[str]
     gather_ms: int
-    slice_s: float = SLICE_S
 
 
 class Lane:
@@ -37,7 +34,6 @@ class Lane:
 
     def __init__(self, app: faust.App, group: str, kafka: str, options: LaneOptions) -> None:
         self.name = options.name
-        self.slice_s = options.slice_s
         self.topics = frozenset(options.topics)
         self.fetches = app.channel(maxsize=FETCHES_WAITING)
         self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()

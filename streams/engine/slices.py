@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from optionstream.streams.core.intake import Incoming
 
@@ -14,22 +13,21 @@ _FIRST_SLICE, _LARGEST_SLICE = 16, 512
 
 class Slices:
     """Cuts fetches of one partition into slices of about so many seconds: a tick takes
-    microseconds, a chain milliseconds."""
+    microseconds, a chain a millisecond, and less the more of them are applied together."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._size = _FIRST_SLICE
 
-    def cut(
-        self, records: Sequence[Incoming], slice_s: float = SLICE_S
-    ) -> Iterator[Sequence[Incoming]]:
-        """Each slice in its turn; the next is as large as fits, by what the last one took until it
-        was asked for."""
+    def cut(self, records: Sequence[Incoming]) -> Iterator[Sequence[Incoming]]:
+        """Each slice in its turn, as large as fits by what the one before it ``took``."""
         at = 0
         while at < len(records):
             part = records[at : at + self._size]
-            since = self._clock()
             yield part
-            fitting = len(part) * slice_s / max(self._clock() - since, 1e-9)
-            self._size = max(1, round(min(fitting, 2 * self._size, _LARGEST_SLICE)))
             at += len(part)
+
+    def took(self, records: int, seconds: float, slice_s: float) -> None:
+        """A slice of so many records took so long: by itself, for whatever the loop does between
+        two slices would make the next one smaller."""
+        fitting = records * slice_s / max(seconds, 1e-9)
+        self._size = max(1, round(min(fitting, 2 * self._size, _LARGEST_SLICE)))

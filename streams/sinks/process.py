@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Collection
 
+from optionstream.streams.collecting import spare_the_collector
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks.contract import Sink
@@ -44,6 +45,7 @@ def run_sink(
         held_s=held_s,
         stop=stop,
     )
+    spare_the_collector()
     return worker.run()
 
 

@@ -1,57 +1,46 @@
-"""One snapshot and what follows from it, whole (docs/semantics.md, "Chains")."""
+"""Snapshots and what follows from them, whole (docs/semantics.md, "Chains")."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
-from msgspec import Struct
 
 from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
-from optionstream.streams.core.chains.figures import (
-    NO_IV,
-    NO_OI,
-    NO_OI_CHANGE,
-    NO_VOLUME,
-    OI_IN_LOTS,
-    Figure,
-    null,
-)
-from optionstream.streams.core.chains.flags import flags
+from optionstream.streams.core.chains.flags import Signs, flags
 from optionstream.streams.core.chains.history import (
-    Compared,
+    Baseline,
     Memory,
+    Row,
+    baseline,
     compare,
     decode_memory,
     encode_memory,
     remember,
 )
-from optionstream.streams.core.chains.interest import (
-    absent_side,
-    max_pain,
-    most_interest,
-    near_ratios,
-    put_call_ratios,
-    totals,
-)
-from optionstream.streams.core.chains.priced import PricedChain, price
-from optionstream.streams.core.chains.table import CALL, PUT, ChainTable, normalised, table_of
+from optionstream.streams.core.chains.interest import interest
+from optionstream.streams.core.chains.priced import price
+from optionstream.streams.core.chains.record import Parts, record
+from optionstream.streams.core.chains.table import normalised, table_of
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators, run
-from optionstream.streams.core.market.contracts import LOT_SIZE_UNKNOWN, chain_width
+from optionstream.streams.core.market.contracts import chain_width
 from optionstream.streams.core.rules import Rules
 
 _USUAL_WIDTH: Final = 21
 """Strikes of a chain of a product that the calendar has no width of."""
+_MOST_STACKED: Final = 16
+"""Chains in one table: more take as long for each, and their arrays leave the cache."""
 
 
 class ExpiryChains:
     """The snapshots of one product and expiry, in the order in which they are accepted."""
 
     def __init__(self) -> None:
-        self._memory = Memory()
+        self.memory = Memory()
 
     def analyse(
         self,
@@ -61,150 +50,118 @@ class ExpiryChains:
         indicators: Indicators = NO_INDICATORS,
         oldest_leg_ms: int | None = None,
     ) -> ChainAnalytics:
-        """The analytics of the next snapshot, which is remembered for those after it.
-
-        ``oldest_leg_ms`` is the age of the oldest quote of a chain assembled from quotes.
-        """
-        table = table_of(chain)
-        identity = snapshot_id(chain)
-        content = identity.rpartition("-")[2]
-        compared = compare(self._memory, chain, table, content)
-        remember(self._memory, chain, table, content)
-        record = _record(chain, table, compared, rules, known_at, identity, oldest_leg_ms)
-        return _with_indicators(record, indicators) if indicators else record
+        """The analytics of the next snapshot alone, as `analyse`."""
+        return analyse([Accepted(self, chain, known_at, oldest_leg_ms)], rules, indicators)[0]
 
     def pack(self) -> bytes:
         """What is remembered, as bytes."""
-        return encode_memory(self._memory)
+        return encode_memory(self.memory)
 
     @staticmethod
     def unpack(data: bytes) -> ExpiryChains:
         """The inverse of ``pack``."""
         chains = ExpiryChains()
-        chains._memory = decode_memory(data)
+        chains.memory = decode_memory(data)
         return chains
 
 
-class _Levels(Struct, frozen=True):
-    """The figures of a chain that may be null, by their names in the record."""
+class Accepted(NamedTuple):
+    """A snapshot that joins those of its expiry; ``oldest_leg_ms`` is the age of the oldest quote
+    of a chain assembled from quotes."""
 
-    figures: dict[str, Figure]
-
-    def value(self, name: str) -> float | None:
-        return self.figures[name].value
-
-    def reasons(self) -> dict[str, str]:
-        return {name: figure.reason for name, figure in self.figures.items() if figure.reason}
+    expiry: ExpiryChains
+    chain: ChainSnapshot
+    known_at: int
+    oldest_leg_ms: int | None = None
 
 
-def _record(
-    chain: ChainSnapshot,
-    table: ChainTable,
-    compared: Compared,
-    rules: Rules,
-    known_at: int,
-    identity: str,
-    oldest_leg_ms: int | None,
-) -> ChainAnalytics:
-    priced = price(chain, table, rules.iv_mode)
-    near = (chain_width(chain.product) or _USUAL_WIDTH) // 2
-    levels = _levels(table, priced, compared, near)
-    value = levels.value
-    return ChainAnalytics(
-        product=chain.product,
-        expiry=chain.expiry,
-        source=chain.source,
-        snapshot_id=identity,
-        ts_event=chain.ts_event,
-        ts_recv=chain.ts_recv,
-        oi_unit=table.oi_unit,
-        lot_size=table.lot_size,
-        underlying_price=chain.underlying_price,
-        strikes=chain.strikes,
-        calls=normalised(chain.calls, table, CALL, chain.oi_unit),
-        puts=normalised(chain.puts, table, PUT, chain.oi_unit),
-        call_greeks=priced.greeks(CALL, compared.oi_intraday),
-        put_greeks=priced.greeks(PUT, compared.oi_intraday),
-        call_oi=value("call_oi"),
-        put_oi=value("put_oi"),
-        call_oi_change=value("call_oi_change"),
-        put_oi_change=value("put_oi_change"),
-        call_oi_intraday=value("call_oi_intraday"),
-        put_oi_intraday=value("put_oi_intraday"),
-        call_volume=value("call_volume"),
-        put_volume=value("put_volume"),
-        pcr_oi=value("pcr_oi"),
-        pcr_volume=value("pcr_volume"),
-        near_strikes=near,
-        pcr_oi_near=value("pcr_oi_near"),
-        pcr_volume_near=value("pcr_volume_near"),
-        max_pain=value("max_pain"),
-        resistance=most_interest(table, CALL),
-        support=most_interest(table, PUT),
-        iv_mode=rules.iv_mode,
-        rate=priced.rate,
-        years=value("years"),
-        forward=value("forward"),
-        atm_strike=value("atm_strike"),
-        atm_iv=value("atm_iv"),
-        straddle=value("straddle"),
-        gex_total=value("gex_total"),
-        legs_with_iv=priced.legs_with_iv,
-        iv_null_reasons=priced.null_reasons(),
-        missing_legs=table.missing_legs,
-        completeness=1 - table.missing_legs / (2 * len(chain.strikes)),
-        oldest_leg_ms=oldest_leg_ms,
-        null_reasons=levels.reasons(),
-        flags=flags(chain, table, compared, rules, priced.has_below_intrinsic),
-        custom_indicators={},
-        capture_id=chain.capture_id,
-        expiries_in_capture=chain.expiries_in_capture,
-        known_at=known_at,
+def analyse(
+    accepted: Sequence[Accepted], rules: Rules, indicators: Indicators = NO_INDICATORS
+) -> list[ChainAnalytics]:
+    """The analytics of snapshots, each remembered for those after it; the same to the last bit
+    whether they come together or one by one."""
+    stacks = [_Stack([accepted[at] for at in places], places) for places in _places(accepted)]
+    in_turn = sorted(
+        ((place, stack) for stack in stacks for place in stack.places), key=itemgetter(0)
     )
+    for _, stack in in_turn:
+        stack.remember_next()
+    records: dict[int, ChainAnalytics] = {}
+    for stack in stacks:
+        records.update(zip(stack.places, stack.records(rules), strict=True))
+    told = [records[place] for place in range(len(accepted))]
+    return [_with_indicators(one, indicators) for one in told] if indicators else told
 
 
-def _levels(table: ChainTable, priced: PricedChain, compared: Compared, near: int) -> _Levels:
-    oi, volume, change, intraday = totals(
-        (table.oi, NO_OI),
-        (table.volume, NO_VOLUME),
-        (table.oi_change, NO_OI_CHANGE),
-        (compared.oi_intraday, compared.reason),
-    )
-    pcr_oi, pcr_volume = put_call_ratios(oi, volume, absent_side(table))
-    near_oi, near_volume = near_ratios(table, priced.atm, near)
-    return _Levels(
-        {
-            "lot_size": Figure(table.lot_size, None if table.lot_size else LOT_SIZE_UNKNOWN),
-            "call_oi": oi.call,
-            "put_oi": oi.put,
-            "call_volume": volume.call,
-            "put_volume": volume.put,
-            "call_oi_change": change.call,
-            "put_oi_change": change.put,
-            "call_oi_intraday": intraday.call,
-            "put_oi_intraday": intraday.put,
-            "pcr_oi": pcr_oi,
-            "pcr_volume": pcr_volume,
-            "pcr_oi_near": near_oi,
-            "pcr_volume_near": near_volume,
-            "max_pain": max_pain(table),
-            "years": priced.years,
-            "forward": priced.forward,
-            "atm_strike": priced.atm_strike,
-            "atm_iv": priced.atm_iv,
-            "straddle": priced.straddle,
-            "gex_total": _gex_total(table, priced),
-        }
-    )
+def _places(accepted: Sequence[Accepted]) -> Iterator[list[int]]:
+    """The places of snapshots that fit into one table, each list in order."""
+    by_strikes: dict[int, list[int]] = {}
+    for place, one in enumerate(accepted):
+        by_strikes.setdefault(len(one.chain.strikes), []).append(place)
+    for places in by_strikes.values():
+        for at in range(0, len(places), _MOST_STACKED):
+            yield places[at : at + _MOST_STACKED]
 
 
-def _gex_total(table: ChainTable, priced: PricedChain) -> Figure:
-    if table.oi_unit == "lots":
-        return null(OI_IN_LOTS)
-    unknown = np.isnan(priced.gex)
-    if unknown.all():
-        return null(NO_OI if priced.legs_with_iv else NO_IV)
-    return Figure(float(np.where(unknown, 0.0, priced.gex).sum()))
+class _Stack:
+    """Snapshots in one table; ``places`` are theirs among all."""
+
+    def __init__(self, accepted: Sequence[Accepted], places: Sequence[int]) -> None:
+        self.places = places
+        self._accepted = accepted
+        self._chains = [one.chain for one in accepted]
+        self._table = table_of(self._chains)
+        self._identities = [snapshot_id(chain) for chain in self._chains]
+        self._baselines: list[Baseline] = []
+
+    def remember_next(self) -> None:
+        """Note the next snapshot, and what there was to compare it with."""
+        at = len(self._baselines)
+        memory = self._accepted[at].expiry.memory
+        content = self._identities[at].rpartition("-")[2]
+        row = Row.of(self._chains[at], content, self._table, at)
+        self._baselines.append(baseline(memory, row))
+        remember(memory, row)
+
+    def records(self, rules: Rules) -> list[ChainAnalytics]:
+        """Of all of them, once all are remembered."""
+        table = self._table
+        compared = compare(table, self._baselines)
+        priced = price(self._chains, table, rules.iv_mode)
+        near = [(chain_width(chain.product) or _USUAL_WIDTH) // 2 for chain in self._chains]
+        interests = interest(table, compared, [one.atm for one in priced.chains], near)
+        legs, greeks = normalised(self._chains, table), priced.greeks(table, compared.oi_intraday)
+        return [
+            record(
+                Parts(
+                    chain=one.chain,
+                    known_at=one.known_at,
+                    oldest_leg_ms=one.oldest_leg_ms,
+                    snapshot_id=self._identities[at],
+                    oi_unit=table.oi_unit[at],
+                    lot_size=table.lot_size[at],
+                    missing_legs=table.missing_legs[at],
+                    legs=legs[at],
+                    greeks=greeks[at],
+                    priced=priced.chains[at],
+                    interest=interests[at],
+                    near_strikes=near[at],
+                    flags=flags(
+                        one.chain,
+                        Signs(
+                            below_intrinsic=priced.chains[at].has_below_intrinsic,
+                            crossed_quote=table.crossed[at],
+                            fractional_oi=table.fractional_oi[at],
+                            missing_legs=table.missing_legs[at] > 0,
+                            found=compared.found[at],
+                        ),
+                        rules,
+                    ),
+                ),
+                rules.iv_mode,
+            )
+            for at, one in enumerate(self._accepted)
+        ]
 
 
 def _with_indicators(record: ChainAnalytics, indicators: Indicators) -> ChainAnalytics:

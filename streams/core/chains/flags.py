@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
@@ -10,34 +12,36 @@ from optionstream.streams.core.chains.history import (
     REVISED,
     STALE,
     VOLUME_DECREASED,
-    Compared,
 )
-from optionstream.streams.core.chains.table import ChainTable
 from optionstream.streams.core.market.calendar import FNO, Calendar
 from optionstream.streams.core.rules import Rules
 
 
-def flags(
-    chain: ChainSnapshot,
-    table: ChainTable,
-    compared: Compared,
-    rules: Rules,
-    below_intrinsic: bool,
-) -> list[str]:
+class Signs(NamedTuple):
+    """What the figures of a snapshot say of its quality; ``found`` as ``history.Compared``."""
+
+    below_intrinsic: bool
+    crossed_quote: bool
+    fractional_oi: bool
+    missing_legs: bool
+    found: frozenset[str]
+
+
+def flags(chain: ChainSnapshot, signs: Signs, rules: Rules) -> list[str]:
     """The names of all that hold, sorted."""
     late = chain.ts_recv - chain.ts_event > rules.stale_ms
     holds = {
-        "below_intrinsic": below_intrinsic,
-        "crossed_quote": bool((table.bid > table.ask).any()),
-        "duplicate": DUPLICATE in compared.found,
-        "fractional_oi": table.fractional_oi,
-        "missing_legs": table.missing_legs > 0,
+        "below_intrinsic": signs.below_intrinsic,
+        "crossed_quote": signs.crossed_quote,
+        "duplicate": DUPLICATE in signs.found,
+        "fractional_oi": signs.fractional_oi,
+        "missing_legs": signs.missing_legs,
         "mixed_underlying": chain.mixed_underlying,
         "outside_session": _is_outside(chain.ts_event, rules.calendar),
-        "revised_after_close": REVISED in compared.found
+        "revised_after_close": REVISED in signs.found
         and _is_closed(chain.ts_event, rules.calendar),
-        "stale": late or STALE in compared.found,
-        "volume_decreased": VOLUME_DECREASED in compared.found,
+        "stale": late or STALE in signs.found,
+        "volume_decreased": VOLUME_DECREASED in signs.found,
     }
     return sorted(name for name, is_so in holds.items() if is_so)
 

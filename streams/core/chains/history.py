@@ -6,22 +6,25 @@ with what there is and leaves no trace.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
-from optionstream.schemas.events import ChainSnapshot
+from optionstream.schemas.events import ChainSnapshot, OiUnit
 from optionstream.schemas.times import ist_date
 from optionstream.streams.core.chains.figures import EARLIER_DAY, NO_BASELINE
-from optionstream.streams.core.chains.table import ChainTable, Floats, aligned
+from optionstream.streams.core.chains.table import ChainTable, Floats, aligned, any_leg
 
 DUPLICATE: Final = "duplicate"
 REVISED: Final = "revised"
 STALE: Final = "stale"
 VOLUME_DECREASED: Final = "volume_decreased"
+_FALLEN: Final = frozenset([VOLUME_DECREASED])
 
 
 class Memory(Struct, array_like=True):
@@ -44,69 +47,114 @@ encode_memory = msgspec.msgpack.Encoder().encode
 decode_memory = msgspec.msgpack.Decoder(Memory).decode
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A snapshot against those before it. ``oi_intraday`` is (2, strikes), all NaN with
-    ``reason`` where it cannot be told; ``found`` are the names above that hold."""
+class Row(NamedTuple):
+    """One snapshot of a table, and the digest of its content."""
 
-    oi_intraday: Floats
+    chain: ChainSnapshot
+    content: str
+    strikes: Floats
+    oi: Floats
+    volume: Floats
+    oi_unit: OiUnit
+
+    @classmethod
+    def of(cls, chain: ChainSnapshot, content: str, table: ChainTable, at: int) -> Row:
+        strikes, oi, volume = table.strikes[at], table.oi[at], table.volume[at]
+        return cls(chain, content, strikes, oi, volume, table.oi_unit[at])
+
+
+class Baseline(NamedTuple):
+    """What the figures of a snapshot are compared with, (2, strikes) each, NaN where there is
+    nothing; the ``reason`` for that; and what its time and content alone say."""
+
+    oi: Floats
+    volume: Floats
     reason: str
     found: frozenset[str]
 
 
-def compare(memory: Memory, chain: ChainSnapshot, table: ChainTable, content: str) -> Compared:
-    """``content`` is the digest of the snapshot's content."""
-    day = ist_date(chain.ts_event)
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Snapshots against those before them. ``oi_intraday`` is (chains, 2, strikes), NaN with the
+    chain's entry of ``reasons`` where it cannot be told; ``found`` are the names above that
+    hold."""
+
+    oi_intraday: Floats
+    reasons: list[str]
+    found: list[frozenset[str]]
+
+
+def compare(table: ChainTable, baselines: Sequence[Baseline]) -> Compared:
+    """The snapshots of a table with what was remembered when each one's turn came."""
+    oi = np.array([baseline.oi for baseline in baselines])
+    volume = np.array([baseline.volume for baseline in baselines])
+    fallen = any_leg(table.volume < volume)
+    return Compared(
+        table.oi - oi,
+        [baseline.reason for baseline in baselines],
+        [
+            baseline.found | _FALLEN if has_fallen else baseline.found
+            for baseline, has_fallen in zip(baselines, fallen, strict=True)
+        ],
+    )
+
+
+def baseline(memory: Memory, row: Row) -> Baseline:
+    """What is remembered for a snapshot."""
+    day = ist_date(row.chain.ts_event)
+    unknown = _unknown(len(row.strikes))
     if day < memory.day:
-        return Compared(np.full(table.oi.shape, np.nan), EARLIER_DAY, frozenset([STALE]))
+        return Baseline(unknown, unknown, EARLIER_DAY, frozenset([STALE]))
     if day > memory.day:
-        found = frozenset([STALE]) if content == memory.content else frozenset()
-        return Compared(table.oi - table.oi, NO_BASELINE, found)
-    return Compared(_intraday(memory, table), NO_BASELINE, _same_day(memory, chain, table, content))
+        found = frozenset([STALE]) if row.content == memory.content else frozenset()
+        return Baseline(row.oi, unknown, NO_BASELINE, found)
+    same_unit, is_newer = memory.oi_unit == row.oi_unit, row.chain.ts_event >= memory.ts_event
+    return Baseline(
+        _at(memory.oi, memory.first_strikes, row) if same_unit else unknown,
+        _at(memory.volume, memory.strikes, row) if is_newer else unknown,
+        NO_BASELINE,
+        _same_day(memory, row),
+    )
 
 
-def remember(memory: Memory, chain: ChainSnapshot, table: ChainTable, content: str) -> None:
+def remember(memory: Memory, row: Row) -> None:
     """Note an accepted snapshot for the next ones."""
-    day = ist_date(chain.ts_event)
+    day = ist_date(row.chain.ts_event)
     if day < memory.day:
         return
+    strikes = row.strikes.tobytes()
     if day > memory.day:
         memory.day, memory.earlier = day, memory.content
-        memory.first_strikes, memory.oi = table.strikes.tobytes(), table.oi.tobytes()
-        memory.oi_unit = table.oi_unit
-    memory.ts_event, memory.content = chain.ts_event, content
-    memory.strikes, memory.volume = table.strikes.tobytes(), table.volume.tobytes()
+        memory.first_strikes, memory.oi = strikes, row.oi.tobytes()
+        memory.oi_unit = row.oi_unit
+    memory.ts_event, memory.content = row.chain.ts_event, row.content
+    memory.strikes, memory.volume = strikes, row.volume.tobytes()
 
 
-def _same_day(
-    memory: Memory, chain: ChainSnapshot, table: ChainTable, content: str
-) -> frozenset[str]:
+def _same_day(memory: Memory, row: Row) -> frozenset[str]:
     found = set()
-    same_time, same_content = chain.ts_event == memory.ts_event, content == memory.content
+    same_time = row.chain.ts_event == memory.ts_event
+    same_content = row.content == memory.content
     if same_content and not same_time:
         found.add(DUPLICATE)
     if same_time and not same_content:
         found.add(REVISED)
-    if content == memory.earlier:
+    if row.content == memory.earlier:
         found.add(STALE)
-    if chain.ts_event >= memory.ts_event and _has_fallen(memory, table):
-        found.add(VOLUME_DECREASED)
     return frozenset(found)
 
 
-def _has_fallen(memory: Memory, table: ChainTable) -> bool:
-    return bool((table.volume < _at(memory.volume, memory.strikes, table)).any())
-
-
-def _intraday(memory: Memory, table: ChainTable) -> Floats:
-    if memory.oi_unit != table.oi_unit:
-        return np.full(table.oi.shape, np.nan)
-    return table.oi - _at(memory.oi, memory.first_strikes, table)
-
-
-def _at(figures: bytes, strikes: bytes, table: ChainTable) -> Floats:
-    """Remembered figures at the strikes of a table; mostly they are of the same strikes."""
+def _at(figures: bytes, strikes: bytes, row: Row) -> Floats:
+    """Remembered figures at the strikes of a snapshot; mostly they are of the same strikes."""
     values = np.frombuffer(figures).reshape(2, -1)
-    if strikes == table.strikes.tobytes():
+    if strikes == row.strikes.tobytes():
         return values
-    return aligned(values, np.frombuffer(strikes), table.strikes)
+    return aligned(values, np.frombuffer(strikes), row.strikes)
+
+
+@lru_cache(maxsize=1_024)
+def _unknown(strikes: int) -> Floats:
+    """Shared: nobody may write to it."""
+    figures = np.full((2, strikes), np.nan)
+    figures.flags.writeable = False
+    return figures

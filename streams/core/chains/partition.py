@@ -14,7 +14,7 @@ from optionstream.schemas.errors import CalendarError, RecordError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.topics import CHAIN, chain_key
-from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.chains.analyse import Accepted, ExpiryChains, analyse
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
 from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
@@ -108,23 +108,31 @@ class ChainPartition:
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
         """Apply records in log order; returns what goes out."""
-        outputs = []
+        outputs: list[Output | None] = []
+        accepted: list[Accepted] = []
+        places: list[int] = []
         for incoming in records:
             try:
                 chain = read(incoming, self.source)
                 assert isinstance(chain, ChainSnapshot)
                 self._check_time(chain)
             except Refused as error:
-                counts = self.unread.rejects
-                counts[error.reason] = counts.get(error.reason, 0) + error.events
+                self.unread.add_reject(error.reason, error.events)
                 outputs.append(
                     reject(incoming, self.source, error.reason, error.detail, error.events)
                 )
                 continue
-            output = self._take(chain)
-            if output is not None:
-                outputs.append(output)
-        return outputs
+            one = self._accept(chain)
+            if one is not None:
+                accepted.append(one)
+                places.append(len(outputs))
+                outputs.append(None)
+        for place, record in zip(
+            places, analyse(accepted, self.rules, self.indicators), strict=True
+        ):
+            key = chain_key(record.product, record.expiry).encode()
+            outputs[place] = Output(CHAIN, key, record, record.known_at)
+        return [output for output in outputs if output is not None]
 
     def partials(self, *, quick: bool = False) -> list[Output]:
         """None: every snapshot is final."""
@@ -146,7 +154,8 @@ class ChainPartition:
         if reason is not None:
             raise Refused(RecordError(reason, rejects.MEANING[reason]), 1)
 
-    def _take(self, chain: ChainSnapshot) -> Output | None:
+    def _accept(self, chain: ChainSnapshot) -> Accepted | None:
+        """What is to be analysed; None when it was seen before."""
         state = self.products.get(chain.product)
         if state is None:
             state = self.products[chain.product] = ProductChains(chain.product)
@@ -155,11 +164,7 @@ class ChainPartition:
             state.counts.duplicates += 1
             return None
         state.counts.accepted += 1
-        record = state.chains_of(chain.expiry).analyse(
-            chain, self.rules, state.known_at, self.indicators
-        )
-        key = chain_key(chain.product, chain.expiry).encode()
-        return Output(CHAIN, key, record, state.known_at)
+        return Accepted(state.chains_of(chain.expiry), chain, state.known_at)
 
     # -- state ------------------------------------------------------------------------------
 

@@ -1,23 +1,26 @@
-"""The prices of a chain: premiums, forward, the strike at the money, volatilities, Greeks."""
+"""The prices of chains: premiums, forward, the strike at the money, volatilities, Greeks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import exp
 
 import numpy as np
 
-from optionstream.schemas import derived
-from optionstream.schemas.derived import IvMode
+from optionstream.schemas.derived import Greeks, IvMode
 from optionstream.schemas.errors import CalendarError
-from optionstream.schemas.events import ChainSnapshot
+from optionstream.schemas.events import ChainSnapshot, OiUnit
 from optionstream.streams.core.chains.figures import (
     EXPIRED,
     NO_ATM,
     NO_EXPIRY,
     NO_FORWARD,
     NO_IV,
+    NO_OI,
     NO_PRICE,
+    OI_IN_LOTS,
     Figure,
     null,
 )
@@ -28,40 +31,39 @@ from optionstream.streams.core.chains.table import (
     Bools,
     ChainTable,
     Floats,
-    column,
+    any_leg,
+    lists,
 )
 from optionstream.streams.core.market.contracts import expiry_instant
-from optionstream.streams.core.pricing.chain import Priced, price_chain
-from optionstream.streams.core.pricing.implied import REASONS, Reason
+from optionstream.streams.core.pricing.chain import COLUMNS, price_chain
+from optionstream.streams.core.pricing.implied import REASONS, SOLVED, Codes, Reason
 from optionstream.streams.core.pricing.modes import DEFAULT_RATE, premiums, years_to_expiry
-from optionstream.streams.core.pricing.parity import forward_from_parity
+from optionstream.streams.core.pricing.parity import forwards_from_parity
 
-_COLUMNS = ("iv", "delta", "gamma", "theta", "vega", "rho")
+_GREEK_COLUMNS = (*COLUMNS, "oi_intraday", "gex")
 _ONE_PERCENT = 0.01
 _BELOW_INTRINSIC = int(Reason.BELOW_INTRINSIC)
 
 
 @dataclass(frozen=True, slots=True)
 class PricedChain:
-    """What follows from the prices. ``premium`` and ``gex`` are (2, strikes); ``legs`` has calls
-    and puts one after the other; ``atm`` is a position among the strikes."""
+    """What follows from the prices of one chain. ``premium`` and ``iv`` are (2, strikes); ``atm``
+    is a position among the strikes."""
 
-    table: ChainTable
+    strikes: Floats
     premium: Floats
+    iv: Floats
     rate: float
     years: Figure
     forward: Figure
     atm: int | None
-    legs: Priced
-    gex: Floats
+    gex_total: Figure
     reasons: list[int]
     """How many of the legs that are there have each code of ``implied.Reason``."""
 
     @property
     def atm_strike(self) -> Figure:
-        if self.atm is None:
-            return null(NO_FORWARD)
-        return Figure(float(self.table.strikes[self.atm]))
+        return null(NO_FORWARD) if self.atm is None else Figure(float(self.strikes[self.atm]))
 
     @property
     def straddle(self) -> Figure:
@@ -77,13 +79,12 @@ class PricedChain:
         """Mean volatility of the legs at the money, a decimal."""
         if self.atm is None:
             return null(NO_ATM)
-        there: list[float] = self.legs.iv.reshape(2, -1)[:, self.atm].tolist()
-        known = [iv for iv in there if iv == iv]
+        known = [iv for iv in self.iv[:, self.atm].tolist() if iv == iv]
         return Figure(sum(known) / len(known)) if known else null(NO_IV)
 
     @property
     def legs_with_iv(self) -> int:
-        return int(np.count_nonzero(~np.isnan(self.legs.iv)))
+        return self.reasons[SOLVED]
 
     @property
     def has_below_intrinsic(self) -> bool:
@@ -94,56 +95,88 @@ class PricedChain:
         counts = zip(REASONS, self.reasons, strict=True)
         return {name: count for name, count in counts if name and count}
 
-    def greeks(self, side: int, oi_intraday: Floats) -> derived.Greeks:
-        """The computed columns of one side; a leg that is missing has None in each."""
-        strikes = len(self.table.strikes)
-        rows = slice(side * strikes, (side + 1) * strikes)
-        reasons = zip(
-            self.legs.reason[rows].tolist(), self.table.present[side].tolist(), strict=True
-        )
-        return derived.Greeks(
-            **{name: column(getattr(self.legs, name)[rows]) for name in _COLUMNS},
-            reason=[REASONS[reason] if there else None for reason, there in reasons],
-            oi_intraday=column(oi_intraday[side]),
-            gex=column(self.gex[side]),
-        )
+
+@dataclass(frozen=True, slots=True)
+class PricedTable:
+    """The chains of a table and the figures of their legs: ``columns`` is (6, chains, 2, strikes)
+    in the order of ``pricing.chain.COLUMNS``, ``reason`` and ``gex`` are (chains, 2, strikes)."""
+
+    chains: list[PricedChain]
+    columns: Floats
+    reason: Codes
+    gex: Floats
+
+    def greeks(self, table: ChainTable, oi_intraday: Floats) -> list[tuple[Greeks, Greeks]]:
+        """The computed columns of the calls and of the puts of each chain; a leg that is missing
+        has None in each."""
+        sides = 2 * len(self.chains)
+        told = lists(np.concatenate((self.columns, oi_intraday[None], self.gex[None])))
+        reasons = self._reasons(table.present)
+        greeks = [
+            Greeks(
+                reason=reasons[side],
+                **dict(zip(_GREEK_COLUMNS, told[side::sides], strict=True)),
+            )
+            for side in range(sides)
+        ]
+        return list(zip(greeks[::2], greeks[1::2], strict=True))
+
+    def _reasons(self, present: Bools) -> list[list[str | None]]:
+        """Why there is no volatility, by side and leg."""
+        codes = self.reason.reshape(-1, self.reason.shape[-1])
+        named: list[list[str | None]] = [[None] * codes.shape[-1] for _ in codes]
+        there = present.reshape(codes.shape)
+        for side, leg in np.argwhere((codes != SOLVED) & there).tolist():
+            named[side][leg] = REASONS[codes[side, leg]]
+        return named
 
 
-def price(chain: ChainSnapshot, table: ChainTable, mode: IvMode) -> PricedChain:
-    """Price every leg of a snapshot (docs/pricing.md)."""
+def price(chains: Sequence[ChainSnapshot], table: ChainTable, mode: IvMode) -> PricedTable:
+    """Price every leg of the snapshots of a table (docs/pricing.md)."""
     rate = DEFAULT_RATE[mode]
     premium = premiums(mode, table.bid, table.ask, table.last)
-    years = years_to_expiry(mode, chain.ts_event, chain.expiry, _instant(chain))
-    discount = float(np.exp(-rate * years)) if years > 0 else 1.0
-    forward, why = forward_from_parity(table.strikes, premium[CALL], premium[PUT], discount)
-    spot = chain.underlying_price
-    underlying = forward if mode == "black76" else spot
+    shape, legs_each = premium.shape, premium[0].size
+    years = [years_to_expiry(mode, one.ts_event, one.expiry, _instant(one)) for one in chains]
+    discounts = [exp(-rate * left) if left > 0 else 1.0 for left in years]
+    forwards = forwards_from_parity(table.strikes, premium[:, CALL], premium[:, PUT], discounts)
+    spots = [one.underlying_price for one in chains]
+    underlying = np.array(
+        [forward for forward, _ in forwards] if mode == "black76" else spots, dtype=np.float64
+    )
     legs = price_chain(
         mode,
-        np.concatenate((table.strikes, table.strikes)),
-        _is_call(len(table.strikes)),
+        np.repeat(table.strikes, 2, axis=0).ravel(),
+        _is_call(shape),
         premium.ravel(),
-        np.nan if underlying is None else underlying,
-        years,
+        np.repeat(underlying, legs_each),
+        np.repeat(np.array(years), legs_each),
         rate,
     )
-    return PricedChain(
-        table=table,
-        premium=premium,
-        rate=rate,
-        years=_years(years),
-        forward=Figure(forward, why),
-        atm=_at_the_money(table.strikes, spot if forward is None else forward),
-        legs=legs,
-        gex=_gamma_exposure(table, legs, underlying),
-        reasons=np.bincount(legs.reason[table.present.ravel()], minlength=len(REASONS)).tolist(),
-    )
+    iv, reason = legs.iv.reshape(shape), legs.reason.reshape(shape)
+    gex = _gamma_exposure(table, legs.gamma.reshape(shape), underlying)
+    reasons = _counted(table, reason)
+    gex_totals = _gex_totals(table, gex, reasons)
+    told = [
+        PricedChain(
+            strikes=table.strikes[at],
+            premium=premium[at],
+            iv=iv[at],
+            rate=rate,
+            years=_years(years[at]),
+            forward=Figure(forward, why),
+            atm=_at_the_money(table.strikes[at], spots[at] if forward is None else forward),
+            gex_total=gex_totals[at],
+            reasons=reasons[at],
+        )
+        for at, (forward, why) in enumerate(forwards)
+    ]
+    return PricedTable(told, legs.columns.reshape(-1, *shape), reason, gex)
 
 
 @lru_cache(maxsize=1_024)
-def _is_call(strikes: int) -> Bools:
-    """Of calls and puts one after the other. Shared: nobody may write to it."""
-    column = np.repeat(IS_CALL, strikes, axis=1).ravel()
+def _is_call(shape: tuple[int, ...]) -> Bools:
+    """Of the legs of a table one after the other. Shared: nobody may write to it."""
+    column = np.broadcast_to(IS_CALL, shape).ravel()
     column.flags.writeable = False
     return column
 
@@ -166,11 +199,36 @@ def _at_the_money(strikes: Floats, price: float | None) -> int | None:
     return None if price is None else int(np.argmin(np.abs(strikes - price)))
 
 
-def _gamma_exposure(table: ChainTable, legs: Priced, underlying: float | None) -> Floats:
+def _counted(table: ChainTable, reason: Codes) -> list[list[int]]:
+    """Of each chain, how many of the legs that are there have each code."""
+    codes = len(REASONS)
+    first = codes * np.arange(len(reason))[:, None, None]
+    counts = np.bincount((reason + first)[table.present], minlength=codes * len(reason))
+    told: list[list[int]] = counts.reshape(-1, codes).tolist()
+    return told
+
+
+def _gamma_exposure(table: ChainTable, gamma: Floats, underlying: Floats) -> Floats:
     """Rupees by which the delta of a leg's open interest changes for a move of 1 %; puts negative:
-    who sold both is assumed to hedge (docs/pricing.md)."""
-    if underlying is None or table.oi_unit == "lots":
-        return np.full(table.oi.shape, np.nan)
-    sign = np.where(IS_CALL, 1.0, -1.0)
-    shares: Floats = legs.gamma.reshape(2, -1) * table.oi * sign
-    return shares * (underlying * underlying * _ONE_PERCENT)
+    who sold both is assumed to hedge (docs/pricing.md). NaN where open interest is in lots."""
+    shares = gamma * table.oi * np.where(IS_CALL, 1.0, -1.0)
+    gex: Floats = shares * (underlying * underlying * _ONE_PERCENT)[:, None, None]
+    for at, unit in enumerate(table.oi_unit):
+        if unit == "lots":
+            gex[at] = np.nan
+    return gex
+
+
+def _gex_totals(table: ChainTable, gex: Floats, reasons: Sequence[Sequence[int]]) -> list[Figure]:
+    known = ~np.isnan(gex)
+    sums, tells = np.where(known, gex, 0.0).reshape(len(gex), -1).sum(axis=1), any_leg(known)
+    return [
+        Figure(float(sums[at])) if tells[at] else null(_no_gex(unit, reasons[at][SOLVED]))
+        for at, unit in enumerate(table.oi_unit)
+    ]
+
+
+def _no_gex(unit: OiUnit, legs_with_iv: int) -> str:
+    if unit == "lots":
+        return OI_IN_LOTS
+    return NO_OI if legs_with_iv else NO_IV

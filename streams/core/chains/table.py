@@ -1,15 +1,20 @@
-"""A chain as arrays: calls in row 0, puts in row 1, one column a strike.
+"""Chains as arrays: of each the calls in row 0, the puts in row 1, one column a strike.
+
+Those with equally many strikes are stacked, for a chain has so few that the calls into NumPy cost
+more than the arithmetic. No figure of one depends on those beside it, to the last bit: sums run
+along the strikes only, and no product of matrices is used.
 
 NaN stands for what the source did not say; the lists of ``Legs`` have None there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OiUnit
@@ -28,9 +33,11 @@ _WHOLE: Final = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class ChainTable:
-    """The figures of one snapshot, each of shape (2, strikes); prices in rupees.
+    """The figures of some snapshots with equally many strikes; prices in rupees.
 
-    ``oi`` and ``oi_change`` are in ``oi_unit``: shares where the lot size is known.
+    Of shape (chains, 2, strikes), and ``strikes`` (chains, strikes). ``oi`` and ``oi_change`` are
+    in the chain's ``oi_unit``: shares where its lot size is known. What belongs to a chain as a
+    whole is a list with one entry for each.
     """
 
     strikes: Floats
@@ -41,64 +48,84 @@ class ChainTable:
     last: Floats
     bid: Floats
     ask: Floats
-    oi_unit: OiUnit
-    lot_size: int | None
-    fractional_oi: bool
+    oi_unit: list[OiUnit]
+    lot_size: list[int | None]
+    fractional_oi: list[bool]
     """Whether the source's own open interest is not whole somewhere."""
+    crossed: list[bool]
+    """Whether a bid is above its ask somewhere."""
+    missing_legs: list[int]
 
-    @property
-    def missing_legs(self) -> int:
-        return int(self.present.size - np.count_nonzero(self.present))
 
-
-def table_of(chain: ChainSnapshot) -> ChainTable:
-    """The chain's figures, open interest normalised to shares where the lot size is known."""
+def table_of(chains: Sequence[ChainSnapshot]) -> ChainTable:
+    """The chains' figures, open interest normalised to shares where the lot size is known."""
     figures = np.array(
-        [[getattr(legs, name) for name in LEG_COLUMNS] for legs in (chain.calls, chain.puts)],
+        [
+            [[getattr(legs, name) for name in LEG_COLUMNS] for legs in (chain.calls, chain.puts)]
+            for chain in chains
+        ],
         dtype=np.float64,
     )
-    column = {name: figures[:, at] for at, name in enumerate(LEG_COLUMNS)}
-    lot = lot_size(chain.product, chain.expiry, ist_date(chain.ts_event))
-    oi, oi_change, unit = column["oi"], column["oi_change"], chain.oi_unit
-    fractional = bool((oi > np.floor(oi)).any())
-    if unit == "lots" and lot is not None:
-        oi, oi_change, unit = _shares(oi, lot), _shares(oi_change, lot), "shares"
+    told = {name: np.ascontiguousarray(figures[:, :, at]) for at, name in enumerate(LEG_COLUMNS)}
+    oi, oi_change, units = told["oi"], told["oi_change"], [chain.oi_unit for chain in chains]
+    fractional = any_leg(oi > np.floor(oi))
+    lots = [lot_size(one.product, one.expiry, ist_date(one.ts_event)) for one in chains]
+    for at, lot in enumerate(lots):
+        if units[at] == "lots" and lot is not None:
+            oi[at], oi_change[at] = _shares(oi[at], lot), _shares(oi_change[at], lot)
+            units[at] = "shares"
+    present = np.any(~np.isnan(figures), axis=2)
     return ChainTable(
-        strikes=np.array(chain.strikes, dtype=np.float64),
-        present=np.any(~np.isnan(figures), axis=1, keepdims=True)[:, 0],
+        strikes=np.array([chain.strikes for chain in chains], dtype=np.float64),
+        present=present,
         oi=oi,
         oi_change=oi_change,
-        volume=column["volume"],
-        last=column["last"],
-        bid=column["bid"],
-        ask=column["ask"],
-        oi_unit=unit,
-        lot_size=lot,
+        volume=told["volume"],
+        last=told["last"],
+        bid=told["bid"],
+        ask=told["ask"],
+        oi_unit=units,
+        lot_size=lots,
         fractional_oi=fractional,
+        crossed=any_leg(told["bid"] > told["ask"]),
+        missing_legs=np.count_nonzero(~present, axis=(1, 2)).tolist(),
     )
 
 
-def normalised(legs: Legs, table: ChainTable, side: int, source_unit: OiUnit) -> Legs:
-    """The legs of one side as they go out: open interest in the table's unit."""
-    if table.oi_unit == source_unit:
-        return legs
-    return msgspec.structs.replace(
-        legs, oi=column(table.oi[side]), oi_change=column(table.oi_change[side])
-    )
+def any_leg(legs: Bools) -> list[bool]:
+    """Of each chain, whether it is so of one of its legs; ``legs`` is (chains, 2, strikes)."""
+    found: list[bool] = np.any(legs.reshape(len(legs), -1), axis=1).tolist()
+    return found
 
 
-def column(values: Floats) -> list[float | None]:
-    """A row of a table as a list, None where it has NaN."""
-    return [None if value != value else value for value in values.tolist()]
+def normalised(chains: Sequence[ChainSnapshot], table: ChainTable) -> list[tuple[Legs, Legs]]:
+    """The calls and the puts of each chain as they go out: open interest in the table's unit."""
+    oi, oi_change = lists(table.oi), lists(table.oi_change)
+    return [
+        (chain.calls, chain.puts)
+        if table.oi_unit[at] == chain.oi_unit
+        else (
+            replace(chain.calls, oi=oi[2 * at], oi_change=oi_change[2 * at]),
+            replace(chain.puts, oi=oi[2 * at + 1], oi_change=oi_change[2 * at + 1]),
+        )
+        for at, chain in enumerate(chains)
+    ]
+
+
+def lists(values: Floats) -> list[list[float | None]]:
+    """The rows along the last axis, in order, None where they have NaN."""
+    rows = values.reshape(-1, values.shape[-1])
+    told: list[list[float | None]] = [list(row) for row in rows.tolist()]
+    for at in np.flatnonzero(np.isnan(rows).any(axis=1)).tolist():
+        told[at] = [None if value != value else value for value in told[at]]
+    return told
 
 
 def aligned(values: Floats, strikes: Floats, to: Floats) -> Floats:
     """``values`` (2, m) of ``strikes`` at the strikes ``to``: (2, n), NaN where there is none."""
-    if np.array_equal(strikes, to):
-        return values
     found = np.full((2, len(to)), np.nan)
     if len(strikes):
-        at = np.searchsorted(strikes, to).clip(max=len(strikes) - 1)
+        at = np.minimum(np.searchsorted(strikes, to), len(strikes) - 1)
         same = strikes[at] == to
         found[:, same] = values[:, at[same]]
     return found

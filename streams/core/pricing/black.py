@@ -30,8 +30,9 @@ LOG_ROOT_2PI: Final = 0.5 * log(2.0 * pi)
 _ROOT_HALF: Final = sqrt(0.5)
 _ROOT_HALF_PI: Final = sqrt(0.5 * pi)
 _SERIES_BELOW: Final = 0.12
-"""Value of t below which the series is more exact than the difference, in six terms at most."""
-_SERIES_ENDS: Final = 0.25 * float(np.finfo(np.float64).eps)
+"""Value of t below which the series is more exact than the difference."""
+_SERIES_TERMS: Final = 6
+"""After the first; what is left out is below a quarter of the first's last digit."""
 _LEAST: Final = 1e-290
 """Stands for a distance of 0, so that x/s and x/b need no case of their own at the money."""
 _LEAST_H: Final = -200.0
@@ -110,6 +111,7 @@ def _series(h: Floats, t: Floats) -> Floats:
 
     From Y' = 1 + z Y follows Y^(2n+3) = (h^2 + 4n+3) Y^(2n+1) - 2n(2n+1) Y^(2n-1), which the loop
     uses for the terms themselves. Against the first, the n-th is at most t^2n / (3 5 ... (2n+1)).
+    As many for every t, so that a leg's value does not depend on the legs beside it.
     """
     t2 = t * t
     t4, four_t2 = t2 * t2, 4.0 * t2
@@ -117,13 +119,12 @@ def _series(h: Floats, t: Floats) -> Floats:
     newer = 1.0 + h * _mills(h)
     total = newer.copy()
     carried = t2
-    most, bound, n = float(t2.max()), 1.0, 0
-    while (bound := bound * most / (2 * n + 3)) > _SERIES_ENDS:
+    for n in range(_SERIES_TERMS):
         term = factor * newer
         term -= carried
         term /= (2 * n + 2) * (2 * n + 3)
         total += term
         carried = t4 * newer
         factor += four_t2
-        newer, n = term, n + 1
+        newer = term
     return total

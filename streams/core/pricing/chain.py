@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -11,22 +12,31 @@ from optionstream.streams.core.pricing.black import Bools, Floats, Number
 from optionstream.streams.core.pricing.greeks import Greeks, forward_greeks, spot_greeks
 from optionstream.streams.core.pricing.implied import SOLVED, Codes, Legs, Reason, classify, solve
 
+COLUMNS: Final = ("iv", *Greeks._fields)
+_IV: Final = COLUMNS.index("iv")
+_GAMMA: Final = COLUMNS.index("gamma")
+
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """Columns with one value for each leg; NaN in all of them where ``reason`` is not 0.
+    """The figures of each leg: ``columns`` has a row for each name of ``COLUMNS``, NaN in all of
+    them where ``reason``, the code of ``implied.Reason``, is not 0.
 
-    ``iv`` is a decimal (0.12 is 12 %), ``reason`` the code of ``implied.Reason``; the Greeks are
-    in the units of ``greeks.Greeks``.
+    ``iv`` is a decimal (0.12 is 12 %); the Greeks are in the units of ``greeks.Greeks``.
     """
 
-    iv: Floats
-    delta: Floats
-    gamma: Floats
-    theta: Floats
-    vega: Floats
-    rho: Floats
+    columns: Floats
     reason: Codes
+
+    @property
+    def iv(self) -> Floats:
+        column: Floats = self.columns[_IV]
+        return column
+
+    @property
+    def gamma(self) -> Floats:
+        column: Floats = self.columns[_GAMMA]
+        return column
 
 
 def price_chain(
@@ -52,14 +62,13 @@ def price_chain(
     if mode == "nse":
         np.copyto(reason, Reason.EXPIRY_DAY, where=np.equal(years, 0.0))
     solved = reason == SOLVED
-    columns = np.full((6, len(strike)), np.nan)
+    columns = np.full((len(COLUMNS), len(strike)), np.nan)
     if solved.any():
         legs = legs.only(solved)
         sigma = solve(legs)
         columns[0, solved] = sigma
         columns[1:, solved] = _greeks(mode, legs, sigma, rate)
-    iv, delta, gamma, theta, vega, rho = columns
-    return Priced(iv, delta, gamma, theta, vega, rho, reason)
+    return Priced(columns, reason)
 
 
 def _greeks(mode: IvMode, legs: Legs, sigma: Floats, rate: float) -> Greeks:

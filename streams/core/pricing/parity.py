@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -13,10 +14,11 @@ NO_PARITY_PAIR: Final = "no_parity_pair"
 FORWARD_NOT_POSITIVE: Final = "forward_not_positive"
 
 
-def forward_from_parity(
-    strikes: Floats, calls: Floats, puts: Floats, discount: float = 1.0
-) -> tuple[float | None, str | None]:
-    """The forward in rupees, or None and the reason; prices in rupees, NaN for none.
+def forwards_from_parity(
+    strikes: Floats, calls: Floats, puts: Floats, discounts: Sequence[float]
+) -> list[tuple[float | None, str | None]]:
+    """The forward of each chain in rupees, or None and the reason. Strikes and prices in rupees,
+    NaN for none, are of shape (chains, strikes); a discount for each chain.
 
     1. A pair is a strike (they rise) whose call and put both have a price.
     2. Of the pairs the five of least |C - P| count, of equals the lower strike; all if fewer.
@@ -26,11 +28,18 @@ def forward_from_parity(
     of Finance 24 (1969).
     """
     difference = calls - puts
-    pairs = np.flatnonzero(np.isfinite(difference))
-    if not pairs.size:
+    nearest = np.argsort(np.abs(difference), axis=-1, kind="stable")[:, :PAIRS]
+    implied = strikes + difference / np.array(discounts)[:, None]
+    pairs = np.isfinite(difference).sum(axis=-1).tolist()
+    found = np.take_along_axis(implied, nearest, axis=-1).tolist()
+    # What is not finite was sorted behind all pairs.
+    return [_median(row[:count]) for row, count in zip(found, pairs, strict=True)]
+
+
+def _median(forwards: list[float]) -> tuple[float | None, str | None]:
+    if not forwards:
         return None, NO_PARITY_PAIR
-    nearest = pairs[np.argsort(np.abs(difference[pairs]), kind="stable")[:PAIRS]]
-    forwards: list[float] = sorted((strikes[nearest] + difference[nearest] / discount).tolist())
+    forwards.sort()
     middle = len(forwards) // 2
     forward = forwards[middle]
     if len(forwards) % 2 == 0:

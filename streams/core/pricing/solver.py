@@ -37,15 +37,26 @@ def total_volatility(x: Floats, b: Floats, c: Floats) -> Floats:
     if upper.any():
         side, target = np.where(upper, -1.0, 1.0), np.log(np.where(upper, c, b))
     s = _first_guess(x, b, c, upper)
-    step = s
-    for _ in range(_ROUNDS):
-        step = _householder(x, s, target, side)
-        s *= 1.0 + step
-        if np.abs(step).max() <= _CONVERGED:
+    step = _householder(x, s, target, side)
+    s *= 1.0 + step
+    far = ~(np.abs(step) <= _CONVERGED)
+    if far.any():
+        sides = np.ones_like(s) if side is None else side
+        s[far] = _further(x[far], s[far], b[far], target[far], sides[far])
+    return s
+
+
+def _further(x: Floats, s: Floats, b: Floats, target: Floats, side: Floats) -> Floats:
+    """Steps until each leg has settled. One that has takes no more, whatever the others need: the
+    last digit of a volatility does not depend on the legs it is solved with."""
+    s, moving = s.copy(), np.arange(len(s))
+    for _ in range(_ROUNDS - 1):
+        step = _householder(x[moving], s[moving], target[moving], side[moving])
+        s[moving] *= 1.0 + step
+        moving = moving[~(np.abs(step) <= _CONVERGED)]
+        if not moving.size:
             return s
-    stuck = ~(np.abs(step) <= _CONVERGED)
-    sides = np.ones_like(s) if side is None else side
-    s[stuck] = bisect(x[stuck], b[stuck], target[stuck], sides[stuck])
+    s[moving] = bisect(x[moving], b[moving], target[moving], side[moving])
     return s
 
 

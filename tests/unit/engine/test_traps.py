@@ -171,8 +171,7 @@ def test_an_agent_a_lane_reads_whole_fetches_from_memory_and_there_are_no_tables
         assert not app.tables.changelog_topics
         taken: list[Fetch] = []
 
-        async def take(fetch: Fetch, slice_s: float) -> None:
-            assert slice_s == lane.slice_s
+        async def take(fetch: Fetch) -> None:
             taken.append(fetch)
 
         fetch = Fetch(GENERATION, {AT: [object()] * 5_000})

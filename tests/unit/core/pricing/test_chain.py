@@ -7,8 +7,7 @@ import pytest
 import QuantLib as ql
 
 from optionstream.schemas.derived import IvMode
-from optionstream.streams.core.pricing.black import Floats
-from optionstream.streams.core.pricing.chain import Priced, price_chain
+from optionstream.streams.core.pricing.chain import COLUMNS, Priced, price_chain
 from optionstream.streams.core.pricing.implied import REASONS
 from tests.unit.core.pricing.oracle import Options, strict_errors
 
@@ -17,10 +16,6 @@ STRIKE = np.tile(24_000.0 + 50.0 * np.arange(-10.0, 11.0), 2)
 IS_CALL = np.arange(42) < 21
 SIGMA = 0.12 + 4e-8 * (STRIKE - UNDERLYING) ** 2
 NAN = float("nan")
-
-
-def columns(priced: Priced) -> list[Floats]:
-    return [priced.iv, priced.delta, priced.gamma, priced.theta, priced.vega, priced.rho]
 
 
 def oracle(forward: float = UNDERLYING, rate: float = 0.0) -> list[ql.BlackCalculator]:
@@ -32,12 +27,10 @@ def oracle(forward: float = UNDERLYING, rate: float = 0.0) -> list[ql.BlackCalcu
 def agree(priced: Priced, wanted: list[tuple[float, ...]]) -> None:
     assert not priced.reason.any()
     delta, gamma, theta, vega, rho = np.array(wanted).T
+    assert COLUMNS == ("iv", "delta", "gamma", "theta", "vega", "rho")
     np.testing.assert_allclose(priced.iv, SIGMA, rtol=1e-10)
-    np.testing.assert_allclose(priced.delta, delta, rtol=1e-9)
-    np.testing.assert_allclose(priced.gamma, gamma, rtol=1e-9)
-    np.testing.assert_allclose(priced.theta, theta / 365, rtol=1e-9)
-    np.testing.assert_allclose(priced.vega, vega / 100, rtol=1e-9)
-    np.testing.assert_allclose(priced.rho, rho / 100, rtol=1e-9)
+    told = [delta, gamma, theta / 365, vega / 100, rho / 100]
+    np.testing.assert_allclose(priced.columns[1:], told, rtol=1e-9)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.065])
@@ -84,7 +77,7 @@ def test_greeks_are_null_exactly_where_the_volatility_is(mode: IvMode) -> None:
         priced = price_chain(mode, STRIKE, IS_CALL, premium, UNDERLYING, YEARS, 0.0)
     named = {leg: REASONS[code] for leg, code in enumerate(priced.reason.tolist()) if code}
     assert named == {0: "no_price", 5: "no_price", 41: "below_intrinsic"}
-    for column in columns(priced):
+    for column in priced.columns:
         assert (np.isnan(column) == (priced.reason != 0)).all()
 
 
@@ -107,7 +100,7 @@ def test_what_the_whole_chain_lacks_is_the_reason_of_each_leg(
     with strict_errors():
         priced = price_chain(mode, STRIKE, IS_CALL, premium, underlying, years, RATE)
     assert {REASONS[code] for code in priced.reason} == {reason}
-    assert all(np.isnan(column).all() for column in columns(priced))
+    assert all(np.isnan(column).all() for column in priced.columns)
 
 
 def test_forward_and_time_may_be_given_by_leg() -> None:
@@ -115,5 +108,5 @@ def test_forward_and_time_may_be_given_by_leg() -> None:
     once = price_chain("black76", STRIKE, IS_CALL, premium, UNDERLYING, YEARS, 0.0)
     forward, years = np.full(len(STRIKE), UNDERLYING), np.full(len(STRIKE), YEARS)
     each = price_chain("black76", STRIKE, IS_CALL, premium, forward, years, 0.0)
-    for one, other in zip(columns(once), columns(each), strict=True):
+    for one, other in zip(once.columns, each.columns, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12)

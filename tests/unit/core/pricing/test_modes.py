@@ -10,13 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.schemas.derived import IvMode
-from optionstream.streams.core.pricing.black import black76_price
+from optionstream.streams.core.pricing.black import Floats, black76_price
 from optionstream.streams.core.pricing.modes import DEFAULT_RATE, premiums, years_to_expiry
-from optionstream.streams.core.pricing.parity import forward_from_parity
+from optionstream.streams.core.pricing.parity import forwards_from_parity
 from tests.unit.core.pricing.oracle import PATIENT
 from tests.unit.core.ticks.helpers import at
 
 NAN = float("nan")
+
+
+def forward_from_parity(
+    strikes: Floats, calls: Floats, puts: Floats, discount: float = 1.0
+) -> tuple[float | None, str | None]:
+    """Of one chain."""
+    return forwards_from_parity(strikes[None], calls[None], puts[None], [discount])[0]
+
+
 CLOSE = at("2026-01-13 15:30:00")
 
 
