@@ -14,6 +14,7 @@ from optionstream.schemas.identity import snapshot_id
 from optionstream.streams.core.chains.flags import Signs, flags
 from optionstream.streams.core.chains.history import (
     Baseline,
+    Compared,
     Memory,
     Row,
     baseline,
@@ -23,9 +24,9 @@ from optionstream.streams.core.chains.history import (
     remember,
 )
 from optionstream.streams.core.chains.interest import interest
-from optionstream.streams.core.chains.priced import price
+from optionstream.streams.core.chains.priced import PricedChain, price
 from optionstream.streams.core.chains.record import Parts, record
-from optionstream.streams.core.chains.table import normalised, table_of
+from optionstream.streams.core.chains.table import ChainTable, normalised, table_of
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators, run
 from optionstream.streams.core.market.contracts import chain_width
 from optionstream.streams.core.rules import Rules
@@ -131,37 +132,36 @@ class _Stack:
         near = [(chain_width(chain.product) or _USUAL_WIDTH) // 2 for chain in self._chains]
         interests = interest(table, compared, [one.atm for one in priced.chains], near)
         legs, greeks = normalised(self._chains, table), priced.greeks(table, compared.oi_intraday)
-        return [
-            record(
-                Parts(
-                    chain=one.chain,
-                    known_at=one.known_at,
-                    oldest_leg_ms=one.oldest_leg_ms,
-                    snapshot_id=self._identities[at],
-                    oi_unit=table.oi_unit[at],
-                    lot_size=table.lot_size[at],
-                    missing_legs=table.missing_legs[at],
-                    legs=legs[at],
-                    greeks=greeks[at],
-                    priced=priced.chains[at],
-                    interest=interests[at],
-                    near_strikes=near[at],
-                    flags=flags(
-                        one.chain,
-                        Signs(
-                            below_intrinsic=priced.chains[at].has_below_intrinsic,
-                            crossed_quote=table.crossed[at],
-                            fractional_oi=table.fractional_oi[at],
-                            missing_legs=table.missing_legs[at] > 0,
-                            found=compared.found[at],
-                        ),
-                        rules,
-                    ),
-                ),
-                rules.iv_mode,
+        parts = (
+            Parts(
+                chain=one.chain,
+                known_at=one.known_at,
+                oldest_leg_ms=one.oldest_leg_ms,
+                snapshot_id=self._identities[at],
+                oi_unit=table.oi_unit[at],
+                lot_size=table.lot_size[at],
+                missing_legs=table.missing_legs[at],
+                legs=legs[at],
+                greeks=greeks[at],
+                priced=priced.chains[at],
+                interest=interests[at],
+                near_strikes=near[at],
+                flags=flags(one.chain, _signs(table, priced.chains[at], compared, at), rules),
             )
             for at, one in enumerate(self._accepted)
-        ]
+        )
+        return [record(one, rules.iv_mode) for one in parts]
+
+
+def _signs(table: ChainTable, priced: PricedChain, compared: Compared, at: int) -> Signs:
+    """Of the snapshot at that place in the table."""
+    return Signs(
+        below_intrinsic=priced.has_below_intrinsic,
+        crossed_quote=table.crossed[at],
+        fractional_oi=table.fractional_oi[at],
+        missing_legs=table.missing_legs[at] > 0,
+        found=compared.found[at],
+    )
 
 
 def _with_indicators(record: ChainAnalytics, indicators: Indicators) -> ChainAnalytics:

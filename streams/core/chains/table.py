@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from msgspec.structs import replace
@@ -115,7 +115,7 @@ def normalised(chains: Sequence[ChainSnapshot], table: ChainTable) -> list[tuple
 def lists(values: Floats) -> list[list[float | None]]:
     """The rows along the last axis, in order, None where they have NaN."""
     rows = values.reshape(-1, values.shape[-1])
-    told: list[list[float | None]] = [list(row) for row in rows.tolist()]
+    told = cast("list[list[float | None]]", rows.tolist())
     for at in np.flatnonzero(np.isnan(rows).any(axis=1)).tolist():
         told[at] = [None if value != value else value for value in told[at]]
     return told

@@ -18,7 +18,7 @@ from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.events import LEG_COLUMNS, OptionQuoteFrame
 from optionstream.schemas.topics import CHAIN, REJECTS, chain_key
-from optionstream.streams.core.chains.analyse import ExpiryChains
+from optionstream.streams.core.chains.analyse import Accepted, ExpiryChains, analyse
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
 from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
@@ -121,12 +121,14 @@ class QuotePartition:
         product.known_at = max(product.known_at, frame.ts_recv)
         outcome = expiry.quotes.apply(frame, incoming.offset)
         key = chain_key(frame.product, frame.expiry).encode()
-        outputs = []
-        for chain, oldest_leg_ms in outcome.chains:
-            record = expiry.chains.analyse(
-                chain, self.rules, product.known_at, self.indicators, oldest_leg_ms
-            )
-            outputs.append(Output(CHAIN, key, record, product.known_at))
+        made = [
+            Accepted(expiry.chains, chain, product.known_at, oldest_leg_ms)
+            for chain, oldest_leg_ms in outcome.chains
+        ]
+        outputs = [
+            Output(CHAIN, key, record, product.known_at)
+            for record in analyse(made, self.rules, self.indicators)
+        ]
         for reason, indices in outcome.refused.items():
             detail = rejects.MEANING[reason]
             outputs.append(reject(incoming, self.source, reason, detail, len(indices), indices))
