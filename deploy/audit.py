@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import msgspec
 
+from optionstream.deploy.apart import EndedError, apart
 from optionstream.schemas.archive import (
     MANIFEST,
     PARTIAL,
@@ -272,9 +273,19 @@ def _check_file(verdict: Verdict, entry: Segment, path: Path) -> None:
         if fault is not None:
             verdict.add("records", entry.path, fault)
         return
-    about = _fault(entry, path) or "as many records at the same offsets, with other content"
+    about = _fault_apart(entry, path)
     sizes = "" if size == entry.bytes else f"{size} bytes instead of {entry.bytes}; "
     verdict.add("changed", entry.path, f"{sizes}{about}")
+
+
+def _fault_apart(entry: Segment, path: Path) -> str:
+    """The same of a file that is known to be changed, which may end the process that reads it."""
+    try:
+        return apart(_fault, entry, path) or (
+            "as many records at the same offsets, with other content"
+        )
+    except EndedError:
+        return "no archive file: reading it ends the reader"
 
 
 def _hash(path: Path) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from multiprocessing import parent_process
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from optionstream.deploy import audit
 from optionstream.deploy.audit import Verdict, verify_archive
 from optionstream.schemas.archive import MANIFEST, Entry, Segment
 from optionstream.schemas.archive_file import encode_records
@@ -153,6 +155,23 @@ def test_any_flipped_bit_of_any_file_is_found(folder: Path, data: st.DataObject)
             ]
     finally:
         path.write_bytes(before)
+
+
+def ends_the_reader(_entry: object, _path: Path) -> str | None:
+    if parent_process() is not None:
+        os.abort()
+    return None
+
+
+def test_a_changed_file_that_ends_its_reader_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_fault", ends_the_reader)
+    path = files(folder)[0]
+    path.write_bytes(path.read_bytes() + b"?")
+    (problem,) = verify_archive(folder).problems
+    assert (problem.kind, problem.where) == ("changed", str(path.relative_to(folder)))
+    assert problem.detail.endswith("no archive file: reading it ends the reader")
 
 
 def reordered(some: list[bytes]) -> list[bytes]:
