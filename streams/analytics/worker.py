@@ -19,7 +19,6 @@ from optionstream.schemas.topics import (
 )
 from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
-from optionstream.streams.collecting import spare_the_collector
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Source
@@ -31,6 +30,7 @@ from optionstream.streams.engine.app import EngineApp, engine_options
 from optionstream.streams.engine.checkpoint import Checkpoint, Processor
 from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.garbage import spare_the_collector
 from optionstream.streams.metrics import configure_logging, serve_metrics
 
 logger = logging.getLogger(__name__)

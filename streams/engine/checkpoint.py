@@ -124,6 +124,7 @@ class Checkpoint:
         state: StateSource,
         metrics: EngineMetrics,
         longest_sleep_s: float,
+        slice_s: float = SLICE_S,
     ) -> None:
         self._send = send
         self._topic = topic
@@ -133,6 +134,7 @@ class Checkpoint:
         self._state = state
         self._metrics = metrics
         self._longest_sleep_s = longest_sleep_s
+        self._slice_s = slice_s
         self._partitions: dict[TP, _Partition] = {}
         self._generation = -1
         self._writer = uuid4().hex[:12]
@@ -217,7 +219,7 @@ class Checkpoint:
 
     # -- applying ---------------------------------------------------------------------------
 
-    async def take(self, fetch: Fetch, slice_s: float = SLICE_S) -> None:
+    async def take(self, fetch: Fetch) -> None:
         """Apply one fetch and send what follows from it, slice by slice; never raises. Between
         slices of about ``slice_s`` fetches of other lanes get their turn.
 
@@ -227,7 +229,7 @@ class Checkpoint:
         parts = self._parts(fetch)
         more = True
         while more:
-            more = await self._take_next(fetch.generation, parts, slice_s)
+            more = await self._take_next(fetch.generation, parts)
             self._settle_soon()
             await asyncio.sleep(0)
 
@@ -236,17 +238,17 @@ class Checkpoint:
             for part in self._partitions[tp].slices.cut(records):
                 yield _Part(tp, part, last=part[-1] is records[-1])
 
-    async def _take_next(self, generation: int, parts: Iterator[_Part], slice_s: float) -> bool:
+    async def _take_next(self, generation: int, parts: Iterator[_Part]) -> bool:
         """Apply the next slices, each whole, for the time of one: a fetch of many small ones waits
         for the other lane's only once. False when none is left, or they are stale."""
         async with self._applying:
             if generation != self._generation:
                 self._metrics.stale_fetches.inc()
                 return False
-            until = time.perf_counter() + slice_s
+            until = time.perf_counter() + self._slice_s
             try:
                 while (part := next(parts, None)) is not None:
-                    await self._take(part, slice_s)
+                    await self._take(part)
                     if time.perf_counter() >= until:
                         return True
                 return False
@@ -258,7 +260,7 @@ class Checkpoint:
                 self._generation, self._unsettled_since = -1, None
                 raise
 
-    async def _take(self, part: _Part, slice_s: float) -> None:
+    async def _take(self, part: _Part) -> None:
         partition, records = self._partitions[part.tp], part.records
         await self._check_position(part.tp, partition, records)
         began = time.perf_counter()
@@ -269,7 +271,7 @@ class Checkpoint:
             outputs += partition.processor.partials(quick=True)
         await self._send_outputs(part.tp, outputs)
         partition.applied = records[-1].offset
-        partition.slices.took(len(records), time.perf_counter() - began, slice_s)
+        partition.slices.took(len(records), time.perf_counter() - began, self._slice_s)
         self._metrics.applied(part.tp, len(records), partition.applied)
         if len(self._waiting) > _MOST_WAITING:
             waiting, self._waiting = self._waiting, []

@@ -7,8 +7,8 @@ import signal
 import threading
 from collections.abc import Callable, Collection
 
-from optionstream.streams.collecting import spare_the_collector
 from optionstream.streams.config import WorkerConfig
+from optionstream.streams.garbage import spare_the_collector
 from optionstream.streams.metrics import configure_logging, serve_metrics
 from optionstream.streams.sinks.contract import Sink
 from optionstream.streams.sinks.worker import GATHER_MS, SinkWorker

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -81,34 +80,31 @@ def analyse(
 ) -> list[ChainAnalytics]:
     """The analytics of snapshots, each remembered for those after it; the same to the last bit
     whether they come together or one by one."""
-    stacks = [_Stack([accepted[at] for at in places], places) for places in _places(accepted)]
-    in_turn = sorted(
-        ((place, stack) for stack in stacks for place in stack.places), key=itemgetter(0)
-    )
-    for _, stack in in_turn:
-        stack.remember_next()
-    records: dict[int, ChainAnalytics] = {}
+    stacks = _stacks(accepted)
     for stack in stacks:
-        records.update(zip(stack.places, stack.records(rules), strict=True))
-    told = [records[place] for place in range(len(accepted))]
+        stack.remember_next()
+    records = {stack: iter(stack.records(rules)) for stack in dict.fromkeys(stacks)}
+    told = [next(records[stack]) for stack in stacks]
     return [_with_indicators(one, indicators) for one in told] if indicators else told
 
 
-def _places(accepted: Sequence[Accepted]) -> Iterator[list[int]]:
-    """The places of snapshots that fit into one table, each list in order."""
+def _stacks(accepted: Sequence[Accepted]) -> list[_Stack]:
+    """The stack that each snapshot is in."""
     by_strikes: dict[int, list[int]] = {}
     for place, one in enumerate(accepted):
         by_strikes.setdefault(len(one.chain.strikes), []).append(place)
-    for places in by_strikes.values():
-        for at in range(0, len(places), _MOST_STACKED):
-            yield places[at : at + _MOST_STACKED]
+    stack_of: dict[int, _Stack] = {}
+    for all_places in by_strikes.values():
+        for at in range(0, len(all_places), _MOST_STACKED):
+            places = all_places[at : at + _MOST_STACKED]
+            stack_of.update(dict.fromkeys(places, _Stack([accepted[place] for place in places])))
+    return [stack_of[place] for place in range(len(accepted))]
 
 
 class _Stack:
-    """Snapshots in one table; ``places`` are theirs among all."""
+    """Snapshots in one table, in their order."""
 
-    def __init__(self, accepted: Sequence[Accepted], places: Sequence[int]) -> None:
-        self.places = places
+    def __init__(self, accepted: Sequence[Accepted]) -> None:
         self._accepted = accepted
         self._chains = [one.chain for one in accepted]
         self._table = table_of(self._chains)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from optionstream.schemas import rejects
+from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.errors import CalendarError, RecordError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
@@ -108,9 +109,7 @@ class ChainPartition:
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
         """Apply records in log order; returns what goes out."""
-        outputs: list[Output | None] = []
-        accepted: list[Accepted] = []
-        places: list[int] = []
+        found: list[Output | Accepted] = []
         for incoming in records:
             try:
                 chain = read(incoming, self.source)
@@ -118,21 +117,14 @@ class ChainPartition:
                 self._check_time(chain)
             except Refused as error:
                 self.unread.add_reject(error.reason, error.events)
-                outputs.append(
+                found.append(
                     reject(incoming, self.source, error.reason, error.detail, error.events)
                 )
-                continue
-            one = self._accept(chain)
-            if one is not None:
-                accepted.append(one)
-                places.append(len(outputs))
-                outputs.append(None)
-        for place, record in zip(
-            places, analyse(accepted, self.rules, self.indicators), strict=True
-        ):
-            key = chain_key(record.product, record.expiry).encode()
-            outputs[place] = Output(CHAIN, key, record, record.known_at)
-        return [output for output in outputs if output is not None]
+            else:
+                found += self._accept(chain)
+        accepted = [one for one in found if isinstance(one, Accepted)]
+        analysed = map(_output, analyse(accepted, self.rules, self.indicators))
+        return [next(analysed) if isinstance(one, Accepted) else one for one in found]
 
     def partials(self, *, quick: bool = False) -> list[Output]:
         """None: every snapshot is final."""
@@ -154,17 +146,17 @@ class ChainPartition:
         if reason is not None:
             raise Refused(RecordError(reason, rejects.MEANING[reason]), 1)
 
-    def _accept(self, chain: ChainSnapshot) -> Accepted | None:
-        """What is to be analysed; None when it was seen before."""
+    def _accept(self, chain: ChainSnapshot) -> list[Accepted]:
+        """What is to be analysed; nothing when it was seen before."""
         state = self.products.get(chain.product)
         if state is None:
             state = self.products[chain.product] = ProductChains(chain.product)
         state.known_at = max(state.known_at, chain.ts_recv)
         if not state.see(chain):
             state.counts.duplicates += 1
-            return None
+            return []
         state.counts.accepted += 1
-        return Accepted(state.chains_of(chain.expiry), chain, state.known_at)
+        return [Accepted(state.chains_of(chain.expiry), chain, state.known_at)]
 
     # -- state ------------------------------------------------------------------------------
 
@@ -200,6 +192,11 @@ class ChainPartition:
     def counts(self) -> list[Counts]:
         """The counts of each product, and of what belongs to none."""
         return [self.unread, *(state.counts for state in self.products.values())]
+
+
+def _output(record: ChainAnalytics) -> Output:
+    key = chain_key(record.product, record.expiry).encode()
+    return Output(CHAIN, key, record, record.known_at)
 
 
 def read_counts(hot: bytes) -> list[Counts]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optionstream.schemas.derived import ChainAnalytics, Greeks, IvMode
 from optionstream.schemas.events import ChainSnapshot, Legs, OiUnit
@@ -34,7 +34,7 @@ def record(parts: Parts, mode: IvMode) -> ChainAnalytics:
     """As it goes out, without the user's own indicators."""
     chain, priced, interest = parts.chain, parts.priced, parts.interest
     figures = _figures(parts.lot_size, priced, interest)
-    value = {name: figure.value for name, figure in figures.items()}
+    values: dict[str, Any] = {name: figure.value for name, figure in figures.items()}
     return ChainAnalytics(
         product=chain.product,
         expiry=chain.expiry,
@@ -43,37 +43,17 @@ def record(parts: Parts, mode: IvMode) -> ChainAnalytics:
         ts_event=chain.ts_event,
         ts_recv=chain.ts_recv,
         oi_unit=parts.oi_unit,
-        lot_size=parts.lot_size,
         underlying_price=chain.underlying_price,
         strikes=chain.strikes,
         calls=parts.legs[0],
         puts=parts.legs[1],
         call_greeks=parts.greeks[0],
         put_greeks=parts.greeks[1],
-        call_oi=value["call_oi"],
-        put_oi=value["put_oi"],
-        call_oi_change=value["call_oi_change"],
-        put_oi_change=value["put_oi_change"],
-        call_oi_intraday=value["call_oi_intraday"],
-        put_oi_intraday=value["put_oi_intraday"],
-        call_volume=value["call_volume"],
-        put_volume=value["put_volume"],
-        pcr_oi=value["pcr_oi"],
-        pcr_volume=value["pcr_volume"],
         near_strikes=parts.near_strikes,
-        pcr_oi_near=value["pcr_oi_near"],
-        pcr_volume_near=value["pcr_volume_near"],
-        max_pain=value["max_pain"],
         resistance=interest.resistance,
         support=interest.support,
         iv_mode=mode,
         rate=priced.rate,
-        years=value["years"],
-        forward=value["forward"],
-        atm_strike=value["atm_strike"],
-        atm_iv=value["atm_iv"],
-        straddle=value["straddle"],
-        gex_total=value["gex_total"],
         legs_with_iv=priced.legs_with_iv,
         iv_null_reasons=priced.null_reasons(),
         missing_legs=parts.missing_legs,
@@ -85,6 +65,7 @@ def record(parts: Parts, mode: IvMode) -> ChainAnalytics:
         capture_id=chain.capture_id,
         expiries_in_capture=chain.expiries_in_capture,
         known_at=parts.known_at,
+        **values,
     )
 
 

@@ -20,6 +20,7 @@ from optionstream.streams.engine import checkpoint
 from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
+from optionstream.streams.engine.slices import SLICE_S
 from optionstream.streams.engine.state_topic import SNAPSHOT_KEY, Restored, Snapshot
 
 AT, OTHER = TP("source", 0), TP("source", 1)
@@ -149,7 +150,7 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     return Broker()
 
 
-async def _ready(broker: Broker, *assigned: TP) -> Checkpoint:
+async def _ready(broker: Broker, *assigned: TP, slice_s: float = SLICE_S) -> Checkpoint:
     made = Checkpoint(
         send=broker.send,
         topic=str,
@@ -159,6 +160,7 @@ async def _ready(broker: Broker, *assigned: TP) -> Checkpoint:
         state=NoState(),
         metrics=EngineMetrics(CollectorRegistry()),
         longest_sleep_s=30.0,
+        slice_s=slice_s,
     )
     await made.restore(assigned or [AT], GENERATION)
     made.begin(GENERATION)
@@ -356,8 +358,8 @@ LONG = [b"%d" % at for at in range(1_000)]
 
 async def _taking(broker: Broker) -> tuple[Checkpoint, asyncio.Task[None]]:
     """A checkpoint in the middle of a long fetch."""
-    made = await _ready(broker)
-    taking = asyncio.create_task(made.take(_fetch(0, *LONG), slice_s=0.0))
+    made = await _ready(broker, slice_s=0.0)
+    taking = asyncio.create_task(made.take(_fetch(0, *LONG)))
     await asyncio.sleep(0)
     return made, taking
 
@@ -385,8 +387,8 @@ def test_a_long_fetch_is_durable_slice_by_slice(broker: Broker) -> None:
 
 def test_a_fetch_of_another_lane_waits_for_one_slice_of_a_long_one(broker: Broker) -> None:
     async def steps() -> None:
-        made = await _ready(broker, AT, OTHER)
-        long = asyncio.create_task(made.take(_fetch(0, *LONG), slice_s=0.0))
+        made = await _ready(broker, AT, OTHER, slice_s=0.0)
+        long = asyncio.create_task(made.take(_fetch(0, *LONG)))
         await asyncio.sleep(0)
         await made.take(Fetch(GENERATION, {OTHER: [Record(0, b"tick")]}))
         assert not long.done()
@@ -400,9 +402,9 @@ def test_small_slices_are_applied_in_one_turn(broker: Broker) -> None:
     """Else a fetch of few records from each of many partitions waits for each of them."""
 
     async def steps() -> None:
-        made = await _ready(broker, AT, OTHER)
+        made = await _ready(broker, AT, OTHER, slice_s=60.0)
         both = Fetch(GENERATION, {AT: [Record(0, b"a")], OTHER: [Record(0, b"b")]})
-        taking = asyncio.create_task(made.take(both, slice_s=60.0))
+        taking = asyncio.create_task(made.take(both))
         await asyncio.sleep(0)
         assert broker.kinds() == ["output"] * 2
         await taking
