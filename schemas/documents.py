@@ -6,8 +6,9 @@ their offset. Open interest is in ``oi_unit``.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Iterator
+from itertools import starmap
+from typing import Any, TypeVar
 
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks
 from optionstream.schemas.events import LEG_COLUMNS, Legs, OptionKind
@@ -24,6 +25,7 @@ REJECTS = "rejects"
 REDRIVES = "redrives"
 
 Document = dict[str, Any]
+RowT = TypeVar("RowT")
 
 
 def tick_document(
@@ -96,7 +98,8 @@ Contract = tuple[OptionKind, float]
 """Kind and strike of one leg of a chain."""
 
 
-_ROW_FIELDS = ("strike", *LEG_FIELDS, "oi_intraday", "gex")
+ROW_FIELDS = ("strike", *LEG_FIELDS, "oi_intraday", "gex", "greeks", "iv_reason")
+"""Of a leg's row, in their order; under ``greeks`` there are ``GREEK_FIELDS``."""
 _FIGURES = len(LEG_FIELDS)
 
 
@@ -105,22 +108,37 @@ def leg_rows(
 ) -> Iterator[tuple[OptionKind, Document]]:
     """Kind and row of each leg that is there: strike, the source's figures, the computed ones.
     Legs in ``without`` are left out."""
+    return legs_made(chain, without, _row, _greeks)
+
+
+def legs_made(
+    chain: ChainAnalytics,
+    without: Container[Contract],
+    row: Callable[..., RowT],
+    greeks: Callable[..., object],
+) -> Iterator[tuple[OptionKind, RowT]]:
+    """As ``leg_rows``, with rows made otherwise: ``row`` is given a leg's figures in the order of
+    ``ROW_FIELDS``, among them what ``greeks`` made of those of ``GREEK_FIELDS``."""
     sides: tuple[tuple[OptionKind, Legs, Greeks], ...] = (
         ("CE", chain.calls, chain.call_greeks),
         ("PE", chain.puts, chain.put_greeks),
     )
-    for kind, legs, greeks in sides:
+    for kind, legs, computed in sides:
         told = (getattr(legs, name) for name in LEG_COLUMNS)
-        rows = zip(chain.strikes, *told, greeks.oi_intraday, greeks.gex, strict=True)
-        computed = zip(*(getattr(greeks, name) for name in GREEK_FIELDS), strict=True)
-        for row, figures, reason in zip(rows, computed, greeks.reason, strict=True):
-            missing = row[1 : _FIGURES + 1].count(None) == _FIGURES
-            if missing or (kind, row[0]) in without:
-                continue
-            document: Document = dict(zip(_ROW_FIELDS, row, strict=True))
-            document["greeks"] = dict(zip(GREEK_FIELDS, figures, strict=True))
-            document["iv_reason"] = reason
-            yield kind, document
+        figures = zip(*(getattr(computed, name) for name in GREEK_FIELDS), strict=True)
+        beside = computed.oi_intraday, computed.gex, starmap(greeks, figures), computed.reason
+        for leg in zip(chain.strikes, *told, *beside, strict=True):
+            missing = leg[1 : _FIGURES + 1].count(None) == _FIGURES
+            if not missing and (kind, leg[0]) not in without:
+                yield kind, row(*leg)
+
+
+def _row(*figures: object) -> Document:
+    return dict(zip(ROW_FIELDS, figures, strict=True))
+
+
+def _greeks(*figures: object) -> Document:
+    return dict(zip(GREEK_FIELDS, figures, strict=True))
 
 
 def pcr_document(chain: ChainAnalytics) -> Document:
@@ -240,15 +258,16 @@ def option_documents(
     ``without`` are left out."""
     moment = option_moment(chain)
     for kind, row in leg_rows(chain, without):
-        yield {**option_contract(chain, kind, row["strike"]), **row, **moment}
+        contract = option_contract(chain.product, chain.expiry, kind, row["strike"])
+        yield {**contract, **row, **moment}
 
 
-def option_contract(chain: ChainAnalytics, kind: OptionKind, strike: float) -> Document:
+def option_contract(product: str, expiry: str, kind: OptionKind, strike: float) -> Document:
     """What stands before a leg's row in its document."""
     return {
-        "symbol": trading_symbol(chain.product, chain.expiry, strike, kind),
-        "product": chain.product,
-        "expiry": chain.expiry,
+        "symbol": trading_symbol(product, expiry, strike, kind),
+        "product": product,
+        "expiry": expiry,
         "kind": kind,
     }
 

@@ -108,7 +108,7 @@ def _lanes(namespace: Namespace) -> list[LaneOptions]:
     ticks = [namespace.topic(UNDERLYING)]
     chains = [namespace.topic(base) for base in (OPTION_CHAIN, OPTION_QUOTE)]
     return [
-        LaneOptions("ticks", ticks, gather_ms=15),
+        LaneOptions("ticks", ticks, gather_ms=2),
         LaneOptions("chains", chains, gather_ms=100),
     ]
 

@@ -15,8 +15,6 @@ from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.kafka_answers import delivery_error
 
 MAX_RECORD_BYTES = 16 << 20
-LINGER_MS = 0.5
-"""How long a record waits for the others of its fetch: one request instead of one a record."""
 _POLL_S = 0.1
 _FULL_S = 0.005
 _CLOSE_S = 5.0
@@ -111,7 +109,7 @@ def _settings(kafka: str) -> dict[str, Any]:
         "acks": "all",
         "enable.idempotence": True,
         "compression.type": "lz4",
-        "linger.ms": LINGER_MS,
+        "linger.ms": 0,  # a live output waits for no other; what is at hand goes together anyway
         "message.max.bytes": MAX_RECORD_BYTES,
         "delivery.timeout.ms": 30_000,
         "queue.buffering.max.kbytes": 64 << 10,

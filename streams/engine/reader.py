@@ -19,11 +19,14 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from faust.types import TP
 
 from optionstream.streams.client_log import CLIENT_LOG
+from optionstream.streams.engine.pace import Pace
 from optionstream.streams.gathering import gathering
 
 logger = logging.getLogger(__name__)
 
 _MOST_RECORDS = 5_000
+_LIVE_BYTES = 64 << 10
+"""A fetch that brings more is one of many that wait: nothing is to be gathered."""
 _LOOK_S = 0.1
 _CLOSE_S = 5.0
 
@@ -62,7 +65,7 @@ class FetchReader(threading.Thread):
 
     ``gather_ms`` is how long the next request waits once one has brought records: what a fetch
     costs by itself, here and in the broker, is most of a live stream's cost. What comes after a
-    quiet moment is answered at once.
+    quiet moment is answered at once. A worker that takes much of a core gathers longer (``Pace``).
 
     ``deliver`` and ``failed`` are called in this thread. An error that the client does not pass by
     itself ends the reading: ``failed`` has to end the process, which would stand still otherwise.
@@ -83,6 +86,7 @@ class FetchReader(threading.Thread):
         self._deliver = deliver
         self._failed = failed
         self._room = threading.Semaphore(most_waiting)
+        self._pace = Pace()
         self._told = threading.Condition()
         self._wanted, self._task = _NOTHING, _NOTHING
         self._closing = False
@@ -153,6 +157,8 @@ class FetchReader(threading.Thread):
         records = by_partition(self._read(consumer))
         if records and self._wanted is self._task and not self._closing:
             self._deliver(Fetch(self._task.generation, records))
+            if _bytes(records) < _LIVE_BYTES:
+                time.sleep(self._pace.pause_s())
         else:
             self._room.release()
 
@@ -178,6 +184,10 @@ def by_partition(messages: Iterable[Message]) -> dict[TP, list[Record]]:
             found = records.setdefault(at, [])
         found.append(_record(message))
     return records
+
+
+def _bytes(records: Mapping[TP, Sequence[Record]]) -> int:
+    return sum(len(one.value or b"") for many in records.values() for one in many)
 
 
 def _place(message: Any) -> TP:
@@ -208,7 +218,6 @@ def _settings(kafka: str, group: str, gather_ms: int) -> dict[str, Any]:
         "auto.offset.reset": "earliest",
         "isolation.level": "read_committed",
         "check.crcs": True,
-        "fetch.wait.max.ms": 100,
         "max.partition.fetch.bytes": 256 << 10,
         "queued.max.messages.kbytes": 2 << 10,
         "socket.nagle.disable": True,

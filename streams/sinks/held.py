@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
+from typing import Any, Final
 
 from confluent_kafka import Message
 
@@ -15,7 +15,8 @@ _MOST: Final = 64
 class Held:
     """Lets records of ``topics`` through every ``every_s`` seconds, all others at once.
 
-    The first after a pause goes through at once, too. What is held counts as not read.
+    They go partition by partition, so that others which come meanwhile wait for one of them at
+    most. The first after a pause goes through at once. What is held counts as not read.
     """
 
     def __init__(
@@ -27,32 +28,48 @@ class Held:
         self._topics = frozenset(topics)
         self._every_s = every_s
         self._clock = clock
-        self._records: list[Message] = []
+        self._records: dict[tuple[str, int], list[Message]] = {}
+        self._going: dict[tuple[str, int], list[Message]] = {}
+        """What is due and has not gone yet; nothing else goes before it."""
         self._last_s = float("-inf")
 
     def through(self, messages: Sequence[Message]) -> Sequence[Message]:
         """What goes on now, of these and of what is held: others first, partitions in order."""
         if not self._topics:
             return messages
-        others: list[Message] = []
-        for message in messages:
-            (self._records if message.topic() in self._topics else others).append(message)
-        if self._records and (len(self._records) > _MOST or self.due_in_s() <= 0.0):
-            others += self.take()
+        others = [message for message in messages if not self._held_back(message)]
+        if sum(map(len, self._records.values())) > _MOST:
+            return others + self.take()
+        if not self._going and self.due_in_s() <= 0.0:
+            self._going, self._records = self._records, {}
+            self._last_s = self._clock()
+        for place in self._going:
+            return others + self._going.pop(place)
         return others
+
+    def _held_back(self, message: Message) -> bool:
+        topic: Any = message.topic()
+        if topic not in self._topics:
+            return False
+        number: Any = message.partition()
+        self._records.setdefault((topic, number), []).append(message)
+        return True
 
     def due_in_s(self) -> float:
         """Seconds until what is held goes through; infinite where nothing is."""
+        if self._going:
+            return 0.0
         if not self._records:
             return float("inf")
         return max(0.0, self._last_s + self._every_s - self._clock())
 
     def take(self) -> list[Message]:
         """All that is held."""
-        records, self._records = self._records, []
+        held = [*self._going.values(), *self._records.values()]
+        self.drop()
         self._last_s = self._clock()
-        return records
+        return [message for records in held for message in records]
 
     def drop(self) -> None:
         """Hold nothing: what was held is read again."""
-        self._records = []
+        self._records, self._going = {}, {}

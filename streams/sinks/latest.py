@@ -19,7 +19,7 @@ from optionstream.schemas.rejects import WRONG_TOPIC
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
-from optionstream.streams.sinks.newer_wins import Entry, write_newer
+from optionstream.streams.sinks.newer_wins import NO_MOVES, Entry, Moves, Scores, write_newer
 from optionstream.streams.sinks.newest import Batch
 from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.positions import Positions
@@ -33,8 +33,8 @@ _VALUES_A_BATCH = 4_000
 """A chain is 80 values and more: a batch of them is cut shorter, so that memory stays small."""
 _COMMIT_EVERY_S = 0.2
 _CHECK_TOPICS_EVERY_S = 1.0
-_GATHER_MS = 4
-_CHAINS_EVERY_S = 0.1
+_GATHER_MS = 2
+_CHAINS_EVERY_S = 0.2
 """A chain is a document for each leg, a hundred times what a tick is."""
 
 
@@ -109,10 +109,10 @@ class LatestSink:
         entries, values = self._batch.quick_entries(), 0
         if self._batch.chains:
             # Ticks and bars need not wait until the documents of chains are made.
-            self._write(entries, {})
+            self._write(entries, {}, NO_MOVES)
             values, entries = len(entries), self._batch.chain_entries()
-        self._write(entries, self._batch.index_sets())
-        self._positions.note(reached)
+        self._write(entries, self._batch.index_sets(), self._positions.moves(reached))
+        self._positions.moved(reached)
         seen = (values + len(entries)) / max(1, self._records)
         self._values_a_record = max(1.0, seen, self._values_a_record / 2)  # ticks and chains mix
         self.drop()
@@ -124,8 +124,8 @@ class LatestSink:
         self._batch = Batch(self._namespace)
         self._records = 0
 
-    def _write(self, entries: Sequence[Entry], index: Mapping[str, Mapping[str, int]]) -> None:
-        written = write_newer(self._client, entries, index)
+    def _write(self, entries: Sequence[Entry], index: Scores, moves: Moves) -> None:
+        written = write_newer(self._client, entries, index, moves)
         measures.ROWS.labels(GROUP, "key").inc(written)
         measures.NOOPS.labels(GROUP, "key").inc(len(entries) - written)
 

@@ -7,16 +7,28 @@ byte what encoding ``documents.option_documents`` gives.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Container, Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import msgspec
 
 from optionstream.schemas.derived import ChainAnalytics
-from optionstream.schemas.documents import Contract, leg_rows, option_contract, option_moment
+from optionstream.schemas.documents import (
+    GREEK_FIELDS,
+    ROW_FIELDS,
+    Contract,
+    legs_made,
+    option_contract,
+    option_moment,
+)
 from optionstream.schemas.events import OptionKind
 
-_encode = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+_Row: Callable[..., Any] = msgspec.defstruct("_Row", [(name, Any) for name in ROW_FIELDS])
+_Greeks = msgspec.defstruct("_Greeks", [(name, Any) for name in GREEK_FIELDS])
+_CONTRACTS = 16_384
+"""Kept as text: every live contract, some megabytes."""
 
 
 class EncodedLeg(NamedTuple):
@@ -29,13 +41,24 @@ class EncodedLeg(NamedTuple):
 
 def encoded_legs(chain: ChainAnalytics, without: Container[Contract] = ()) -> list[EncodedLeg]:
     """As ``documents.leg_rows``."""
-    rows = leg_rows(chain, without)
-    return [EncodedLeg(kind, row["strike"], _encode(row)) for kind, row in rows]
+    legs = list(legs_made(chain, without, _Row, _Greeks))
+    rows = _encoder.encode_lines([row for _, row in legs]).split(b"\n")
+    return [
+        EncodedLeg(kind, row.strike, text)
+        for (kind, row), text in zip(legs, rows, strict=False)  # nothing follows the last line
+    ]
 
 
 def option_values(chain: ChainAnalytics, legs: list[EncodedLeg]) -> Iterator[tuple[str, bytes]]:
     """Symbol and value of each leg."""
-    behind = _encode(option_moment(chain))[1:]
+    behind = _encoder.encode(option_moment(chain))[1:]
     for kind, strike, row in legs:
-        contract = option_contract(chain, kind, strike)
-        yield contract["symbol"], b",".join((_encode(contract)[:-1], row[1:-1], behind))
+        symbol, before = _contract(chain.product, chain.expiry, kind, strike)
+        yield symbol, b",".join((before, row[1:-1], behind))
+
+
+@lru_cache(_CONTRACTS)
+def _contract(product: str, expiry: str, kind: OptionKind, strike: float) -> tuple[str, bytes]:
+    """Symbol of a contract, and the beginning of its value."""
+    contract = option_contract(product, expiry, kind, strike)
+    return contract["symbol"], _encoder.encode(contract)[:-1]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha1
 from importlib import resources
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis
@@ -14,6 +13,7 @@ from msgspec import Struct
 from redis.exceptions import NoScriptError, ResponseError
 
 from optionstream.schemas.redis_keys import GUARD_SUFFIX
+from optionstream.streams.sinks.contract import StartAgain
 
 GUARD_MARGIN_S = 2 * 86_400
 """How long a version is remembered after its key has gone."""
@@ -23,6 +23,9 @@ _SHA = sha1(_SCRIPT.encode()).hexdigest()
 _pack = msgspec.msgpack.Encoder().encode
 _ENTRIES_A_CALL = 250
 """Redis does nothing else during a call: this many take about a millisecond."""
+
+Scores = Mapping[str, Mapping[str, int]]
+"""Sorted sets by key: member → score, where the higher score stays."""
 
 
 class Entry(Struct, frozen=True, gc=False):
@@ -37,51 +40,78 @@ class Entry(Struct, frozen=True, gc=False):
     channel: str = ""
 
 
+class Moves(NamedTuple):
+    """Positions to move on, of the hash ``key``: field → value expected there, new value."""
+
+    key: str
+    steps: Mapping[str, tuple[str, str]]
+
+
+NO_MOVES = Moves("", {})
+
+
+class _Call(NamedTuple):
+    keys: list[str]
+    told: bytes
+
+
 def write_newer(
-    client: redis.Redis, entries: Sequence[Entry], newest: Mapping[str, Mapping[str, int]]
+    client: redis.Redis, entries: Sequence[Entry], newest: Scores, moves: Moves = NO_MOVES
 ) -> int:
     """Write the entries that are newer than what Redis holds; returns how many were.
 
-    ``newest`` are sorted sets by key: member → score, where the higher score stays. One round
-    trip; repeating it changes nothing. Raises redis.RedisError.
+    The positions move along with the last entries, once all others are there: one round trip, two
+    of many entries. Repeating it changes nothing. Raises redis.RedisError; StartAgain when a
+    position stands elsewhere than expected.
     """
+    *first, last = _calls(entries, newest, moves)
+    written = sum(_run(client, first)) if first else 0
+    return written + sum(_run(client, [last]))
+
+
+def _run(client: redis.Redis, calls: Sequence[_Call]) -> list[int]:
+    """How many values each call wrote, in one round trip."""
     try:
-        return _write(client, entries, newest)
+        return _evaluate(client, calls)
     except NoScriptError:
         client.script_load(_SCRIPT)
-        return _write(client, entries, newest)
+        return _evaluate(client, calls)
 
 
-def _write(
-    client: redis.Redis, entries: Sequence[Entry], newest: Mapping[str, Mapping[str, int]]
-) -> int:
+def _evaluate(client: redis.Redis, calls: Sequence[_Call]) -> list[int]:
     pipe = client.pipeline(transaction=False)
-    calls = 0
-    for chunk in _chunks(entries, _ENTRIES_A_CALL):
-        keys = [name for entry in chunk for name in (entry.key, entry.key + GUARD_SUFFIX)]
-        pipe.evalsha(_SHA, len(keys), *keys, _packed(chunk), GUARD_MARGIN_S)
-        calls += 1
-    for key, members in newest.items():
-        pipe.zadd(key, dict(members), gt=True)
+    for call in calls:
+        pipe.evalsha(_SHA, len(call.keys), *call.keys, call.told)
     answers: list[Any] = pipe.execute(raise_on_error=False)
+    for kind in (NoScriptError, ResponseError):
+        for answer in answers:
+            if isinstance(answer, kind):
+                raise answer
     for answer in answers:
-        if isinstance(answer, NoScriptError):
-            raise answer
-    for answer in answers:
-        if isinstance(answer, ResponseError):
-            raise answer
-    return sum(int(answer) for answer in answers[:calls])
+        if isinstance(answer, bytes):
+            raise StartAgain(f"Redis no longer stands where it was brought at {answer.decode()}")
+    return answers
 
 
-def _packed(entries: Iterable[Entry]) -> bytes:
-    """One argument for the whole call: the client takes microseconds for each that it sends."""
+def _calls(entries: Sequence[Entry], newest: Scores, moves: Moves) -> Iterator[_Call]:
+    """At least one; scores and moves go with the last."""
+    full = max(0, len(entries) - 1) // _ENTRIES_A_CALL * _ENTRIES_A_CALL
+    for at in range(0, full, _ENTRIES_A_CALL):
+        yield _call(entries[at : at + _ENTRIES_A_CALL], {}, NO_MOVES)
+    yield _call(entries[full:], newest, moves)
+
+
+def _call(entries: Sequence[Entry], newest: Scores, moves: Moves) -> _Call:
+    """One packed argument for all: the client takes microseconds for each that it sends."""
+    keys = [moves.key]
     told: list[str | int] = []
     for entry in entries:
+        keys += (entry.key, entry.key + GUARD_SUFFIX)
         told += (entry.version, entry.value.decode(), entry.lifetime_s, entry.channel)
-    return _pack(told)
-
-
-def _chunks(entries: Sequence[Entry], size: int) -> Iterator[list[Entry]]:
-    rest = iter(entries)
-    while chunk := list(islice(rest, size)):
-        yield chunk
+    scores: list[str | int] = []
+    for number, (key, members) in enumerate(newest.items(), start=1):
+        keys.append(key)
+        for member, score in members.items():
+            scores += (number, member, score)
+    steps = [text for field, step in moves.steps.items() for text in (field, *step)]
+    return _Call(keys, _pack((told, scores, steps, GUARD_MARGIN_S)))

@@ -7,18 +7,13 @@ from an older copy; then its own positions say so, and everything after them is 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from hashlib import sha1
-from importlib import resources
-from typing import Any, cast
+from typing import cast
 
 import redis
 from confluent_kafka import OFFSET_BEGINNING
-from redis.exceptions import NoScriptError
 
 from optionstream.streams.sinks.contract import Assigned, StartAgain
-
-_SCRIPT = (resources.files("optionstream.streams.sinks") / "positions.lua").read_text("utf-8")
-_SHA = sha1(_SCRIPT.encode()).hexdigest()
+from optionstream.streams.sinks.newer_wins import Moves
 
 Place = tuple[str, int]
 """A topic's full name and a partition."""
@@ -52,22 +47,22 @@ class Positions:
         self._held = held
         return begin
 
-    def note(self, reached: Mapping[Place, int]) -> None:
-        """Everything before these offsets has been written: move the positions on.
-
-        Raises StartAgain when Redis holds others than it was told, redis.RedisError.
-        """
+    def moves(self, reached: Mapping[Place, int]) -> Moves:
+        """Everything before these offsets is about to be written: how the positions move on."""
         values = {place: self._value(place, offset) for place, offset in reached.items()}
-        moved = {place: value for place, value in values.items() if value != self._held[place]}
-        if not moved:
-            return
-        arguments = [
-            text for at, value in moved.items() for text in (_field(at), self._held[at], value)
-        ]
-        elsewhere = self._evaluate(arguments)
-        if elsewhere:
-            raise _lost(elsewhere.decode())
-        self._held.update(moved)
+        return Moves(
+            self._key,
+            {
+                _field(place): (self._held[place], value)
+                for place, value in values.items()
+                if value != self._held[place]
+            },
+        )
+
+    def moved(self, reached: Mapping[Place, int]) -> None:
+        """They have moved there."""
+        for place, offset in reached.items():
+            self._held[place] = self._value(place, offset)
 
     def check(self) -> None:
         """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""
@@ -84,14 +79,6 @@ class Positions:
             place: None if value is None else value.decode()
             for place, value in zip(places, found, strict=True)
         }
-
-    def _evaluate(self, arguments: Sequence[str]) -> bytes:
-        try:
-            answer: Any = self._client.evalsha(_SHA, 1, self._key, *arguments)
-        except NoScriptError:
-            self._client.script_load(_SCRIPT)
-            answer = self._client.evalsha(_SHA, 1, self._key, *arguments)
-        return cast(bytes, answer)
 
     def _value(self, place: Place, offset: int) -> str:
         return f"{self._ids[place]} {offset}"

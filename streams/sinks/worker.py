@@ -440,7 +440,6 @@ class SinkWorker:
             "on_commit": self._on_commit,
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
-            "fetch.wait.max.ms": 100,
             **gathering(self._gather_ms),
             **CLIENT_LOG,
         }

@@ -89,7 +89,8 @@ def test_positions_set_from_outside_are_where_a_worker_begins_and_who_is_there_n
     given = [Assigned("b", Topic("t", "id", 2), number) for number in (0, 1)]
     there = Positions(client, "p")
     assert set(there.start(given).values()) == {OFFSET_BEGINNING}
-    there.note({("t", 0): 5})
+    moves = there.moves({("t", 0): 5})
+    write_newer(client, [], {}, moves)
     set_positions(client, "p", {("t", 0): 2}, {"t": "id"})
     with pytest.raises(StartAgain):
         there.check()

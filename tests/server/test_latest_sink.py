@@ -224,12 +224,17 @@ def _assigned(partition: int, topic_id: str = "id", asked: int | None = None) ->
     return Assigned(topics.UNDERLYING, Topic("t", topic_id, 2), partition, asked)
 
 
+def _move(client: redis.Redis, positions: Positions, to: dict[tuple[str, int], int]) -> None:
+    write_newer(client, [], {}, positions.moves(to))
+    positions.moved(to)
+
+
 def test_positions_go_on_where_they_were_and_give_way_to_a_hand_and_to_a_new_topic(
     here: World,
 ) -> None:
     positions = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
     assert positions.start([_assigned(0), _assigned(1)]) == {("t", 0): -2, ("t", 1): -2}
-    positions.note({("t", 0): 42})
+    _move(here.redis, positions, {("t", 0): 42})
     again = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
     assert again.start([_assigned(0), _assigned(1, asked=7)]) == {("t", 0): 42, ("t", 1): 7}
     assert again.start([_assigned(0, "anew")]) == {("t", 0): -2}
@@ -240,15 +245,47 @@ def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
     frozen, successor = Positions(here.redis, key), Positions(here.redis, key)
     frozen.start([_assigned(0), _assigned(1)])
     successor.start([_assigned(0), _assigned(1)])
-    successor.note({("t", 1): 11})
+    _move(here.redis, successor, {("t", 1): 11})
     with pytest.raises(StartAgain, match="t/1"):
-        frozen.note({("t", 0): 4, ("t", 1): 4})
+        _move(here.redis, frozen, {("t", 0): 4, ("t", 1): 4})
     successor.check()
     with pytest.raises(StartAgain, match="t/1"):
         frozen.check()
     here.redis.delete(key)
     with pytest.raises(StartAgain):
         successor.check()
+
+
+def test_values_and_positions_are_written_together_or_not_at_all(here: World) -> None:
+    key = here.namespace.redis(redis_keys.POSITIONS)
+    positions = Positions(here.redis, key)
+    positions.start([_assigned(0)])
+    name, index = here.namespace.redis("v"), here.namespace.redis("i")
+    many = [Entry(f"{name}{number}", "1", b"one") for number in range(600)]
+    moves = positions.moves({("t", 0): 3})
+    assert write_newer(here.redis, many, {index: {"a": 5, "b": 6}}, moves) == 600
+    assert here.redis.hget(key, "t/0") == b"id 3"
+    assert here.redis.zrange(index, 0, -1, withscores=True) == [(b"a", 5.0), (b"b", 6.0)]
+    write_newer(here.redis, [], {index: {"a": 4, "b": 1_700_000_000_123}})
+    assert here.redis.zscore(index, "a") == 5.0
+    assert here.redis.zscore(index, "b") == 1_700_000_000_123.0
+    with pytest.raises(StartAgain, match="t/0"):  # it has moved on: nothing of this is written
+        write_newer(here.redis, [Entry(f"{name}0", "2", b"two")], {index: {"a": 9}}, moves)
+    assert here.redis.get(f"{name}0") == b"one"
+    assert here.redis.zscore(index, "a") == 5.0
+
+
+def test_positions_stay_where_they_are_while_values_cannot_be_written(here: World) -> None:
+    key = here.namespace.redis(redis_keys.POSITIONS)
+    positions = Positions(here.redis, key)
+    positions.start([_assigned(0)])
+    name = here.namespace.redis("w")
+    many = [Entry(f"{name}{number}", "1", b"one") for number in range(600)]
+    # The guard of one of the first is no text: its call fails, as one would in a full Redis.
+    here.redis.lpush(f"{name}7:version", "x")
+    with pytest.raises(redis.ResponseError):
+        write_newer(here.redis, many, {}, positions.moves({("t", 0): 3}))
+    assert here.redis.hget(key, "t/0") == b"id -2"
 
 
 def test_a_stop_while_redis_is_away_commits_nothing_that_was_not_written(addresses: Any) -> None:

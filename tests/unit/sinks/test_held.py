@@ -11,11 +11,15 @@ from optionstream.streams.sinks.held import Held
 
 
 class _Message:
-    def __init__(self, topic: str, offset: int) -> None:
+    def __init__(self, topic: str, offset: int, partition: int = 0) -> None:
         self.at = topic, offset
+        self.number = partition
 
     def topic(self) -> str:
         return self.at[0]
+
+    def partition(self) -> int:
+        return self.number
 
 
 class Clock:
@@ -54,6 +58,37 @@ def test_the_first_goes_through_and_those_soon_after_it_go_together_after_the_ot
     assert held.due_in_s() == 0.0
     assert _places(held.through([])) == [("chains", 2), ("chains", 3)]
     assert held.due_in_s() == float("inf")
+
+
+def test_partitions_go_one_after_the_other_with_others_between_them() -> None:
+    clock = Clock()
+    held = Held(["chains"], 0.1, clock)
+    held.through(_messages(("chains", 0)))
+    of_two = [_Message("chains", at, partition=at % 2) for at in range(1, 5)]
+    assert not held.through(cast("list[Message]", of_two))
+    clock.now += 0.1
+    assert _places(held.through(_messages(("ticks", 1)))) == [
+        ("ticks", 1),
+        ("chains", 1),
+        ("chains", 3),
+    ]
+    assert held.due_in_s() == 0.0
+    late = _messages(("ticks", 2), ("chains", 5))
+    assert _places(held.through(late)) == [("ticks", 2), ("chains", 2), ("chains", 4)]
+    assert 0.0 < held.due_in_s() <= 0.1
+    clock.now += 0.1
+    assert _places(held.through([])) == [("chains", 5)]
+
+
+def test_nothing_overtakes_what_is_going() -> None:
+    clock = Clock()
+    held = Held(["chains"], 0.1, clock)
+    held.through(_messages(("chains", 0)))
+    held.through(cast("list[Message]", [_Message("chains", 1), _Message("chains", 1, 1)]))
+    clock.now += 0.1
+    assert _places(held.through([])) == [("chains", 1)]
+    many = cast("list[Message]", [_Message("chains", at, 1) for at in range(2, 200)])
+    assert _places(held.through(many)) == [("chains", at) for at in range(1, 200)]
 
 
 def test_many_at_once_are_not_held() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from optionstream.streams.sinks import latest, worker
 from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
 from optionstream.streams.sinks.held import Held
 from optionstream.streams.sinks.latest import LatestSink
-from optionstream.streams.sinks.newer_wins import Entry
+from optionstream.streams.sinks.newer_wins import Entry, Moves, Scores
 from optionstream.streams.sinks.worker import SinkWorker
 from tests.unit.sinks.support import bar, chain, frame
 
@@ -34,7 +34,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]
     """Keys and index sets of each write."""
     made: list[tuple[list[str], list[str]]] = []
 
-    def write(_: Any, entries: Sequence[Entry], index: Mapping[str, Mapping[str, int]]) -> int:
+    def write(_: Any, entries: Sequence[Entry], index: Scores, moves: Moves) -> int:
         made.append(([entry.key.removeprefix("replay:test:") for entry in entries], list(index)))
         return len(entries)
 
