@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, Message
 from faust.types import TP
 
-from optionstream.streams.engine.reader import by_partition
+from optionstream.streams.engine import reader
+from optionstream.streams.engine.reader import Fetch, FetchReader, by_partition
 
 
 class _Message:
     """The part of a client's message that is looked at."""
 
     def __init__(
-        self, topic: str, partition: int, offset: int, error: KafkaError | None = None
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        error: KafkaError | None = None,
+        padding: int = 0,
     ) -> None:
         self._place = topic, partition, offset
         self._error = error
+        self._padding = b" " * padding
 
     def topic(self) -> str:
         return "".join(self._place[0])  # the client makes a new text each time
@@ -37,7 +45,7 @@ class _Message:
         return b"NIFTY"
 
     def value(self) -> bytes:
-        return f"{self._place[0]}/{self._place[1]}/{self._place[2]}".encode()
+        return f"{self._place[0]}/{self._place[1]}/{self._place[2]}".encode() + self._padding
 
     def headers(self) -> list[tuple[str, bytes]] | None:
         return None
@@ -80,3 +88,32 @@ def test_an_error_goes_to_the_log_and_parts_no_records(caplog: pytest.LogCapture
 
 def test_nothing_is_no_fetch() -> None:
     assert _offsets() == {}
+
+
+class _Consumer:
+    """Has one record at a time."""
+
+    def __init__(self, padding: int) -> None:
+        self._padding = padding
+
+    def poll(self, _: float) -> _Message:
+        return _Message("ticks", 0, 1, padding=self._padding)
+
+    def consume(self, *_: Any) -> list[_Message]:
+        return []
+
+
+@pytest.mark.parametrize(("padding", "pauses"), [(0, [0.012]), (64 << 10, [])])
+def test_only_a_live_fetch_is_followed_by_a_pause(
+    monkeypatch: pytest.MonkeyPatch, padding: int, pauses: list[float]
+) -> None:
+    slept: list[float] = []
+    delivered: list[Fetch] = []
+    monkeypatch.setattr(reader.time, "sleep", slept.append)
+    reading = FetchReader(
+        "k:1", "g", deliver=delivered.append, failed=slept.append, most_waiting=2, gather_ms=2
+    )
+    reading._pace = SimpleNamespace(pause_s=lambda: 0.012)  # type: ignore[assignment]
+    reading._bring(cast("Any", _Consumer(padding)))
+    assert len(delivered) == 1
+    assert slept == pauses

@@ -37,6 +37,7 @@ from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
 from optionstream.streams.engine.state_topic import Restored, Snapshot
 from optionstream.streams.engine.transport import FetchTransport
+from optionstream.streams.gathering import gathering
 
 GENERATION = 3
 NAMESPACE = Namespace.parse("traps")
@@ -235,6 +236,13 @@ def test_the_consumer_is_a_static_member_that_fetches_nothing_and_commits_nothin
         assert [tuple(tp) for tp in paused] == [tuple(AT)]
 
     run(steps)
+
+
+def test_no_request_for_records_stays_long() -> None:
+    for gather_ms in (2, 10, 100):
+        reads = gathering(gather_ms)
+        assert reads["fetch.queue.backoff.ms"] == gather_ms
+        assert gather_ms <= reads["fetch.wait.max.ms"] <= min(100, 5 * gather_ms)
 
 
 def test_records_are_read_and_sent_as_exactness_asks() -> None:
