@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -16,6 +17,8 @@ from optionstream.streams.kafka_answers import delivery_error
 
 MAX_RECORD_BYTES = 16 << 20
 _POLL_S = 0.1
+_REPORTS_EVERY_S = 0.005
+"""Nobody waits for a single delivery: each report by itself would wake two threads."""
 _FULL_S = 0.005
 _CLOSE_S = 5.0
 
@@ -78,7 +81,8 @@ class Outbox:
 
     def _poll(self) -> None:
         while not self._closing:
-            self._producer.poll(_POLL_S)
+            if self._producer.poll(_POLL_S):
+                time.sleep(_REPORTS_EVERY_S)
 
     def _report(
         self, delivery: asyncio.Future[int], error: KafkaError | None, message: Message
