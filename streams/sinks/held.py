@@ -43,9 +43,9 @@ class Held:
         if not self._going and self.due_in_s() <= 0.0:
             self._going, self._records = self._records, {}
             self._last_s = self._clock()
-        for place in self._going:
-            return others + self._going.pop(place)
-        return others
+        if not self._going:
+            return others
+        return others + self._going.pop(next(iter(self._going)))
 
     def _held_back(self, message: Message) -> bool:
         topic: Any = message.topic()

@@ -61,12 +61,18 @@ def write_newer(
     """Write the entries that are newer than what Redis holds; returns how many were.
 
     The positions move along with the last entries, once all others are there: one round trip, two
-    of many entries. Repeating it changes nothing. Raises redis.RedisError; StartAgain when a
-    position stands elsewhere than expected.
+    of many entries. Writing the same again changes nothing. Raises redis.RedisError; StartAgain
+    when a position stands elsewhere than expected, also because it was moved in a call whose answer
+    was lost.
     """
     *first, last = _calls(entries, newest, moves)
     written = sum(_run(client, first)) if first else 0
     return written + sum(_run(client, [last]))
+
+
+def stands_elsewhere(field: str) -> StartAgain:
+    """The error for a position that is not where its worker left it."""
+    return StartAgain(f"Redis no longer stands where it was brought at {field}")
 
 
 def _run(client: redis.Redis, calls: Sequence[_Call]) -> list[int]:
@@ -89,7 +95,7 @@ def _evaluate(client: redis.Redis, calls: Sequence[_Call]) -> list[int]:
                 raise answer
     for answer in answers:
         if isinstance(answer, bytes):
-            raise StartAgain(f"Redis no longer stands where it was brought at {answer.decode()}")
+            raise stands_elsewhere(answer.decode())
     return answers
 
 

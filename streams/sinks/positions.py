@@ -12,8 +12,8 @@ from typing import cast
 import redis
 from confluent_kafka import OFFSET_BEGINNING
 
-from optionstream.streams.sinks.contract import Assigned, StartAgain
-from optionstream.streams.sinks.newer_wins import Moves
+from optionstream.streams.sinks.contract import Assigned
+from optionstream.streams.sinks.newer_wins import Moves, stands_elsewhere
 
 Place = tuple[str, int]
 """A topic's full name and a partition."""
@@ -68,7 +68,7 @@ class Positions:
         """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""
         for place, value in self._read(list(self._held)).items():
             if value != self._held[place]:
-                raise _lost(_field(place))
+                raise stands_elsewhere(_field(place))
 
     def _read(self, places: Sequence[Place]) -> dict[Place, str | None]:
         if not places:
@@ -112,7 +112,3 @@ def _offset(stored: str | None, topic_id: str) -> int:
         return OFFSET_BEGINNING
     known_id, _, offset = stored.rpartition(" ")
     return int(offset) if known_id == topic_id else OFFSET_BEGINNING
-
-
-def _lost(field: str) -> StartAgain:
-    return StartAgain(f"Redis no longer stands where it was brought at {field}")
