@@ -56,7 +56,8 @@ class EngineApp(faust.App):
             lane.reader.read_from(generation, own)
 
     def stop_reading(self) -> None:
-        """Read nothing until told again."""
+        """Read nothing, and apply nothing of what was read, until told again."""
+        self.checkpoint.end()
         for lane in self.lanes:
             lane.reader.stop_reading()
 

@@ -196,6 +196,10 @@ class Checkpoint:
         self._generation = generation
         self._beat = time.monotonic()
 
+    def end(self) -> None:
+        """Fetches at hand are stale from now on: whoever owns the partitions next reads them."""
+        self._generation = -1
+
     def positions(self) -> dict[TP, int]:
         """The next offset of each partition, as of its last durable snapshot."""
         return {
@@ -231,7 +235,8 @@ class Checkpoint:
         while more:
             more = await self._take_next(fetch.generation, parts)
             self._settle_soon()
-            await asyncio.sleep(0)
+            if more:
+                await asyncio.sleep(0)
 
     def _parts(self, fetch: Fetch) -> Iterator[_Part]:
         for tp, records in fetch.records.items():

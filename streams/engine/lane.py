@@ -7,9 +7,9 @@ before it; each lane has a queue and an agent of its own, which take turns slice
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import faust
 
@@ -17,7 +17,7 @@ from optionstream.streams.ending import end_process
 from optionstream.streams.engine.reader import Fetch, FetchReader
 
 FETCHES_WAITING: Final = 2
-"""Fetches of a lane handed over and not yet applied; its reader waits beyond that."""
+"""Fetches of a lane at hand and not yet taken by its agent; its reader waits beyond that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,31 @@ class LaneOptions:
     gather_ms: int
 
 
+class FetchChannel(faust.Channel[Fetch]):
+    """What a lane's agent reads: its fetches as they are, without Faust's messages, events and
+    queues, which a rebalance would empty."""
+
+    def __init__(
+        self, app: faust.App, *, take: Callable[[], Awaitable[Fetch]], **options: Any
+    ) -> None:
+        super().__init__(app, **options)
+        self._take = take
+
+    async def __anext__(self) -> Any:
+        return await self._take()
+
+    def _clone_args(self) -> Mapping[str, Any]:
+        return {**super()._clone_args(), "take": self._take}
+
+
 class Lane:
     """The way of some topics' records from the broker to the agent that reads ``fetches``."""
 
     def __init__(self, app: faust.App, group: str, kafka: str, options: LaneOptions) -> None:
         self.name = options.name
         self.topics = frozenset(options.topics)
-        self.fetches = app.channel(maxsize=FETCHES_WAITING)
-        self.inbox: asyncio.Queue[Fetch] = asyncio.Queue()
+        self.fetches = FetchChannel(app, take=self._take)
+        self._inbox: asyncio.Queue[Fetch] = asyncio.Queue()
         """From the reader's thread; the reader itself bounds it."""
         self._app = app
         self.reader = FetchReader(
@@ -48,10 +65,11 @@ class Lane:
             gather_ms=options.gather_ms,
         )
 
-    async def hand_over(self, fetch: Fetch) -> None:
-        """Give a fetch to the agent; waits while it is behind."""
-        await self.fetches.send(value=fetch)
-
     def _deliver(self, fetch: Fetch) -> None:
         """In the reader's thread."""
-        self._app.loop.call_soon_threadsafe(self.inbox.put_nowait, fetch)
+        self._app.loop.call_soon_threadsafe(self._inbox.put_nowait, fetch)
+
+    async def _take(self) -> Fetch:
+        fetch = await self._inbox.get()
+        self.reader.taken()
+        return fetch

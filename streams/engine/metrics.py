@@ -20,6 +20,9 @@ class EngineMetrics:
         self._offset = Gauge(
             prefix + "applied_offset", "Last input offset applied", place, registry=registry
         )
+        self._places: dict[TP, tuple[Counter, Gauge]] = {}
+        """Counter and gauge of each partition: looking them up by label costs as much as setting
+        them."""
         self.outputs = Counter(prefix + "outputs", "Output records sent", registry=registry)
         self.stale_fetches = Counter(
             prefix + "stale_fetches",
@@ -52,6 +55,10 @@ class EngineMetrics:
 
     def applied(self, tp: TP, records: int, offset: int) -> None:
         """Note that records up to ``offset`` were applied."""
-        labels = (tp.topic, str(tp.partition))
-        self._records.labels(*labels).inc(records)
-        self._offset.labels(*labels).set(offset)
+        place = self._places.get(tp)
+        if place is None:
+            labels = (tp.topic, str(tp.partition))
+            place = self._records.labels(*labels), self._offset.labels(*labels)
+            self._places[tp] = place
+        place[0].inc(records)
+        place[1].set(offset)

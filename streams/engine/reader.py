@@ -157,8 +157,8 @@ class FetchReader(threading.Thread):
         records = by_partition(self._read(consumer))
         if records and self._wanted is self._task and not self._closing:
             self._deliver(Fetch(self._task.generation, records))
-            if _bytes(records) < _LIVE_BYTES:
-                time.sleep(self._pace.pause_s())
+            if _bytes(records) < _LIVE_BYTES and (pause_s := self._pace.pause_s()) > 0.0:
+                time.sleep(pause_s)
         else:
             self._room.release()
 

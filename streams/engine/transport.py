@@ -18,11 +18,8 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
-from optionstream.streams.engine.reader import Fetch
-
 if TYPE_CHECKING:
     from optionstream.streams.engine.app import EngineApp
-    from optionstream.streams.engine.lane import Lane
 
 _LAST_COMMIT_S = 5.0
 
@@ -36,7 +33,7 @@ class MemberThread(AIOKafkaConsumerThread):
 
 
 class FetchConsumer(Consumer):
-    """Puts whole fetches on the lanes' channels; resumes from our state, never from commits."""
+    """A member for the lanes' readers; resumes from our state, never from commits."""
 
     app: EngineApp
 
@@ -54,35 +51,12 @@ class FetchConsumer(Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def _drain_messages(self, drainer: Any) -> None:
-        """Hand over fetches, each lane's in their order; in a rebalance they wait, and are stale
-        after it."""
+        """Nothing but wait to be stopped: agents take fetches from their lanes."""
         try:
-            async with asyncio.TaskGroup() as lanes:
-                for lane in self.app.lanes:
-                    lanes.create_task(self._drain(lane, drainer))
+            await drainer.wait_until_stopped()
         except asyncio.CancelledError:
             # Faust takes a fetcher that is cancelled during a rebalance for a crash.
             if not drainer.should_stop:
-                raise
-
-    async def _drain(self, lane: Lane, drainer: Any) -> None:
-        while not (self.should_stop or drainer.should_stop):
-            fetch = await lane.inbox.get()
-            try:
-                if not self.flow_active:
-                    await self.can_resume_flow.wait()
-                await self._hand_over(lane, fetch)
-            finally:
-                lane.reader.taken()
-
-    async def _hand_over(self, lane: Lane, fetch: Fetch) -> None:
-        """Wait for room, or drop the fetch when a rebalance empties the channel: that cancels who
-        waits for room in it (not this task), and the fetch is of the generation that ends."""
-        try:
-            await lane.hand_over(fetch)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
                 raise
 
     async def wait_empty(self) -> None:

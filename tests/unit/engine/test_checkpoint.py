@@ -425,6 +425,22 @@ def test_the_rest_of_a_fetch_is_stale_after_a_rebalance(broker: Broker) -> None:
     _run(steps)
 
 
+def test_the_rest_of_a_fetch_is_stale_once_its_generation_ends_and_what_was_applied_is_settled(
+    broker: Broker,
+) -> None:
+    async def steps() -> None:
+        made, taking = await _taking(broker)
+        made.end()
+        before = broker.kinds().count("output")
+        await taking
+        await made.settle()
+        assert broker.kinds().count("output") == before
+        (snapshot,) = broker.snapshots()
+        assert snapshot.offset == before - 1
+
+    _run(steps)
+
+
 def test_a_slice_that_was_cancelled_half_way_is_never_settled(broker: Broker) -> None:
     async def steps() -> None:
         made = await _ready(broker)

@@ -107,6 +107,10 @@ async def refused(*_: Any, **__: Any) -> None:
     raise AssertionError("this must not be asked for")
 
 
+def never(*_: Any) -> Any:
+    raise AssertionError("this must not happen")
+
+
 async def several_turns() -> None:
     for _ in range(20):
         await asyncio.sleep(0)
@@ -129,30 +133,6 @@ async def reading(app: Any, take: Take) -> AsyncIterator[None]:
     finally:
         for agent in agents:
             await agent.stop()  # else the loop cannot be closed
-
-
-@asynccontextmanager
-async def held_up(app: Any) -> AsyncIterator[asyncio.Queue[Any]]:
-    """The queue of an agent that is busy with one fetch while as many wait as may."""
-    busy, done = asyncio.Event(), asyncio.Event()
-
-    async def take(*_: Any) -> None:
-        busy.set()
-        await done.wait()
-
-    async with reading(app, take):
-        try:
-            (ticks, _) = app.lanes
-            await ticks.hand_over(Fetch(GENERATION, {}))
-            await busy.wait()
-            for _ in range(FETCHES_WAITING):
-                await ticks.hand_over(Fetch(GENERATION - 1, {}))
-            (channel,) = ticks.fetches._subscribers
-            queue: asyncio.Queue[Any] = channel.queue
-            assert queue.full()
-            yield queue
-        finally:
-            done.set()
 
 
 # -- what the app is made of ----------------------------------------------------------------------
@@ -178,7 +158,7 @@ def test_an_agent_a_lane_reads_whole_fetches_from_memory_and_there_are_no_tables
         fetch = Fetch(GENERATION, {AT: [object()] * 5_000})
         async with reading(app, take):
             for lane in app.lanes:
-                await lane.hand_over(fetch)
+                lane._deliver(fetch)
                 while not taken:
                     await asyncio.sleep(0)
                 assert taken.pop() is fetch
@@ -325,7 +305,7 @@ def test_a_record_that_cannot_be_applied_ends_the_process_and_nothing_is_acknowl
             await agent.start()
         for offset in range(3):
             fetch = Fetch(GENERATION, {AT: [SimpleNamespace(offset=offset)]})
-            await app.lanes[0].hand_over(fetch)
+            app.lanes[0]._deliver(fetch)
         await asyncio.Event().wait()
 
     child = get_context("fork").Process(target=run, args=[steps])
@@ -400,10 +380,6 @@ def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flow
 
     async def steps() -> None:
         app = make_app(offset)
-        async with held_up(app) as queue:
-            await rebalanced(app, queue)
-
-    async def rebalanced(app: Any, queue: asyncio.Queue[Any]) -> None:
         consumer = app.consumer
         await stopped_by_a_rebalance(app, monkeypatch)
 
@@ -420,7 +396,6 @@ def test_after_a_rebalance_positions_are_those_of_the_state_before_anything_flow
         def flows() -> None:
             assert app.checkpoint._generation == GENERATION
             assert app.flow_control.is_active()
-            assert queue.empty()  # of what was handed over before
             assert consumer._get_active_partitions() == {AT}
             seen.append("flows")
             resume_flow()
@@ -496,7 +471,8 @@ def test_nothing_but_recovery_sets_positions(
         for name in ("seek_to_committed", "seek_wait", "seek", "seek_to_beginning"):
             monkeypatch.setattr(consumer._thread, name, refused)
         monkeypatch.setattr(consumer, "_get_active_partitions", lambda: {AT})
-        drainer = SimpleNamespace(should_stop=False, _stopped=asyncio.Event())
+        stopped = asyncio.Event()
+        drainer = SimpleNamespace(should_stop=False, wait_until_stopped=stopped.wait)
         consumer.resume_flow()
 
         async def getmany(**_: Any) -> dict[TP, list[str]]:
@@ -504,36 +480,72 @@ def test_nothing_but_recovery_sets_positions(
             return {AT: ["came while flow was stopped"]}
 
         monkeypatch.setattr(consumer, "_getmany", getmany)
-        monkeypatch.setattr(consumer, "_hand_over", refused)
         await consumer.perform_seek()
         draining = asyncio.create_task(consumer._drain_messages(drainer))
         await several_turns()
-        drainer.should_stop = True
-        drainer._stopped.set()
+        assert not draining.done()
+        assert consumer.flow_active
+        stopped.set()
         await draining
 
     run(steps)
 
 
-def test_two_fetches_wait_and_who_waits_for_room_is_no_crash_when_a_rebalance_empties_the_queue(
-    make_app: MakeApp,
+def test_a_fetcher_that_is_stopped_during_a_rebalance_has_not_crashed(make_app: MakeApp) -> None:
+    async def steps() -> None:
+        app = make_app()
+        stopping = SimpleNamespace(should_stop=False, wait_until_stopped=asyncio.Event().wait)
+        draining = asyncio.create_task(app.consumer._drain_messages(stopping))
+        await several_turns()
+        stopping.should_stop = True
+        draining.cancel()
+        await draining
+
+    run(steps)
+
+
+def test_fetches_wait_where_a_rebalance_empties_nothing_and_each_that_is_taken_makes_room(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def steps() -> None:
         app = make_app()
-        async with held_up(app) as queue:
-            ticks = app.lanes[0]
-            waiting = asyncio.create_task(app.consumer._hand_over(ticks, Fetch(GENERATION, {})))
+        ticks, _ = app.lanes
+        room: list[Fetch] = []
+        monkeypatch.setattr(ticks.reader, "taken", lambda: room.append(fetches[len(taken)]))
+        fetches = [Fetch(GENERATION, {}) for _ in range(1 + FETCHES_WAITING)]
+        taken: list[Fetch] = []
+        go_on = asyncio.Semaphore(0)
+
+        async def take(fetch: Fetch) -> None:
+            taken.append(fetch)
+            await go_on.acquire()
+
+        async with reading(app, take):
+            for fetch in fetches:
+                ticks._deliver(fetch)
             await several_turns()
-            assert not waiting.done()
+            app.flow_control.suspend()
             app.flow_control.resume()
-            await waiting
-            assert queue.empty()
-            for _ in range(FETCHES_WAITING):
-                await ticks.hand_over(Fetch(GENERATION, {}))
-            cancelled = asyncio.create_task(app.consumer._hand_over(ticks, Fetch(GENERATION, {})))
-            await several_turns()
-            cancelled.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await cancelled
+            for number in range(1, 1 + len(fetches)):
+                assert taken == room == fetches[:number]
+                go_on.release()
+                await several_turns()
+
+    run(steps)
+
+
+def test_what_was_read_before_partitions_went_is_not_applied(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its next owner may have read the state already."""
+
+    async def steps() -> None:
+        app = make_app()
+        await app.checkpoint.restore([AT], GENERATION)
+        app.checkpoint.begin(GENERATION)
+        monkeypatch.setattr(Consumer, "on_partitions_revoked", nothing)
+        monkeypatch.setattr(TickPartition, "apply", never)
+        await app.consumer.on_partitions_revoked({AT})
+        await app.checkpoint.take(Fetch(GENERATION, {AT: [SimpleNamespace(offset=0)]}))
 
     run(steps)
