@@ -240,6 +240,8 @@ class Engine:
 
     def __init__(self, world: StateWorld) -> None:
         self.world = world
+        self.loop = asyncio.Runner()
+        """One for all of its life: that is what the checkpoint's locks belong to."""
         self.processors: list[Summing] = []
         self.state = KafkaState(world.kafka, world.namespace)
         self.tp = TP(world.source, PARTITION)
@@ -262,7 +264,7 @@ class Engine:
 
     def restore(self) -> int:
         """Where the partition goes on."""
-        positions = asyncio.run(self.checkpoint.restore([self.tp], 1))
+        positions = self.loop.run(self.checkpoint.restore([self.tp], 1))
         self.checkpoint.begin(1)
         return positions[self.tp]
 
@@ -276,13 +278,14 @@ class Engine:
     def apply(self, start: int) -> None:
         """Apply what the source holds from an offset on."""
         read = by_partition(self.world.records(self.world.source)[start:])
-        asyncio.run(self._take_and_settle(Fetch(1, read)))
+        self.loop.run(self._take_and_settle(Fetch(1, read)))
 
     async def _take_and_settle(self, fetch: Fetch) -> None:
         await self.checkpoint.take(fetch)
         await self.checkpoint.settle()
 
     def close(self) -> None:
+        self.loop.close()
         self.state.close()
 
     def _processor(self, _: Source) -> Summing:
