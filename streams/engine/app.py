@@ -66,6 +66,7 @@ class EngineApp(faust.App):
         deadline = threading.Timer(LONGEST_STOP_S, end_process, ["stopping took too long"])
         deadline.daemon = True
         deadline.start()
+        self.stop_reading()
         await super().stop()
         for lane in self.lanes:
             lane.reader.close()

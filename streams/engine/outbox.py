@@ -56,21 +56,26 @@ class Outbox:
             except BufferError:
                 await asyncio.sleep(_FULL_S)
             else:
-                if not self._asking:
-                    self._asking = True
-                    loop.call_later(_REPORTS_EVERY_S, self._ask, loop)
+                self._ask_soon(loop)
                 return delivery
 
     def close(self) -> None:
         """Send what is left, within a few seconds, and stop."""
         self._producer.flush(_CLOSE_S)
 
+    def _ask_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._asking:
+            self._asking = True
+            loop.call_later(_REPORTS_EVERY_S, self._ask, loop)
+
     def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
         """Resolve what was delivered meanwhile; again and again while something is on its way."""
-        self._producer.poll(0)
-        self._asking = len(self._producer) > 0
-        if self._asking:
-            loop.call_later(_REPORTS_EVERY_S, self._ask, loop)
+        self._asking = False
+        try:
+            self._producer.poll(0)
+        finally:
+            if len(self._producer):
+                self._ask_soon(loop)
 
 
 def _resolve(delivery: asyncio.Future[int], error: KafkaError | None, message: Message) -> None:
