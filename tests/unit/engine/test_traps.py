@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import faust
 import pytest
 from faust.events import Event
 from faust.transport.consumer import ConsumerThread
@@ -547,5 +548,25 @@ def test_what_was_read_before_partitions_went_is_not_applied(
         monkeypatch.setattr(TickPartition, "apply", never)
         await app.consumer.on_partitions_revoked({AT})
         await app.checkpoint.take(Fetch(GENERATION, {AT: [SimpleNamespace(offset=0)]}))
+
+    run(steps)
+
+
+def test_a_worker_that_stops_applies_nothing_more(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agents end after the last settling."""
+
+    async def steps() -> None:
+        app = make_app()
+        app.checkpoint.begin(GENERATION)
+        generations: list[int] = []
+
+        async def stop(app: Any) -> None:
+            generations.append(app.checkpoint._generation)
+
+        monkeypatch.setattr(faust.App, "stop", stop)
+        await app.stop()
+        assert generations == [-1]
 
     run(steps)
