@@ -151,7 +151,7 @@ class Checkpoint:
 
     async def restore(self, assignment: Iterable[TP], generation: int) -> dict[TP, int]:
         """Read the state of newly assigned partitions; returns the next offset of each."""
-        self._generation = -1
+        self.end()
         async with self._settling, self._applying:
             # What was applied since the last snapshot comes again to whoever owns it now.
             self._unsettled_since, self._waiting = None, []
