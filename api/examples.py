@@ -142,6 +142,45 @@ PCR: dict[str, Any] = {
     "known_at": _RECEIVED,
 }
 
+SURFACE: dict[str, Any] = {
+    "product": "NIFTY",
+    "timestamp": _AT,
+    "received": _RECEIVED,
+    "number": 87,
+    "expiry": "2025-11-25",
+    "snapshot_id": "1763366242000-7ccfd559eb1aa9d0",
+    "iv_mode": "black76",
+    "capture_id": "de1b90b200750d2d",
+    "expiries_in_capture": 18,
+    "expiries_captured": 18,
+    "smiles": [
+        {
+            "expiry": "2025-11-18",
+            "timestamp": _AT,
+            "snapshot_id": CHAIN["snapshot_id"],
+            "years": 0.002973,
+            "forward": 26000.95,
+            "atm_iv": 0.1233095,
+            "risk_reversal_25": -0.0110213,
+            "butterfly_25": 0.0051742,
+            "null_reasons": {},
+            "points": [
+                {"strike": 25950.0, "log_moneyness": -0.0019614, "iv": 0.1251682},
+                {"strike": 26050.0, "log_moneyness": 0.0018847, "iv": 0.1215187},
+            ],
+        }
+    ],
+    "left_out": {"2025-12-16": "no_parity_pair"},
+    "grid": {
+        "tenors_days": [7, 14],
+        "log_moneyness": [-0.01, 0.0, 0.01],
+        "iv": [[0.1254011, 0.1184127, 0.1130442], [None, 0.1170325, 0.1139024]],
+        "reason": [[None, None, None], ["outside_strikes", None, None]],
+    },
+    "flags": [],
+    "known_at": _RECEIVED,
+}
+
 EXPIRIES: dict[str, Any] = {
     "product": "NIFTY",
     "nearest": "2025-11-18",

@@ -142,6 +142,60 @@ class Pcr(BaseModel):
     known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
 
 
+class SmilePoint(BaseModel):
+    """One strike of a smile: of the leg that is out of the money."""
+
+    strike: float = Field(description="Rupees")
+    log_moneyness: float = Field(description="ln(strike / forward)")
+    iv: float = Field(description="Implied volatility, a decimal")
+
+
+class Smile(BaseModel):
+    """The volatilities of one expiry."""
+
+    expiry: date
+    timestamp: datetime = Field(description=f"Exchange time of its chain; {_TIME}")
+    snapshot_id: str
+    years: float = Field(description="Time to expiry, years of 365 days")
+    forward: float = Field(description="Rupees")
+    atm_iv: float | None = Field(description="At the forward, a decimal")
+    risk_reversal_25: float | None = Field(
+        description="Volatility at a call delta of 0.25 less that at a put delta of -0.25"
+    )
+    butterfly_25: float | None = Field(description="Mean of these two less `atm_iv`")
+    null_reasons: dict[str, str] = Field(description="Field → why it is null")
+    points: list[SmilePoint] = Field(description="Strikes rising")
+
+
+class SurfaceGrid(BaseModel):
+    """Volatilities between the smiles: a row for each tenor, a column for each distance."""
+
+    tenors_days: list[int] = Field(description="Calendar days")
+    log_moneyness: list[float] = Field(description="ln(strike / forward)")
+    iv: list[list[float | None]] = Field(description="Decimals")
+    reason: list[list[str | None]] = Field(description="Why a value is null")
+
+
+class Surface(BaseModel):
+    """The newest smile of every expiry of a product on one day, and volatilities between them."""
+
+    product: str
+    timestamp: datetime = Field(description=f"Exchange time of its newest chain; {_TIME}")
+    received: datetime = Field(description=f"When the feed received that; {_TIME}")
+    number: int = Field(description="Counts the surfaces of the day from 1")
+    expiry: date = Field(description="Of the chain that was the last to join")
+    snapshot_id: str = Field(description="Of the same chain")
+    iv_mode: IvMode = Field(description="`black76` on the parity forward, or `nse`")
+    capture_id: str = Field(description="The body that the last chain came in")
+    expiries_in_capture: int
+    expiries_captured: int = Field(description="How many of them are in the surface")
+    smiles: list[Smile] = Field(description="In the order of expiry")
+    left_out: dict[str, str] = Field(description="Expiry → why it has no smile")
+    grid: SurfaceGrid
+    flags: list[str] = Field(description="What is doubtful about the surface")
+    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+
+
 class Bar(BaseModel):
     """Open, high, low, close of one window, stamped at its start."""
 

@@ -14,11 +14,20 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from optionstream.schemas.documents import BARS, CHAINS, GAPS, TICK_RANGES, TICKS, Document
+from optionstream.schemas.documents import (
+    BARS,
+    CHAINS,
+    GAPS,
+    SURFACES,
+    TICK_RANGES,
+    TICKS,
+    Document,
+)
 from optionstream.schemas.times import IST, ist, to_ms
 from optionstream.schemas.topics import Namespace
 
 _TIMEOUT_S = 5.0
+_NEWEST_SURFACE = [("timestamp", DESCENDING), ("number", DESCENDING)]
 _NEWEST_CHAIN = [("timestamp", DESCENDING), ("received", DESCENDING), ("snapshot_id", DESCENDING)]
 _TIME_ONLY = {"_id": 0, "timestamp": 1}
 _NOT_REFUSED = {"refused": {"$exists": False}}
@@ -83,6 +92,12 @@ class MongoStore:
         """The newest chain of an expiry."""
         async with asking():
             return await self._newest_chain({"product": product, "expiry": expiry}, {"_id": 0})
+
+    async def surface(self, product: str) -> Document | None:
+        """The newest volatility surface of a product."""
+        async with asking():
+            query = {"product": product}
+            return await self._db[SURFACES].find_one(query, {"_id": 0}, sort=_NEWEST_SURFACE)
 
     async def newest_tick(self, product: str) -> Document | None:
         """The newest tick that analytics would not refuse for its content."""

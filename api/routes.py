@@ -97,6 +97,19 @@ def data_router(stores: Stores, namespace: Namespace, now_s: Callable[[], float]
         return answers.body(found, now_s)
 
     @router.get(
+        "/data/surface/{product}",
+        summary="Newest volatility surface",
+        response_model=models.Surface,
+        responses=_ok(examples.SURFACE, 404, 422, 503),
+    )
+    async def surface(product: params.Product) -> Response:
+        """Volatility by strike and expiry, and at fixed tenors between them."""
+        found = await stores.surface(product)
+        if found is None:
+            raise await asked.missing(product, "volatility surface")
+        return answers.body(found, now_s)
+
+    @router.get(
         "/data/ohlc/{product}",
         summary="Bars: open, high, low, close, volume",
         response_model=models.Bars,

@@ -118,6 +118,12 @@ class Stores:
             lambda: self._stored(self._mongo.chain(product, expiry), pcr_of_chain),
         )
 
+    async def surface(self, product: str) -> Found[Body] | None:
+        return await _through(
+            lambda: self._cached(redis_keys.surface(product)),
+            lambda: self._stored(self._mongo.surface(product), dict),
+        )
+
     async def bars(
         self, product: str, interval: str, start: int | None, end: int | None, limit: int
     ) -> Found[list[Document]]:

@@ -25,6 +25,7 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
+from optionstream.schemas.surface import VolatilitySurface
 
 HEADER = "schema"
 
@@ -38,6 +39,7 @@ Record = (
     | Bar
     | Gap
     | ChainAnalytics
+    | VolatilitySurface
     | Reject
 )
 
@@ -51,6 +53,7 @@ SCHEMAS: dict[str, type[Any]] = {
     "bar:1": Bar,
     "gap:1": Gap,
     "chain_analytics:1": ChainAnalytics,
+    "volatility_surface:1": VolatilitySurface,
     "reject:1": Reject,
 }
 """Every schema ever shipped, by the header's value."""

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks
 from optionstream.schemas.events import LEG_COLUMNS, Legs, OptionKind
 from optionstream.schemas.redis_keys import trading_symbol
+from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.times import ist
 
 TICKS = "underlying_ticks"
@@ -20,6 +21,7 @@ TICK_RANGES = "underlying_tick_ranges"
 SINK_POSITIONS = "sink_positions"
 BARS = "ohlc"
 CHAINS = "option_chains"
+SURFACES = "volatility_surfaces"
 GAPS = "gaps"
 REJECTS = "rejects"
 REDRIVES = "redrives"
@@ -279,4 +281,48 @@ def option_moment(chain: ChainAnalytics) -> Document:
         "underlying_price": chain.underlying_price,
         "forward": chain.forward,
         "timestamp": ist(chain.ts_event),
+    }
+
+
+SMILE_FIELDS = (
+    "snapshot_id",
+    "years",
+    "forward",
+    "atm_iv",
+    "risk_reversal_25",
+    "butterfly_25",
+    "null_reasons",
+)
+POINT_FIELDS = ("strike", "log_moneyness", "iv")
+GRID_FIELDS = ("tenors_days", "log_moneyness", "iv", "reason")
+
+
+def surface_document(surface: VolatilitySurface) -> Document:
+    """The surface: a row for each smile with its points as rows, and the grid between them."""
+    return {
+        "product": surface.product,
+        "timestamp": ist(surface.ts_event),
+        "received": ist(surface.ts_recv),
+        "number": surface.number,
+        "expiry": surface.expiry,
+        "snapshot_id": surface.snapshot_id,
+        "iv_mode": surface.iv_mode,
+        "capture_id": surface.capture_id,
+        "expiries_in_capture": surface.expiries_in_capture,
+        "expiries_captured": surface.expiries_captured,
+        "smiles": [_smile_document(smile) for smile in surface.smiles],
+        "left_out": surface.left_out,
+        "grid": {name: getattr(surface, name) for name in GRID_FIELDS},
+        "flags": surface.flags,
+        "known_at": ist(surface.known_at),
+    }
+
+
+def _smile_document(smile: Smile) -> Document:
+    points = zip(smile.strikes, smile.log_moneyness, smile.iv, strict=True)
+    return {
+        "expiry": smile.expiry,
+        "timestamp": ist(smile.ts_event),
+        **{name: getattr(smile, name) for name in SMILE_FIELDS},
+        "points": [dict(zip(POINT_FIELDS, point, strict=True)) for point in points],
     }

@@ -11,6 +11,7 @@ from functools import lru_cache
 from optionstream.schemas.derived import INTERVAL_MS
 
 PCR_LIFETIME_S = 300
+SURFACE_LIFETIME_S = 300
 
 CHANNEL_UNDERLYING = "market:underlying"
 CHANNEL_OPTION_CHAIN = "market:option_chain"
@@ -49,6 +50,10 @@ def option(symbol: str) -> str:
 
 def pcr(product: str, expiry: str) -> str:
     return f"latest:pcr:{product}:{expiry}"
+
+
+def surface(product: str) -> str:
+    return f"volatility_surface:{product}"
 
 
 def ohlc(product: str, interval: str) -> str:

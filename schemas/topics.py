@@ -21,6 +21,7 @@ OPTION_CHAIN = "market.option_chain"
 OPTION_QUOTE = "market.option_quote"
 OHLC = "analytics.ohlc"
 CHAIN = "analytics.chain"
+SURFACE = "analytics.surface"
 GAPS = "analytics.gaps"
 REJECTS = "rejects"
 RAW_NSE = "raw.nse"
@@ -28,7 +29,7 @@ RAW_BROKERS = "raw.brokers"
 RAW_FILES = "raw.files"
 
 MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN, OPTION_QUOTE)
-OUTPUT_TOPICS = (OHLC, CHAIN, GAPS, REJECTS)
+OUTPUT_TOPICS = (OHLC, CHAIN, SURFACE, GAPS, REJECTS)
 STATE_TOPIC_OF = {topic: f"state.{topic}" for topic in MARKET_TOPICS}
 RAW_TOPICS = (RAW_NSE, RAW_BROKERS, RAW_FILES)
 """Bytes as feeds received them, by who wrote them: the exchange, a broker, anybody. One partition
@@ -44,8 +45,8 @@ EXTRA_GROUPS = ("audit", "features")
 ALL_GROUPS = (*GROUPS, *EXTRA_GROUPS)
 GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "analytics": MARKET_TOPICS,
-    "latest": (UNDERLYING, OHLC, CHAIN),
-    "history": (UNDERLYING, OHLC, CHAIN, GAPS, REJECTS),
+    "latest": (UNDERLYING, OHLC, CHAIN, SURFACE),
+    "history": (UNDERLYING, OHLC, CHAIN, SURFACE, GAPS, REJECTS),
     "audit": (*MARKET_TOPICS, *RAW_TOPICS),
     "features": (OHLC, CHAIN),
 }

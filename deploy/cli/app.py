@@ -22,6 +22,7 @@ from optionstream.deploy.cli import (
     replay_control,
     serve,
     stack,
+    surface,
     verify,
     worker,
 )
@@ -121,6 +122,7 @@ app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
 app.command("inspect")(inspecting.inspect)
 app.command("bars")(bars.bars)
+app.command("surface")(surface.surface)
 app.command("verify")(verify.verify)
 
 _groups = new_typer(no_args_is_help=False)

@@ -81,7 +81,7 @@ def inspect(
         expiry = parse_date("--expiry", expiry).isoformat()
     failures = output.Failures()
     given = files.hints(product, expiry_date, timestamp)
-    analyser = _analyser(iv_mode)
+    analyser = analyser_of(iv_mode)
     rows = _all_rows(files.expand(paths, failures), given, expiry, analyser, failures, as_json)
     if as_json:
         for row in rows:
@@ -102,9 +102,9 @@ def snapshot_rows(
     calendar = _Expiries() if expiry == NEAREST else None
     if calendar is not None:
         # A session's snapshots come one by one: which expiry is the nearest shows at the end.
-        calendar.add(_chains(path, given, output.Failures(quiet=True)))
+        calendar.add(chains_of(path, given, output.Failures(quiet=True)))
     found = shown = False
-    for chain in _chains(path, given, failures):
+    for chain in chains_of(path, given, failures):
         found = True
         if not _wanted(chain, expiry, calendar):
             continue
@@ -147,7 +147,8 @@ def analytics_row(chain: ChainAnalytics, source: str) -> Row:
     }
 
 
-def _analyser(mode: IvModeName) -> ChainAnalyser:
+def analyser_of(mode: IvModeName) -> ChainAnalyser:
+    """What analyses chains here, without servers."""
     from optionstream.streams.analytics.indicators import installed_indicators
     from optionstream.streams.core.chains.offline import ChainAnalyser
     from optionstream.streams.core.market.calendar import nse_calendar
@@ -180,7 +181,7 @@ def _wanted(chain: ChainSnapshot, expiry: str, calendar: _Expiries | None) -> bo
     return chain.expiry == calendar.nearest(chain.product, ist_date(chain.ts_event))
 
 
-def _chains(path: Path, given: FeedHints, failures: output.Failures) -> Iterator[ChainSnapshot]:
+def chains_of(path: Path, given: FeedHints, failures: output.Failures) -> Iterator[ChainSnapshot]:
     from optionstream.schemas.events import ChainSnapshot
 
     for event in files.read_events(path, given, failures):

@@ -31,8 +31,15 @@ from optionstream.deploy.verify.stores import (
     stored_chains,
     stored_gaps,
     stored_rejects,
+    stored_surfaces,
     stored_ticks,
 )
+from optionstream.deploy.verify.surface.compare import (
+    compare_newest_surfaces,
+    compare_surfaces,
+    surfaces_of,
+)
+from optionstream.deploy.verify.surface.facts import Facts
 from optionstream.deploy.verify.ticks.compare import (
     compare_latest_ticks,
     compare_rejects,
@@ -46,9 +53,9 @@ from optionstream.deploy.verify.ticks.compare_bars import (
 )
 from optionstream.deploy.verify.ticks.expected_bars import ExpectedBars
 from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
-from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS
+from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS, SURFACES
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import CHAIN, Namespace
+from optionstream.schemas.topics import CHAIN, SURFACE, Namespace
 from optionstream.schemas.topics import GAPS as GAPS_TOPIC
 from optionstream.schemas.topics import OHLC as OHLC_TOPIC
 from optionstream.schemas.topics import REJECTS as REJECTS_TOPIC
@@ -77,6 +84,9 @@ class Check:
         self._bars: ExpectedBars | None = None
         self._finals = pl.DataFrame(schema=BAR_COLUMNS)
         self._gaps: dict[str, GapFacts] = {}
+        self._surfaces: dict[str, Facts] = {}
+        self._has_surfaces = partitions.get(SURFACE, 0) > 0
+        """A namespace of a release without surfaces has none, in whatever place."""
         self._report = Report(namespace.name)
 
     def take_inputs(self, records: Iterable[RawRecord]) -> None:
@@ -97,6 +107,7 @@ class Check:
         compare_gaps(self._gaps, self._told.gaps, f"kafka {GAPS_TOPIC}", differences)
         chains, where = self._expected.chains, f"kafka {CHAIN}"
         compare_chains(chains, self._told.chains, where, differences, every=True)
+        self._compare_surfaces()
         rejects = expected_facts(self._expected.rejects())
         told_rejects = told_facts(self._told.rejects)
         compare_rejects(rejects, told_rejects, f"kafka {REJECTS_TOPIC}", differences)
@@ -105,9 +116,18 @@ class Check:
             partial_bars=told.height - finals_told(told).height,
             gaps=len(self._gaps),
             chains=len(chains),
+            surfaces=len(self._surfaces),
             rejects=len(rejects),
             output_records=self._told.records,
         )
+
+    def _compare_surfaces(self) -> None:
+        """Those of Kafka; they follow from the chains told there."""
+        if self._has_surfaces:
+            sources = list(self._expected.strikes.values())
+            self._surfaces = surfaces_of(self._told.chain_order, sources)
+        where = f"kafka {SURFACE}"
+        compare_surfaces(self._surfaces, self._told.surfaces, where, self._differences)
 
     def compare_mongo(self, db: Mongo) -> None:
         """Bars, gaps, chains, rejects and raw ticks of MongoDB."""
@@ -119,6 +139,8 @@ class Check:
         chains = stored_chains(db, differences)
         expected = self._expected.chains
         compare_chains(expected, chains, f"mongo {CHAINS}", differences, every=False)
+        surfaces = stored_surfaces(db, differences)
+        compare_surfaces(self._surfaces, surfaces, f"mongo {SURFACES}", differences)
         rejects = expected_facts(self._expected.rejects())
         told = told_facts(stored_rejects(db, differences))
         compare_rejects(rejects, told, f"mongo {REJECTS}", differences)
@@ -128,6 +150,7 @@ class Check:
             mongo_bars=bars.height,
             mongo_gaps=len(gaps),
             mongo_chains=len(chains),
+            mongo_surfaces=len(surfaces),
             mongo_rejects=len(told),
             mongo_ticks=ticks.height,
         )
@@ -145,6 +168,9 @@ class Check:
         )
         newest = newest_chains(self._expected.chains)
         compare_newest_chains(newest, values, may_expire=live, differences=self._differences)
+        compare_newest_surfaces(
+            self._surfaces, values, may_expire=live, differences=self._differences
+        )
         self._note(redis_keys=len(values))
 
     def compare_counts(self, counts: Mapping[str, Any]) -> None:

@@ -37,6 +37,7 @@ from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, OPTION_QUOT
 class Expectation:
     """Feed it every input record (``take``), then ``finish``, then ask.
 
+    ``strikes`` are those of each chain, by the topic of the input and the chain's id.
     ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
     the same content was accepted again (another number, or beyond the horizon).
     """
@@ -44,6 +45,7 @@ class Expectation:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.chains: dict[str, list[ChainFacts]] = {}
+        self.strikes: dict[str, dict[str, list[float]]] = {OPTION_CHAIN: {}, OPTION_QUOTE: {}}
         self.stored = StoredTicks(rules)
         self._ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
         self._ticks: dict[str, TickFold] = {}
@@ -75,7 +77,7 @@ class Expectation:
 
     def finish(self) -> None:
         """There are no more records."""
-        self._must_go_out(self._quotes.finish())
+        self._must_go_out(OPTION_QUOTE, self._quotes.finish())
 
     def counts(self) -> dict[str, Counts]:
         """Fates by topic."""
@@ -100,9 +102,9 @@ class Expectation:
         match content:
             case ChainSnapshot():
                 facts = self._chain_fold(content.product).take(record, content)
-                self._must_go_out([] if facts is None else [facts])
+                self._must_go_out(OPTION_CHAIN, [] if facts is None else [facts])
             case OptionQuoteFrame():
-                self._must_go_out(self._quotes.take(record, content))
+                self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
             case TickRun():
                 self._tick_fold(content.product).take(record, content)
             case CandleFrame():
@@ -110,8 +112,10 @@ class Expectation:
             case Heartbeat():
                 self._tick_fold(content.product).beat(content)
 
-    def _must_go_out(self, chains: Iterable[ChainFacts]) -> None:
+    def _must_go_out(self, topic: str, chains: Iterable[ChainFacts]) -> None:
         for facts in chains:
+            assert facts.basis is not None
+            self.strikes[topic][facts.id] = facts.basis.strikes.tolist()
             variants = self.chains.setdefault(facts.id, [])
             if facts not in variants:
                 variants.append(facts)

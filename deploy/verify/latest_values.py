@@ -12,8 +12,8 @@ from optionstream.schemas.topics import Namespace
 
 
 class LatestValues:
-    """The values under the keys ``latest:underlying``, ``latest:chain``, ``latest:pcr``,
-    ``latest:option`` and ``ohlc`` of one namespace, by their key without the namespace's prefix."""
+    """The values of the latest state (``PATTERNS``) of one namespace, by their key without the
+    namespace's prefix."""
 
     PATTERNS = (
         "latest:underlying:*",
@@ -21,6 +21,7 @@ class LatestValues:
         "latest:pcr:*",
         "latest:option:*",
         "ohlc:*",
+        "volatility_surface:*",
     )
 
     def __init__(self, client: Redis, namespace: Namespace) -> None:

@@ -12,25 +12,46 @@ from optionstream.deploy.verify.differences import MISPLACED, UNREADABLE, Differ
 from optionstream.deploy.verify.gaps.facts import GapFacts, facts_of_gap
 from optionstream.deploy.verify.records import RawRecord
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_record
+from optionstream.deploy.verify.surface.facts import Facts, facts_of_surface, id_of
 from optionstream.deploy.verify.ticks.journal import in_64_bits
 from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.codec import decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.topics import CHAIN, GAPS, OHLC, REJECTS, chain_key, partition_for
+from optionstream.schemas.surface import VolatilitySurface
+from optionstream.schemas.topics import (
+    CHAIN,
+    GAPS,
+    OHLC,
+    REJECTS,
+    SURFACE,
+    chain_key,
+    partition_for,
+)
 
-_BELONGS: dict[str, type] = {OHLC: Bar, CHAIN: ChainAnalytics, GAPS: Gap, REJECTS: Reject}
+Told = Bar | ChainAnalytics | VolatilitySurface | Gap | Reject
+
+_BELONGS: dict[str, type] = {
+    OHLC: Bar,
+    CHAIN: ChainAnalytics,
+    SURFACE: VolatilitySurface,
+    GAPS: Gap,
+    REJECTS: Reject,
+}
 
 
 class Outputs:
     """Feed it every output record (``take_all``), then ask.
 
-    ``chains``: by id, the different facts told under it. ``rejects`` and ``gaps``: the different
-    ones told. What cannot be read or lies in the wrong place goes to ``differences``.
+    ``chains`` and ``surfaces``: by id, the different facts told under it; ``chain_order`` has those
+    of chains in the order told. ``rejects`` and ``gaps``: the different ones told. What cannot be
+    read or lies in the wrong place goes to ``differences``.
     """
 
     def __init__(self, partitions: dict[str, int], differences: Differences) -> None:
         self.chains: dict[str, list[ChainFacts]] = {}
+        self.chain_order: list[ChainFacts] = []
+        self.surfaces: dict[str, list[Facts]] = {}
         self.rejects: set[RejectPart] = set()
         self.gaps: set[GapFacts] = set()
         self.records = 0
@@ -57,6 +78,9 @@ class Outputs:
             key = chain_key(content.product, content.expiry)
             self._check_place(record, content.product, key)
             self._take_chain(content)
+        elif isinstance(content, VolatilitySurface):
+            self._check_place(record, content.product, content.product)
+            self._take_surface(content)
 
     def bars(self) -> pl.DataFrame:
         """The different bars, in BAR_COLUMNS, partial ones (revision 0) among them."""
@@ -72,8 +96,15 @@ class Outputs:
         told = self.chains.setdefault(facts.id, [])
         if facts not in told:
             told.append(facts)
+            self.chain_order.append(facts)
 
-    def _decoded(self, record: RawRecord) -> Bar | ChainAnalytics | Gap | Reject | None:
+    def _take_surface(self, surface: VolatilitySurface) -> None:
+        facts = facts_of_surface(surface)
+        told = self.surfaces.setdefault(id_of(facts), [])
+        if facts not in told:
+            told.append(facts)
+
+    def _decoded(self, record: RawRecord) -> Told | None:
         try:
             content = decode(record.value, record.headers)
         except RecordError as error:
@@ -83,7 +114,7 @@ class Outputs:
             wanted = _BELONGS[record.topic].__name__
             self._report(UNREADABLE, record, wanted, type(content).__name__)
             return None
-        assert isinstance(content, Bar | ChainAnalytics | Gap | Reject)
+        assert isinstance(content, Told)
         return content
 
     def _check_place(self, record: RawRecord, product: str, key: str) -> None:

@@ -16,9 +16,10 @@ from optionstream.deploy.verify.load import TopicReader
 from optionstream.deploy.verify.stores import Mongo, stored_ticks
 from optionstream.schemas.codec import decode
 from optionstream.schemas.derived import PARTIAL, Bar, ChainAnalytics, Gap, Reject
-from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS, TICKS
+from optionstream.schemas.documents import BARS, CHAINS, GAPS, REJECTS, SURFACES, TICKS
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.topics import CHAIN, OHLC, Namespace
+from optionstream.schemas.surface import VolatilitySurface
+from optionstream.schemas.topics import CHAIN, OHLC, SURFACE, Namespace
 from optionstream.schemas.topics import GAPS as GAPS_TOPIC
 from optionstream.schemas.topics import REJECTS as REJECTS_TOPIC
 
@@ -52,10 +53,12 @@ def places_of(
         place(f"kafka {OHLC}", lambda: _of_topic(reader, OHLC)),
         place(f"kafka {GAPS_TOPIC}", lambda: _of_topic(reader, GAPS_TOPIC)),
         place(f"kafka {CHAIN}", lambda: _of_topic(reader, CHAIN)),
+        place(f"kafka {SURFACE}", lambda: _of_topic(reader, SURFACE)),
         place(f"kafka {REJECTS_TOPIC}", lambda: _of_reject_topic(reader)),
         place(f"mongo {BARS}", lambda: _of_collection(db, BARS)),
         place(f"mongo {GAPS}", lambda: _of_collection(db, GAPS)),
         place(f"mongo {CHAINS}", lambda: _of_collection(db, CHAINS)),
+        place(f"mongo {SURFACES}", lambda: _of_collection(db, SURFACES)),
         place(f"mongo {REJECTS}", lambda: _of_reject_documents(db)),
         Place(namespace.name, f"mongo {TICKS}", None, lambda: stored_ticks(db)[0]),
         place("redis", lambda: _of_redis(redis, namespace)),
@@ -75,7 +78,7 @@ def _of_counts(counts: Mapping[str, Any]) -> Iterator[tuple[str, Row]]:
 
 def _of_topic(reader: TopicReader, topic: str) -> Iterator[tuple[str, Row]]:
     for record, content in _decoded(reader, topic):
-        if isinstance(content, Bar | Gap | ChainAnalytics):
+        if isinstance(content, Bar | Gap | ChainAnalytics | VolatilitySurface):
             if not (isinstance(content, Bar) and content.revision == PARTIAL):
                 yield content.id, _canonical(msgspec.to_builtins(content))
         else:

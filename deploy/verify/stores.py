@@ -15,6 +15,10 @@ from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_documen
 from optionstream.deploy.verify.differences import DIFFERENT, UNREADABLE, Differences
 from optionstream.deploy.verify.gaps.facts import GapFacts, facts_of_gap_document
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_document
+from optionstream.deploy.verify.surface.facts import Facts
+from optionstream.deploy.verify.surface.facts import (
+    facts_of_document as facts_of_surface_document,
+)
 from optionstream.deploy.verify.ticks.stored import STORED_COLUMNS
 from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.documents import (
@@ -22,6 +26,7 @@ from optionstream.schemas.documents import (
     CHAINS,
     GAPS,
     REJECTS,
+    SURFACES,
     TICK_RANGES,
     TICKS,
     Document,
@@ -77,6 +82,18 @@ def stored_chains(db: Mongo, differences: Differences) -> dict[str, list[ChainFa
         except BROKEN as error:
             where, id_ = f"mongo {CHAINS}", str(document["_id"])
             differences.add(UNREADABLE, where, id_, "a chain", repr(error))
+    return found
+
+
+def stored_surfaces(db: Mongo, differences: Differences) -> dict[str, list[Facts]]:
+    """The volatility surfaces of MongoDB by ``_id``."""
+    found: dict[str, list[Facts]] = {}
+    for document in db[SURFACES].find({}, {"known_at": 0}):
+        try:
+            found[str(document["_id"])] = [facts_of_surface_document(document)]
+        except BROKEN as error:
+            where, id_ = f"mongo {SURFACES}", str(document["_id"])
+            differences.add(UNREADABLE, where, id_, "a surface", repr(error))
     return found
 
 

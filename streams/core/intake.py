@@ -19,6 +19,7 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.topics import (
     OPTION_CHAIN,
     OPTION_QUOTE,
@@ -50,7 +51,7 @@ class Output(NamedTuple):
 
     topic: str
     key: bytes | None
-    record: Bar | Gap | ChainAnalytics | Reject
+    record: Bar | Gap | ChainAnalytics | VolatilitySurface | Reject
     timestamp: int
 
 

@@ -14,11 +14,12 @@ import redis
 from optionstream.schemas.redis_keys import GUARD_SUFFIX
 from optionstream.schemas.topics import Namespace
 
-_FAMILIES = ("latest:*", "ohlc:*")
+_FAMILIES = ("latest:*", "ohlc:*", "volatility_surface:*")
 _INDEXES = "index:*"
 _A_CALL = 500
 _MS_DIGITS = 16
-"""Every version begins with its event time (streams.sinks.versions, ChainAnalytics.version)."""
+"""Every version begins with its event time (streams.sinks.versions, ``version`` of chains and of
+surfaces)."""
 
 
 def values_since(client: redis.Redis, namespace: Namespace, since_ms: int) -> list[str]:

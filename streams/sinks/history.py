@@ -15,13 +15,16 @@ from optionstream.schemas.documents import (
     CHAINS,
     GAPS,
     REJECTS,
+    SURFACES,
     Document,
     bar_document,
     chain_document,
     gap_document,
+    surface_document,
 )
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import BAD_TIME, WRONG_TOPIC
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
@@ -54,7 +57,7 @@ class HistorySink:
         plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
         self._ticks = TickStore(self._db, plausible)
         self._derived: dict[str, list[Document]] = {
-            name: [] for name in (BARS, CHAINS, GAPS, REJECTS)
+            name: [] for name in (BARS, CHAINS, SURFACES, GAPS, REJECTS)
         }
         self._bases: dict[str, str] = {}
         self._flush_rows = config.settings.mongo_flush_rows
@@ -128,6 +131,9 @@ class HistorySink:
         elif base == topics.CHAIN and isinstance(record, ChainAnalytics):
             reading.check_chain(record)
             self._derived[CHAINS].append({"_id": record.id, **chain_document(record)})
+        elif base == topics.SURFACE and isinstance(record, VolatilitySurface):
+            reading.check_surface(record)
+            self._derived[SURFACES].append({"_id": record.id, **surface_document(record)})
         elif base == topics.GAPS and isinstance(record, Gap):
             reading.check_gap(record)
             self._derived[GAPS].append({"_id": record.id, **gap_document(record)})

@@ -16,6 +16,7 @@ from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.rejects import WRONG_TOPIC
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.streams.config import WorkerConfig
 from optionstream.streams.sinks import measures, reading
 from optionstream.streams.sinks.contract import Assigned
@@ -47,7 +48,7 @@ def run(config: WorkerConfig) -> int:
         commit_every_s=_COMMIT_EVERY_S,
         check_topics_every_s=_CHECK_TOPICS_EVERY_S,
         gather_ms=_GATHER_MS,
-        held=(topics.CHAIN,),
+        held=(topics.CHAIN, topics.SURFACE),
         held_s=_CHAINS_EVERY_S,
     )
 
@@ -107,10 +108,10 @@ class LatestSink:
 
     def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
         entries, values = self._batch.quick_entries(), 0
-        if self._batch.chains:
+        if self._batch.chains or self._batch.surfaces:
             # Ticks and bars need not wait until the documents of chains are made.
             self._write(entries, {}, NO_MOVES)
-            values, entries = len(entries), self._batch.chain_entries()
+            values, entries = len(entries), self._batch.slow_entries()
         self._write(entries, self._batch.index_sets(), self._positions.moves(reached))
         self._positions.moved(reached)
         seen = (values + len(entries)) / max(1, self._records)
@@ -140,6 +141,9 @@ class LatestSink:
         elif base == topics.CHAIN and isinstance(record, ChainAnalytics):
             reading.check_chain(record)
             self._batch.add_chain(record)
+        elif base == topics.SURFACE and isinstance(record, VolatilitySurface):
+            reading.check_surface(record)
+            self._batch.add_surface(record)
         else:
             raise RecordError(WRONG_TOPIC, type(record).__name__)
 

@@ -17,6 +17,7 @@ from optionstream.schemas.documents import (
     GAPS,
     REJECTS,
     SINK_POSITIONS,
+    SURFACES,
     TICK_RANGES,
     TICKS,
     Document,
@@ -57,6 +58,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel([("product", ASCENDING), ("timestamp", DESCENDING)], name="by_time"),
     ],
+    SURFACES: [
+        IndexModel(
+            [("product", ASCENDING), ("timestamp", DESCENDING), ("number", DESCENDING)],
+            name="by_version",
+        )
+    ],
     GAPS: [
         IndexModel(
             [("product", ASCENDING), ("start", ASCENDING), ("revision", DESCENDING)],
@@ -70,7 +77,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         )
     ],
 }
-PLAIN = (TICK_RANGES, SINK_POSITIONS, BARS, CHAINS, GAPS, REJECTS)
+PLAIN = (TICK_RANGES, SINK_POSITIONS, BARS, CHAINS, SURFACES, GAPS, REJECTS)
 
 
 def connect(uri: str) -> MongoClient[Document]:

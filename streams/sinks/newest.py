@@ -16,9 +16,11 @@ from optionstream.schemas.documents import (
     bar_document,
     chain_document_of,
     pcr_document,
+    surface_document,
     tick_document,
 )
 from optionstream.schemas.events import TickFrame
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.sinks.leg_values import EncodedLeg, encoded_legs, option_values
 from optionstream.streams.sinks.newer_wins import Entry
@@ -39,6 +41,7 @@ class Batch:
     ticks: dict[str, tuple[str, Document]] = field(default_factory=dict)
     bars: dict[tuple[str, str], tuple[str, Bar]] = field(default_factory=dict)
     chains: dict[tuple[str, str], dict[str, ChainAnalytics]] = field(default_factory=dict)
+    surfaces: dict[str, VolatilitySurface] = field(default_factory=dict)
     newest: dict[str, dict[str, int]] = field(default_factory=dict)
     """Scores of the index sets: key → member → newest event time, epoch ms."""
     offered: int = 0
@@ -69,17 +72,23 @@ class Batch:
         self._index(redis_keys.PRODUCTS, chain.product, chain.ts_event)
         self._index(redis_keys.expiries(chain.product), chain.expiry, chain.ts_event)
 
+    def add_surface(self, surface: VolatilitySurface) -> None:
+        self.offered += 1
+        held = self.surfaces.get(surface.product)
+        if held is None or surface.version > held.version:
+            self.surfaces[surface.product] = surface
+
     def entries(self) -> list[Entry]:
         """Everything to write, one entry a key."""
-        return [*self.quick_entries(), *self.chain_entries()]
+        return [*self.quick_entries(), *self.slow_entries()]
 
     def quick_entries(self) -> list[Entry]:
         """Ticks and bars: made in no time."""
         return [*self._tick_entries(), *self._bar_entries()]
 
-    def chain_entries(self) -> list[Entry]:
-        """Chains and their options: a document for each leg, milliseconds a chain."""
-        return list(self._chain_entries())
+    def slow_entries(self) -> list[Entry]:
+        """Chains, their options and surfaces: a document for each leg, milliseconds a chain."""
+        return [*self._chain_entries(), *self._surface_entries()]
 
     def index_sets(self) -> dict[str, dict[str, int]]:
         """``newest`` under the namespace's full key names."""
@@ -109,6 +118,11 @@ class Batch:
             yield from self._option_entries(newest, legs, done)
             for chain in older:
                 yield from self._option_entries(chain, encoded_legs(chain, done), done)
+
+    def _surface_entries(self) -> Iterator[Entry]:
+        for product, surface in self.surfaces.items():
+            key, lifetime_s = redis_keys.surface(product), redis_keys.SURFACE_LIFETIME_S
+            yield self._entry(key, surface.version, surface_document(surface), lifetime_s)
 
     def _whole_chain(self, chain: ChainAnalytics, legs: list[EncodedLeg]) -> Iterator[Entry]:
         place, version = (chain.product, chain.expiry), chain.version

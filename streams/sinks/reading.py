@@ -17,6 +17,7 @@ from optionstream.schemas.derived import Bar, ChainAnalytics, Gap
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
 from optionstream.schemas.identity import frame_of_tick
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.topics import partition_for
 
 LAST_MS = 253_402_214_400_000
@@ -67,6 +68,12 @@ def check_chain(chain: ChainAnalytics) -> None:
         date.fromisoformat(chain.expiry)
     except ValueError:
         raise RecordError(rejects.INVALID, f"expiry {chain.expiry!r} is no date") from None
+
+
+def check_surface(surface: VolatilitySurface) -> None:
+    """Its times can be written as dates; else RecordError ``bad_time``."""
+    moments = (smile.ts_event for smile in surface.smiles)
+    _check_times(surface.ts_event, surface.ts_recv, surface.known_at, *moments)
 
 
 def check_place(message: Message, product: str, partitions: int) -> None:

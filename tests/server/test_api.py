@@ -13,7 +13,7 @@ from optionstream.api.stores import Stores
 from optionstream.deploy.stack import free_port
 from optionstream.schemas import topics
 from optionstream.schemas.documents import TICKS
-from tests.unit.sinks.support import bar, chain, frame, gap, hole
+from tests.unit.sinks.support import bar, chain, frame, gap, hole, surface
 from tests.unit.sinks.world import World, world
 
 pytestmark = pytest.mark.server
@@ -25,6 +25,7 @@ ROUTES = (
     "/api/data/chain/NIFTY",
     "/api/data/chain/NIFTY?expiry=2025-11-04",
     "/api/data/pcr/NIFTY",
+    "/api/data/surface/NIFTY",
     "/api/data/ohlc/NIFTY?interval=1m",
 )
 
@@ -37,6 +38,7 @@ def filled(addresses: Any) -> Iterator[World]:
         here.send(topics.UNDERLYING, frame(900, 1, ts_ms=[4_070_908_800_000]))
         here.send(topics.OHLC, *(bar(at, 1) for at in range(9)), bar(3, 2), bar(9, 0, 4))
         here.send(topics.CHAIN, *(chain(at) for at in range(5)), chain(4, "2025-11-04"))
+        here.send(topics.SURFACE, surface(2, 3), surface(3, 3), surface(1, 3))
         here.send(topics.GAPS, gap(120), gap(300), gap(120, 2, filled=True), hole())
         here.send(topics.GAPS, hole(5, 2, [(7, 9)]), gap(0, product="BANKNIFTY"), gap(300))
         for group in ("latest", "history"):

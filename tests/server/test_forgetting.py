@@ -17,7 +17,7 @@ from optionstream.streams.sinks.forgetting import forget_since, values_since
 from optionstream.streams.sinks.newer_wins import write_newer
 from optionstream.streams.sinks.newest import Batch
 from optionstream.streams.sinks.positions import Positions, forget_positions, set_positions
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
+from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 
 pytestmark = pytest.mark.server
 
@@ -44,13 +44,15 @@ def fill(client: redis.Redis, namespace: Namespace) -> set[str]:
     batch.add_bar(bar(0))
     batch.add_bar(bar(60, product="SENSEX"))
     batch.add_chain(chain(0))
+    batch.add_surface(surface(1))
+    batch.add_surface(surface(1, 60, product="SENSEX"))
     entries = batch.entries()
     write_newer(client, entries, batch.index_sets())
     return {entry.key for entry in entries}
 
 
 def there(client: redis.Redis, namespace: Namespace) -> set[str]:
-    families = ("latest:*", "ohlc:*")
+    families = ("latest:*", "ohlc:*", "volatility_surface:*")
     found = (key for family in families for key in client.scan_iter(match=namespace.redis(family)))
     return {key.decode() for key in found if not key.endswith(GUARD_SUFFIX.encode())}
 
@@ -62,7 +64,7 @@ def test_values_of_then_and_later_go_with_their_versions_and_the_others_stay(
     late = {key for key in keys if "SENSEX" in key}
     moment = OPEN_MS + 3_600_000
     assert set(values_since(client, namespace, moment)) == late
-    assert forget_since(client, namespace, moment) == len(late) == 2
+    assert forget_since(client, namespace, moment) == len(late) == 3
     assert there(client, namespace) == keys - late
     assert not any(client.exists(key + GUARD_SUFFIX) for key in late)
     assert all(client.exists(key + GUARD_SUFFIX) for key in keys - late)

@@ -18,7 +18,15 @@ from confluent_kafka import KafkaException
 from optionstream.schemas import codec, rejects, topics
 from optionstream.schemas.codec import encode, headers_for
 from optionstream.schemas.derived import Bar, Reject
-from optionstream.schemas.documents import BARS, CHAINS, REJECTS, SINK_POSITIONS, TICK_RANGES, TICKS
+from optionstream.schemas.documents import (
+    BARS,
+    CHAINS,
+    REJECTS,
+    SINK_POSITIONS,
+    SURFACES,
+    TICK_RANGES,
+    TICKS,
+)
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
@@ -30,7 +38,7 @@ from optionstream.streams.sinks.plausible import Plausibility
 from optionstream.streams.sinks.tick_store import TickStore
 from optionstream.streams.sinks.ticks import raw_surplus, read_ticks
 from tests.unit.sinks.proxy import Proxy
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
+from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 from tests.unit.sinks.world import PARTITIONS, World, wait_for, world
 
 pytestmark = pytest.mark.server
@@ -63,6 +71,7 @@ def test_everything_is_stored_once_and_stays_once_when_read_again(here: World) -
     here.send(topics.OHLC, *(bar(at, revision) for at in range(5) for revision in (0, 1, 2)))
     here.send(topics.OHLC, bar(0, 1))
     here.send(topics.CHAIN, *(chain(at) for at in range(5)), chain(0))
+    here.send(topics.SURFACE, *(surface(at) for at in (1, 2, 3)), surface(1))
     worker = here.worker("history")
     here.wait_until_read("history")
     worker.send_signal(signal.SIGTERM)
@@ -80,6 +89,7 @@ def test_everything_is_stored_once_and_stays_once_when_read_again(here: World) -
     stored = {row["_id"] for row in here.db[BARS].find()}
     assert stored == {bar(at, revision).id for at in range(5) for revision in (1, 2)}
     assert {row["_id"] for row in here.db[CHAINS].find()} == {chain(at).id for at in range(5)}
+    assert {row["_id"] for row in here.db[SURFACES].find()} == {surface(at).id for at in (1, 2, 3)}
 
 
 def _forget_offsets(here: World) -> None:

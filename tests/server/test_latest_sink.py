@@ -23,7 +23,7 @@ from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
 from optionstream.streams.sinks.newer_wins import GUARD_MARGIN_S, Entry, write_newer
 from optionstream.streams.sinks.positions import Positions
 from tests.unit.sinks.proxy import Proxy
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
+from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 from tests.unit.sinks.world import PARTITIONS, World, wait_for, world
 
 pytestmark = pytest.mark.server
@@ -102,6 +102,8 @@ def test_every_key_holds_the_newest_however_the_batches_are_cut(here: World) -> 
         here.send(topics.UNDERLYING, record)
     here.send(topics.OHLC, *random.Random(4).sample(bars, len(bars)))
     here.send(topics.CHAIN, sparse, *(chain(at) for at in range(9)), chain(3, "2025-11-04"))
+    surfaces = [surface(at + 1, at // 2) for at in range(6)]
+    here.send(topics.SURFACE, *random.Random(5).sample(surfaces, len(surfaces)))
     worker = here.worker("latest")
     here.wait_until_read("latest")
 
@@ -116,6 +118,7 @@ def test_every_key_holds_the_newest_however_the_batches_are_cut(here: World) -> 
     held = here.json(redis_keys.chain("NIFTY", "2025-10-28"))
     assert held["snapshot_id"] == sparse.snapshot_id
     assert here.json(redis_keys.pcr("NIFTY", "2025-10-28"))["put_oi"] == 0.0
+    assert here.json(redis_keys.surface("NIFTY"))["number"] == 6
     first = here.json(redis_keys.option("NIFTY28OCT2524000CE"))
     assert (first["timestamp"], first["kind"], first["oi"]) == (
         "2025-10-27T09:15:09+05:30",

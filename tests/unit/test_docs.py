@@ -31,6 +31,7 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
+from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains
@@ -42,6 +43,8 @@ from optionstream.streams.core.pricing import parity
 from optionstream.streams.core.pricing.implied import REASONS
 from optionstream.streams.core.quotes.assembly import ExpiryQuotes
 from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.surface import grid, smile
+from optionstream.streams.core.surface.surfaces import ProductSurfaces
 from optionstream.streams.core.ticks import bars
 from optionstream.streams.core.ticks.columns import columns_of
 from optionstream.streams.core.ticks.product import ProductTicks
@@ -137,11 +140,12 @@ def test_every_quality_flag_has_a_row_and_every_row_is_a_flag() -> None:
 
 
 def test_every_reason_of_a_null_is_explained() -> None:
-    names = reasons(figures) | reasons(parity) | reasons(bars) | {name for name in REASONS if name}
+    names = set().union(*(reasons(module) for module in (figures, parity, bars, smile, grid)))
+    names |= {name for name in REASONS if name}
     assert undocumented(names, [*FIGURES, DOCS / "semantics.md", DOCS / "pricing.md"]) == []
 
 
-@pytest.mark.parametrize("kind", [ChainAnalytics, Legs, Greeks, Bar, Gap])
+@pytest.mark.parametrize("kind", [ChainAnalytics, Legs, Greeks, VolatilitySurface, Smile, Bar, Gap])
 def test_every_field_of_a_figure_is_explained(kind: type[msgspec.Struct]) -> None:
     pages = [DOCS / "figures" / "README.md", *FIGURES, DOCS / "indicators.md"]
     assert undocumented(set(kind.__struct_fields__), pages) == []
@@ -239,12 +243,28 @@ def example() -> dict[str, Any]:
         "chains": analysed(chains, "black76"),
         "nse": analysed(chains, "nse"),
         "assembled": assembled(quotes),
+        "november": analysed(chains, "black76", "2025-11-25"),
+        "surfaces": surfaces(chains),
     }
 
 
-def analysed(chains: list[ChainSnapshot], mode: IvMode) -> list[dict[str, Any]]:
+def analysed(
+    chains: list[ChainSnapshot], mode: IvMode, expiry: str = "2025-10-28"
+) -> list[dict[str, Any]]:
     analyser = ChainAnalyser(Rules(nse_calendar(), iv_mode=mode))
-    return [msgspec.to_builtins(analyser.analyse(chain)) for chain in chains]
+    return [
+        msgspec.to_builtins(analyser.analyse(chain)) for chain in chains if chain.expiry == expiry
+    ]
+
+
+def surfaces(chains: list[ChainSnapshot]) -> list[dict[str, Any]]:
+    """In the order told."""
+    analyser, product = ChainAnalyser(Rules(nse_calendar())), ProductSurfaces()
+    return [
+        msgspec.to_builtins(surface)
+        for chain in chains
+        for surface in product.add(analyser.analyse(chain))
+    ]
 
 
 def assembled(frames: list[OptionQuoteFrame]) -> list[dict[str, Any]]:

@@ -22,11 +22,13 @@ from optionstream.streams.core.intake import Incoming, Output, Refused, Source, 
 from optionstream.streams.core.market.calendar import FNO
 from optionstream.streams.core.ranges import RangeSet
 from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS, Rules
+from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, surface_output
 
 HORIZON: Final = 1_024
 """Snapshots remembered for each product and expiry, where the source numbers nothing."""
 _IDS: Final = "ids"
 _CHAINS: Final = "chains"
+_SMILES: Final = "smiles"
 LABELS: Final = 2
 """Session labels remembered for each product and source that numbers its snapshots."""
 
@@ -37,6 +39,7 @@ class _HotProduct(Struct, array_like=True):
     known_at: int
     seen: list[tuple[str, list[tuple[str, list[tuple[int, int]]]]]]
     """source → session labels in the order they began → ranges of seq."""
+    surfaces: Moment = msgspec.field(default_factory=Moment)
 
 
 class _Hot(Struct, array_like=True):
@@ -61,6 +64,7 @@ class ProductChains:
         """By expiry, snapshot ids in the order they came."""
         self.expiries: dict[str, ExpiryChains] = {}
         """By expiry, what is remembered of its snapshots."""
+        self.surfaces = ProductSurfaces()
         self.changed_ids: set[str] = set()
         """Expiries whose ids changed since they were last stored."""
         self.changed_chains: set[str] = set()
@@ -123,12 +127,21 @@ class ChainPartition:
             else:
                 found += self._accept(chain)
         accepted = [one for one in found if isinstance(one, Accepted)]
-        analysed = map(_output, analyse(accepted, self.rules, self.indicators))
-        return [next(analysed) if isinstance(one, Accepted) else one for one in found]
+        analysed = iter(analyse(accepted, self.rules, self.indicators))
+        outputs: list[Output] = []
+        for one in found:
+            outputs += self._outputs(next(analysed)) if isinstance(one, Accepted) else [one]
+        return outputs
 
     def partials(self, *, quick: bool = False) -> list[Output]:
         """None: every snapshot is final."""
         return []
+
+    def _outputs(self, chain: ChainAnalytics) -> list[Output]:
+        """A chain, and the surfaces that it completes."""
+        key = chain_key(chain.product, chain.expiry).encode()
+        surfaces = self.products[chain.product].surfaces.add(chain)
+        return [Output(CHAIN, key, chain, chain.known_at), *map(surface_output, surfaces)]
 
     def _check_time(self, chain: ChainSnapshot) -> None:
         limit = self.rules.future_limit_ms
@@ -173,6 +186,8 @@ class ChainPartition:
                 changed[name] = _encode(list(state.unnumbered[expiry]))
             for expiry in state.changed_chains:
                 changed[f"{_CHAINS}|{product}|{expiry}"] = state.expiries[expiry].pack()
+            for expiry, smile in state.surfaces.take_segments().items():
+                changed[f"{_SMILES}|{product}|{expiry}"] = smile
             state.changed_ids, state.changed_chains = set(), set()
         return changed
 
@@ -186,17 +201,14 @@ class ChainPartition:
             state = self.products[product]
             if part == _IDS:
                 state.unnumbered[expiry] = OrderedDict.fromkeys(_decode_ids(data))
+            elif part == _SMILES:
+                state.surfaces.restore(expiry, data)
             else:
                 state.expiries[expiry] = ExpiryChains.unpack(data)
 
     def counts(self) -> list[Counts]:
         """The counts of each product, and of what belongs to none."""
         return [self.unread, *(state.counts for state in self.products.values())]
-
-
-def _output(record: ChainAnalytics) -> Output:
-    key = chain_key(record.product, record.expiry).encode()
-    return Output(CHAIN, key, record, record.known_at)
 
 
 def read_counts(hot: bytes) -> list[Counts]:
@@ -210,12 +222,14 @@ def _hot_product(state: ProductChains) -> _HotProduct:
         (source, [(label, ranges.ranges()) for label, ranges in labels.items()])
         for source, labels in state.numbered.items()
     ]
-    return _HotProduct(state.product, state.counts, state.known_at, seen)
+    moment = state.surfaces.moment
+    return _HotProduct(state.product, state.counts, state.known_at, seen, moment)
 
 
 def _product(part: _HotProduct) -> ProductChains:
     state = ProductChains(part.product)
     state.counts, state.known_at = part.counts, part.known_at
+    state.surfaces = ProductSurfaces(part.surfaces)
     state.numbered = {
         source: OrderedDict((label, RangeSet(ranges)) for label, ranges in labels)
         for source, labels in part.seen

@@ -27,9 +27,11 @@ from optionstream.streams.core.quotes.assembly import ExpiryQuotes
 from optionstream.streams.core.quotes.rows import Quote
 from optionstream.streams.core.quotes.seen_numbers import Page
 from optionstream.streams.core.rules import Rules
+from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, surface_output
 
 _CHAINS: Final = "chains"
 _SEEN: Final = "seen"
+_SMILES: Final = "smiles"
 
 
 class _HotExpiry(Struct, array_like=True):
@@ -46,6 +48,7 @@ class _HotProduct(Struct, array_like=True):
     counts: Counts
     known_at: int
     expiries: list[_HotExpiry]
+    surfaces: Moment = msgspec.field(default_factory=Moment)
 
 
 class _Hot(Struct, array_like=True):
@@ -80,6 +83,7 @@ class _Product:
     counts: Counts = field(default_factory=Counts)
     known_at: int = 0
     expiries: dict[str, _Expiry] = field(default_factory=dict)
+    surfaces: ProductSurfaces = field(default_factory=ProductSurfaces)
 
 
 class QuotePartition:
@@ -125,10 +129,10 @@ class QuotePartition:
             Accepted(expiry.chains, chain, product.known_at, oldest_leg_ms)
             for chain, oldest_leg_ms in outcome.chains
         ]
-        outputs = [
-            Output(CHAIN, key, record, product.known_at)
-            for record in analyse(made, self.rules, self.indicators)
-        ]
+        outputs = []
+        for record in analyse(made, self.rules, self.indicators):
+            outputs.append(Output(CHAIN, key, record, product.known_at))
+            outputs += map(surface_output, product.surfaces.add(record))
         for reason, indices in outcome.refused.items():
             detail = rejects.MEANING[reason]
             outputs.append(reject(incoming, self.source, reason, detail, len(indices), indices))
@@ -177,6 +181,7 @@ class QuotePartition:
                         state.counts,
                         state.known_at,
                         [_hot_expiry(each.quotes) for each in state.expiries.values()],
+                        state.surfaces.moment,
                     )
                     for name, state in self.products.items()
                 ],
@@ -186,7 +191,9 @@ class QuotePartition:
     def take_segments(self) -> dict[str, bytes | None]:
         """The segments changed since the last call, by name; None for those no longer needed."""
         changed: dict[str, bytes | None] = {}
-        for state in self.products.values():
+        for name, state in self.products.items():
+            for each, smile in state.surfaces.take_segments().items():
+                changed[f"{_SMILES}|{name}|{each}"] = smile
             for expiry in state.expiries.values():
                 changed.update(_take_pages(expiry))
                 quotes, book = expiry.quotes, expiry.quotes.book
@@ -202,12 +209,17 @@ class QuotePartition:
         self.unread = stored.unread
         self.products = {}
         for part in stored.products:
-            self.products[part.product] = _Product(part.counts, part.known_at)
+            surfaces = ProductSurfaces(part.surfaces)
+            self.products[part.product] = _Product(part.counts, part.known_at, {}, surfaces)
             for each in part.expiries:
                 expiry = self._expiry(part.product, each.expiry)
                 expiry.quotes.held = dict(each.held)
                 if each.session is not None:
                     _restore_session(expiry, each, each.session, segments)
+        for name, data in segments.items():
+            if name.startswith(f"{_SMILES}|"):
+                _, product, day_of_expiry = name.split("|")
+                self.products[product].surfaces.restore(day_of_expiry, data)
 
     def counts(self) -> list[Counts]:
         """The counts of each product, and of what belongs to none."""

@@ -21,9 +21,10 @@ from optionstream.schemas.documents import (
     chain_document,
     gap_document,
     pcr_document,
+    surface_document,
 )
 from optionstream.schemas.topics import Namespace
-from tests.unit.sinks.support import OPEN_MS, bar, chain, gap, hole
+from tests.unit.sinks.support import OPEN_MS, bar, chain, gap, hole, surface
 
 NAMESPACE = Namespace("replayed")
 NOW_S = OPEN_MS / 1000 + 60
@@ -67,6 +68,7 @@ class FakeMongo:
         self.rows: list[Document] = []
         self.chains: dict[tuple[str, str], Document] = {}
         self.lacking: list[Document] = []
+        self.surfaces: dict[str, Document] = {}
 
     async def close(self) -> None: ...
 
@@ -84,6 +86,10 @@ class FakeMongo:
     async def chain(self, product: str, expiry: str) -> Document | None:
         self._check()
         return self.chains.get((product, expiry))
+
+    async def surface(self, product: str) -> Document | None:
+        self._check()
+        return self.surfaces.get(product)
 
     async def newest_tick(self, product: str) -> Document | None:
         self._check()
@@ -289,6 +295,23 @@ def test_gaps_come_from_history_alone(made: Made) -> None:
     assert body["down"] == {"mongodb": "no primary"}
 
 
+def test_a_surface_comes_from_redis_and_then_from_history(made: Made) -> None:
+    made.cache_chain()
+    _problem(made.get("/api/data/surface/NIFTY"), 404, "no_data")
+    _problem(made.get("/api/data/surface/FOO"), 404, "unknown_product")
+    made.mongo.surfaces["NIFTY"] = surface_document(surface())
+    stored = made.get("/api/data/surface/NIFTY")
+    assert (stored.status_code, stored.headers["X-Cache"]) == (200, "L3")
+    made.redis.values[redis_keys.surface("NIFTY")] = surface_document(surface())
+    cached = made.get("/api/data/surface/NIFTY")
+    assert cached.headers["X-Cache"] == "L2"
+    assert cached.json() == stored.json()
+    assert cached.json()["grid"]["reason"] == [[None], ["outside_expiries"]]
+    made.redis.down = made.mongo.down = True
+    _problem(made.get("/api/data/surface/NIFTY"), 503, "store_unavailable")
+    _problem(made.get("/api/data/surface/NIFTY?expiry=2025-10-28"), 422, "invalid_parameter")
+
+
 def test_openapi_is_whole_and_its_examples_fit_their_models(made: Made) -> None:
     from optionstream.api import examples, models
 
@@ -301,6 +324,7 @@ def test_openapi_is_whole_and_its_examples_fit_their_models(made: Made) -> None:
         (models.Pcr, examples.PCR),
         (models.Underlying, examples.UNDERLYING),
         (models.Bars, examples.BARS),
+        (models.Surface, examples.SURFACE),
         (models.Gaps, examples.GAPS),
         (models.Expiries, examples.EXPIRIES),
         (models.Products, examples.PRODUCTS),
@@ -316,6 +340,11 @@ def test_the_models_describe_the_documents_exactly() -> None:
     assert set(models.Leg.model_fields) == set(chain_body["calls"][0])
     assert set(models.Metadata.model_fields) == set(chain_body["metadata"])
     assert set(models.Pcr.model_fields) == set(pcr_document(chain()))
+    surface_body = surface_document(surface())
+    assert set(models.Surface.model_fields) == set(surface_body)
+    assert set(models.SurfaceGrid.model_fields) == set(surface_body["grid"])
+    assert set(models.Smile.model_fields) == set(surface_body["smiles"][0])
+    assert set(models.SmilePoint.model_fields) == set(surface_body["smiles"][0]["points"][0])
     assert set(models.Gap.model_fields) == set(gap_document(gap()))
     assert set(models.Greeks.model_fields) == set(chain_body["calls"][0]["greeks"])
     assert set(models.Bar.model_fields) == set(bar_document(bar()))

@@ -27,6 +27,7 @@ COMMANDS = (
     ("serve",),
     ("demo",),
     ("inspect",),
+    ("surface",),
     ("bars",),
     ("verify",),
     ("groups",),

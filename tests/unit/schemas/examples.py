@@ -12,6 +12,7 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
+from optionstream.schemas.surface import Smile, VolatilitySurface
 
 _CALLS = Legs(
     oi=[120.0, None],
@@ -54,7 +55,42 @@ _PUT_GREEKS = Greeks(
     gex=[-2500001.0, None],
 )
 
+_SMILE = Smile(
+    expiry="2025-10-28",
+    snapshot_id="1760436000000-12240fe701481b17",
+    ts_event=1_760_436_000_000,
+    years=0.0383561643835616,
+    forward=25_190.0,
+    atm_iv=0.11,
+    risk_reversal_25=-0.018,
+    butterfly_25=None,
+    strikes=[25_100.0, 25_200.0],
+    log_moneyness=[-0.0036, 0.0004],
+    iv=[0.112, 0.11],
+    null_reasons={"butterfly_25": "no_atm_iv"},
+)
+
 EXAMPLES = {
+    "volatility_surface:1": VolatilitySurface(
+        product="NIFTY",
+        expiry="2025-10-28",
+        snapshot_id="1760436000000-12240fe701481b17",
+        number=2,
+        ts_event=1_760_436_000_000,
+        ts_recv=1_760_436_001_000,
+        iv_mode="black76",
+        capture_id="c1",
+        expiries_in_capture=2,
+        expiries_captured=1,
+        smiles=[_SMILE],
+        left_out={"2025-11-25": "no_parity_pair"},
+        tenors_days=[7, 14],
+        log_moneyness=[0.0, 0.01],
+        iv=[[None, None], [0.11, None]],
+        reason=[["outside_expiries", "outside_expiries"], [None, "outside_strikes"]],
+        flags=["incomplete_capture"],
+        known_at=1_760_436_001_000,
+    ),
     "tick_frame:1": TickFrame(
         product="NIFTY",
         source="sim",

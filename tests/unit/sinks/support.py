@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Greeks, Interval
 from optionstream.schemas.events import Legs, TickFrame
+from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.times import ist_date
 
 OPEN_MS = 1_761_536_700_000
@@ -56,6 +57,47 @@ def bar(
         revision=revision,
         final=revision > 0,
         known_at=start + INTERVAL_MS[interval] + 2_000,
+    )
+
+
+def surface(
+    number: int = 1, minute: int = 0, product: str = "NIFTY", expiry: str = "2025-10-28"
+) -> VolatilitySurface:
+    """Of one expiry with two strikes, the ``number``-th of the day."""
+    moment = OPEN_MS + minute * 60_000
+    smile = Smile(
+        expiry=expiry,
+        snapshot_id=f"{moment}-{number}",
+        ts_event=moment,
+        years=0.004,
+        forward=24_010.0,
+        atm_iv=0.12,
+        risk_reversal_25=None,
+        butterfly_25=None,
+        strikes=[24_000.0, 24_050.0],
+        log_moneyness=[-0.0004, 0.0017],
+        iv=[0.121, 0.119],
+        null_reasons={"risk_reversal_25": "no_25_delta", "butterfly_25": "no_25_delta"},
+    )
+    return VolatilitySurface(
+        product=product,
+        expiry=expiry,
+        snapshot_id=smile.snapshot_id,
+        number=number,
+        ts_event=moment,
+        ts_recv=moment + 500,
+        iv_mode="black76",
+        capture_id="c1",
+        expiries_in_capture=2,
+        expiries_captured=1,
+        smiles=[smile],
+        left_out={"2025-11-04": "no_parity_pair"},
+        tenors_days=[7, 14],
+        log_moneyness=[0.0],
+        iv=[[0.12], [None]],
+        reason=[[None], ["outside_expiries"]],
+        flags=["incomplete_capture"],
+        known_at=moment + 500,
     )
 
 

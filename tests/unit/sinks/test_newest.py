@@ -15,7 +15,7 @@ from optionstream.schemas.topics import Namespace
 from optionstream.streams.sinks.newer_wins import Entry
 from optionstream.streams.sinks.newest import Batch, newest_index
 from optionstream.streams.sinks.versions import bar_version, tick_version
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame
+from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 
 REPLAY = Namespace("test")
 
@@ -23,6 +23,8 @@ RECORDS = [
     *(frame(at * 5, 5, product) for at in range(3) for product in ("NIFTY", "BANKNIFTY")),
     *(bar(at, revision, interval="5m") for at in range(3) for revision in (0, 1, 2)),
     *(chain(at, expiry) for at in range(4) for expiry in ("2025-10-28", "2025-11-04")),
+    *(surface(at + 1, at // 2) for at in range(4)),
+    *(surface(at + 1, at // 2, "BANKNIFTY") for at in range(2)),
     chain(9, call_oi=(1.0, None, None), put_oi=(None, None, None)),
 ]
 
@@ -35,6 +37,8 @@ def _batch(records: list[object]) -> Batch:
             batch.add_frame(record)  # type: ignore[arg-type]
         elif name == "Bar":
             batch.add_bar(record)  # type: ignore[arg-type]
+        elif name == "VolatilitySurface":
+            batch.add_surface(record)  # type: ignore[arg-type]
         else:
             batch.add_chain(record)  # type: ignore[arg-type]
     return batch
@@ -126,11 +130,13 @@ def test_lifetimes_apply_to_live_only() -> None:
         batch.add_chain(chain())
         batch.add_bar(bar(interval="5m"))
         batch.add_frame(frame())
+        batch.add_surface(surface())
         prefix = len(batch.namespace.redis(""))
         return {entry.key[prefix:]: entry.lifetime_s for entry in batch.entries()}
 
     live = lifetimes("sim")
     assert live["latest:pcr:NIFTY:2025-10-28"] == 300
     assert live["ohlc:NIFTY:5m"] == 300
+    assert live["volatility_surface:NIFTY"] == 300
     assert live["latest:underlying:NIFTY"] == live["latest:chain:NIFTY:2025-10-28"] == 0
     assert set(lifetimes("replayed").values()) == {0}

@@ -20,6 +20,7 @@ from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.codec import encode, headers_for
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.events import CandleFrame, ChainSnapshot, Heartbeat, Legs, TickFrame
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
@@ -189,6 +190,8 @@ def wild_chain(rng: random.Random) -> ChainSnapshot:
         source=rng.choice("ab"),
         session=rng.choice("xyz"),
         seq=rng.choice([None, 1, 2, 3]),
+        capture_id=rng.choice(["", "", "c", "d"]),
+        expiries_in_capture=rng.choice([1, 1, 2]),
     )
 
 
@@ -252,6 +255,8 @@ def _newest(outputs: list[Output], namespace: topics.Namespace) -> dict[str, Any
             batch.add_bar(one.record)
         elif isinstance(one.record, ChainAnalytics):
             batch.add_chain(one.record)
+        elif isinstance(one.record, VolatilitySurface):
+            batch.add_surface(one.record)
     prefix = len(namespace.redis(""))
     return {one.key[prefix:]: msgspec.json.decode(one.value) for one in batch.entries()}
 

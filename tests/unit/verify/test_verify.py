@@ -17,6 +17,7 @@ from optionstream.schemas.times import ist
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules as CoreRules
+from optionstream.streams.core.surface.surfaces import ProductSurfaces
 from tests.unit.verify.world import (
     DAY,
     HOME,
@@ -74,6 +75,9 @@ CHAIN = snapshot([100.0, 110.0, 120.0], legs([10, 20, 30]), legs([5, 40, 15]), o
 FRAME = tick_record([1, 4, 5], [OPEN, OPEN + 1, OPEN + 2], [10.0, 12.0, -1.0], [7, 12, None])
 
 
+(SURFACE,) = ProductSurfaces().add(analytics(CHAIN))
+
+
 SILENCE = Gap(
     product=PRODUCT,
     kind="silence",
@@ -127,6 +131,7 @@ def day(
     chains: bool = True,
     rejects: bool = True,
     gaps: bool = True,
+    surfaces: bool = True,
 ) -> Stores:
     """A day of two good ticks, one refused tick and one chain, and all that comes of it."""
     stores = Stores()
@@ -147,6 +152,10 @@ def day(
             stores.put_bar(bar(interval))
     if chains:
         stores.put_chain(analytics(CHAIN))
+    if surfaces:
+        stores.put_surface(SURFACE)
+    else:
+        stores.without = topics.SURFACE
     if rejects:
         stores.put_reject(reject(stores))
     return stores
@@ -181,7 +190,7 @@ def test_what_is_told_twice_alike_is_no_difference() -> None:
 
 
 def test_missing_outputs_are_reported_everywhere() -> None:
-    stores = day(bars=False, chains=False, rejects=False, gaps=False)
+    stores = day(bars=False, chains=False, surfaces=False, rejects=False, gaps=False)
     report = stores.verify()
     assert kinds(report) == {
         f"missing {place}"
@@ -326,13 +335,19 @@ def test_an_output_that_is_none_is_unreadable() -> None:
     stores = day()
     stores.put(topics.OHLC, PRODUCT, FRAME)
     stores.outputs.append(stores.outputs[0]._replace(value=b"?"))
-    for name in (documents.BARS, documents.CHAINS, documents.GAPS, documents.REJECTS):
+    for name in (
+        documents.BARS,
+        documents.CHAINS,
+        documents.SURFACES,
+        documents.GAPS,
+        documents.REJECTS,
+    ):
         stores.mongo[name].rows.append({"_id": "x"})
     assert kinds(stores.verify()) == {
         f"unreadable {place}"
         for place in (
             *(BAR_TOPIC, GAP_TOPIC, "mongo ohlc", "mongo option_chains"),
-            *("mongo gaps", "mongo rejects"),
+            *("mongo gaps", "mongo rejects", "mongo volatility_surfaces"),
         )
     }
 
@@ -359,14 +374,14 @@ def test_an_output_that_is_none_is_unreadable() -> None:
     ],
 )
 def test_a_wrong_chain_is_different_everywhere(changed: dict[str, Any]) -> None:
-    stores = day(chains=False)
+    stores = day(chains=False, surfaces=False)
     stores.put_chain(analytics(CHAIN, **changed))
     found = kinds(stores.verify())
     assert found == {f"different {p}" for p in (CHAIN_TOPIC, "mongo option_chains", "redis")}
 
 
 def test_rounding_of_a_sum_is_no_difference() -> None:
-    stores = day(chains=False)
+    stores = day(chains=False, surfaces=False)
     stores.put_chain(analytics(CHAIN, call_oi=60.0 + 1e-14, pcr_volume=1.0 - 1e-15))
     assert stores.verify().ok
 
@@ -382,7 +397,7 @@ def test_a_chain_too_many_is_surplus(changed: dict[str, Any]) -> None:
 
 
 def test_content_accepted_twice_needs_both_tellings_in_kafka_and_one_in_mongodb() -> None:
-    stores = day()
+    stores = day(surfaces=False)
     again = msgspec.structs.replace(CHAIN, seq=1, ts_recv=OPEN + 9)
     stores.log.add(again)
     assert kinds(stores.verify()) == {f"missing {CHAIN_TOPIC}", "different redis"}
@@ -393,7 +408,7 @@ def test_content_accepted_twice_needs_both_tellings_in_kafka_and_one_in_mongodb(
 
 
 def test_the_newest_chain_is_demanded_of_redis() -> None:
-    stores = day()
+    stores = day(surfaces=False)
     newer = msgspec.structs.replace(CHAIN, ts_event=OPEN + 5, ts_recv=OPEN + 5)
     stores.log.add(newer)
     older = dict(stores.redis)
@@ -532,6 +547,10 @@ def _with(key: str, value: Any) -> Callable[[Stores], None]:
         (_without("latest:option:NIFTY04JAN24110PE"), "missing"),
         (_with("latest:underlying:X", {}), "surplus"),
         (_with("ohlc:NIFTY:2m", {}), "surplus"),
+        (_without("volatility_surface:NIFTY"), "missing"),
+        (_with("volatility_surface:X", {}), "surplus"),
+        (_with("volatility_surface:NIFTY", {}), "different"),
+        (_with("volatility_surface:NIFTY", None), "different"),
         (_with("latest:option:X", {}), "surplus"),
         (_with("latest:chain:X:2024-01-04", {}), "surplus"),
         (_with("latest:pcr:X:2024-01-04", None), "surplus"),

@@ -27,6 +27,7 @@ from optionstream.schemas.events import (
     TickFrame,
 )
 from optionstream.schemas.settings import Settings
+from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.times import ist, to_ms
 from optionstream.streams.core.market.calendar import Calendar, nse_calendar
 
@@ -195,6 +196,8 @@ class Stores:
         self.settings = settings()
         self.log = Log()
         self.outputs: list[RawRecord] = []
+        self.without = ""
+        """A topic that the namespace does not have."""
         self.mongo: dict[str, Collection] = {
             name: Collection()
             for name in (
@@ -202,6 +205,7 @@ class Stores:
                 documents.TICK_RANGES,
                 documents.BARS,
                 documents.CHAINS,
+                documents.SURFACES,
                 documents.GAPS,
                 documents.REJECTS,
             )
@@ -248,6 +252,12 @@ class Stores:
         for option in documents.option_documents(chain):
             self.redis[redis_keys.option(option["symbol"])] = as_json(option)
 
+    def put_surface(self, surface: VolatilitySurface) -> None:
+        self.put(topics.SURFACE, surface.product, surface)
+        document = documents.surface_document(surface)
+        self.mongo[documents.SURFACES].rows.append({"_id": surface.id, **document})
+        self.redis[redis_keys.surface(surface.product)] = as_json(document)
+
     def put_reject(self, reject: Reject) -> None:
         self.put(topics.REJECTS, "", reject)
         row = {name: getattr(reject, name) for name in reject.__struct_fields__}
@@ -273,7 +283,7 @@ class Stores:
         self.redis[redis_keys.underlying(frame.product)] = as_json(latest)
 
     def verify(self, counts: Mapping[str, Any] | None = None) -> Report:
-        partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
+        partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS) | {self.without: 0}
         check = Check(self.namespace, self.settings, nse_calendar(), partitions)
         check.take_inputs(self.log.records)
         check.take_outputs(self.outputs)

@@ -9,7 +9,14 @@ import pytest
 from optionstream.schemas import codec
 from optionstream.schemas.derived import ChainAnalytics, Reject
 from optionstream.schemas.events import OptionQuoteFrame
-from optionstream.schemas.topics import CHAIN, OPTION_QUOTE, REJECTS, chain_key, partition_for
+from optionstream.schemas.topics import (
+    CHAIN,
+    OPTION_QUOTE,
+    REJECTS,
+    SURFACE,
+    chain_key,
+    partition_for,
+)
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.quotes import assembly, seen_numbers
@@ -50,7 +57,8 @@ def test_chains_go_out_as_analytics_under_the_key_of_their_expiry() -> None:
         told(400, 3, 26_050.0, "CE", last=80.0),
     )
     assert not part.apply([record(first, 1)])
-    (out,) = part.apply([record(frame(told(3_000, 4), ts_recv=OPEN + 3_500), 2)])
+    out, surface = part.apply([record(frame(told(3_000, 4), ts_recv=OPEN + 3_500), 2)])
+    assert (surface.topic, surface.key) == (SURFACE, b"NIFTY")
     assert (out.topic, out.key, out.timestamp) == (CHAIN, b"NIFTY:2026-01-13", OPEN + 3_500)
     chain = out.record
     assert isinstance(chain, ChainAnalytics)
@@ -62,7 +70,7 @@ def test_chains_go_out_as_analytics_under_the_key_of_their_expiry() -> None:
     )
     assert (chain.pcr_oi, chain.underlying_price) == (2.0, 26_010.0)
     assert not part.partials()
-    (out,) = part.apply([record(frame(told(6_000, 5), ts_recv=OPEN), 3)])
+    out, _ = part.apply([record(frame(told(6_000, 5), ts_recv=OPEN), 3)])
     assert out.timestamp == OPEN + 3_500
 
 
@@ -195,7 +203,7 @@ def test_a_segment_is_written_only_when_a_boundary_was_passed() -> None:
     part.apply([record(frame(told(2_999, 3)), 1)])
     assert part.take_segments() == {}
     part.apply([record(frame(told(3_000, 4)), 2)])
-    assert list(part.take_segments()) == [f"chains|NIFTY|{EXPIRY}"]
+    assert list(part.take_segments()) == [f"{part}|NIFTY|{EXPIRY}" for part in ("smiles", "chains")]
 
 
 def test_pages_of_seen_numbers_go_with_their_session(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""Volatility surfaces: put together again from the chains that went out, and compared."""

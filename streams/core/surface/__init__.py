@@ -1,0 +1,1 @@
+"""The volatility surface: smiles of the expiries, put together and interpolated."""
