@@ -66,10 +66,10 @@ def main() -> int:
             bench = Bench(addresses, settings, Path(folder))
             for name in options.only:
                 PARTS[name](bench, options, report)
+                _write(report, options)  # what is measured stays, whatever becomes of the rest
         finally:
             stack.down()
     console.print(table(report.results))
-    _write(report, options)
     return 0 if all(result.held for result in report.results) else 1
 
 

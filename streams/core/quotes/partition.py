@@ -192,8 +192,8 @@ class QuotePartition:
         """The segments changed since the last call, by name; None for those no longer needed."""
         changed: dict[str, bytes | None] = {}
         for name, state in self.products.items():
-            for each, smile in state.surfaces.take_segments().items():
-                changed[f"{_SMILES}|{name}|{each}"] = smile
+            for date, smile in state.surfaces.take_segments().items():
+                changed[f"{_SMILES}|{name}|{date}"] = smile
             for expiry in state.expiries.values():
                 changed.update(_take_pages(expiry))
                 quotes, book = expiry.quotes, expiry.quotes.book
@@ -216,10 +216,13 @@ class QuotePartition:
                 expiry.quotes.held = dict(each.held)
                 if each.session is not None:
                     _restore_session(expiry, each, each.session, segments)
+        self._restore_smiles(segments)
+
+    def _restore_smiles(self, segments: Mapping[str, bytes]) -> None:
         for name, data in segments.items():
-            if name.startswith(f"{_SMILES}|"):
-                _, product, day_of_expiry = name.split("|")
-                self.products[product].surfaces.restore(day_of_expiry, data)
+            part, product, expiry, *_ = name.split("|")
+            if part == _SMILES:
+                self.products[product].surfaces.restore(expiry, data)
 
     def counts(self) -> list[Counts]:
         """The counts of each product, and of what belongs to none."""
