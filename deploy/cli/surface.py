@@ -89,7 +89,7 @@ def _surfaces(
     failures: output.Failures,
     as_json: bool,
 ) -> Iterator[VolatilitySurface]:
-    """The surfaces of all files in their order; a body that ends a file is not waited for."""
+    """The surfaces of all files in their order, at the end those whose capture still waits."""
     from optionstream.streams.core.surface.surfaces import ProductSurfaces
 
     analyser = inspecting.analyser_of(mode)

@@ -164,9 +164,9 @@ def _smile(chain: Chain) -> Facts | str:
     why = dict(facts.null_reasons)
     if facts.years is None:
         return str(why.get("years"))
-    if facts.years == 0:
+    if not facts.years > 0:
         return "expiry_day" if facts.iv_mode == "nse" else "expired"
-    if facts.forward is None:
+    if facts.forward is None or not facts.forward > 0:
         return str(why.get("forward"))
     points = sorted(_points(chain, facts.forward))
     if not points:

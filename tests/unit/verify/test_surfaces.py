@@ -217,6 +217,16 @@ def test_live_surfaces_may_have_expired() -> None:
     assert "missing redis" not in kinds(stores.verify())
 
 
+@pytest.mark.parametrize("changed", [{"years": -1.0}, {"forward": -5.0}, {"forward": 0.0}])
+def test_a_chain_told_with_impossible_figures_is_reported(changed: dict[str, Any]) -> None:
+    stores = day(surfaces=False)
+    told = [msgspec.structs.replace(one, **changed) for one in _chains_told(stores)]
+    stores.outputs = []
+    for one in told:
+        stores.put(topics.CHAIN, topics.chain_key(one.product, one.expiry), one)
+    assert "different kafka analytics.chain" in kinds(stores.verify())
+
+
 def test_a_document_that_is_no_surface_is_reported() -> None:
     stores = day()
     stores.mongo[documents.SURFACES].rows[0] = {"_id": "x"}
