@@ -13,6 +13,7 @@ from optionstream.deploy.cli.files import NEAREST
 from optionstream.deploy.cli.options import (
     ExpiryDateOption,
     IvModeName,
+    IvModeOption,
     JsonOption,
     PathsArgument,
     ProductOption,
@@ -59,10 +60,7 @@ def inspect(
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
-    iv_mode: Annotated[
-        IvModeName,
-        typer.Option(help="Volatility: black76 on the parity forward, or as the exchange does."),
-    ] = IvModeName.BLACK76,
+    iv_mode: IvModeOption = IvModeName.BLACK76,
     as_json: JsonOption = False,
 ) -> None:
     """Put-call ratios, max pain, volatilities and quality flags of files.
@@ -182,6 +180,7 @@ def _wanted(chain: ChainSnapshot, expiry: str, calendar: _Expiries | None) -> bo
 
 
 def chains_of(path: Path, given: FeedHints, failures: output.Failures) -> Iterator[ChainSnapshot]:
+    """The option chains of a file; what cannot be read of it is told."""
     from optionstream.schemas.events import ChainSnapshot
 
     for event in files.read_events(path, given, failures):

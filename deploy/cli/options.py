@@ -76,6 +76,12 @@ class IvModeName(StrEnum):
     NSE = "nse"
 
 
+IvModeOption = Annotated[
+    IvModeName,
+    typer.Option(help="Volatility: black76 on the parity forward, or as the exchange does."),
+]
+
+
 def parse_speed(text: str, option: str = "--speed") -> float | None:
     """``max`` → None, ``realtime`` → 1, else a factor above 0."""
     if text == "max":

@@ -12,6 +12,7 @@ from optionstream.deploy.cli import files, inspecting, output
 from optionstream.deploy.cli.options import (
     ExpiryDateOption,
     IvModeName,
+    IvModeOption,
     JsonOption,
     PathsArgument,
     ProductOption,
@@ -51,10 +52,7 @@ def surface(
     product: ProductOption = None,
     expiry_date: ExpiryDateOption = None,
     timestamp: TimestampOption = None,
-    iv_mode: Annotated[
-        IvModeName,
-        typer.Option(help="Volatility: black76 on the parity forward, or as the exchange does."),
-    ] = IvModeName.BLACK76,
+    iv_mode: IvModeOption = IvModeName.BLACK76,
     as_json: JsonOption = False,
 ) -> None:
     """Volatility by strike and expiry: smiles, skew and term structure of files.
@@ -71,10 +69,9 @@ def surface(
     """
     failures = output.Failures()
     given = files.hints(product, expiry_date, timestamp)
-    found = _surfaces(files.expand(paths, failures), given, iv_mode, failures, as_json)
-    wanted = parse_products(products)
-    chosen = (one for one in found if wanted is None or one.product in wanted)
-    told = chosen if every else _last(chosen)
+    chosen = parse_products(products)
+    found = _surfaces(files.expand(paths, failures), given, chosen, iv_mode, failures, as_json)
+    told = found if every else _last(found)
     if as_json:
         _lines(told)
     else:
@@ -85,11 +82,12 @@ def surface(
 def _surfaces(
     paths: list[Path],
     given: FeedHints,
+    chosen: frozenset[str] | None,
     mode: IvModeName,
     failures: output.Failures,
     as_json: bool,
 ) -> Iterator[VolatilitySurface]:
-    """The surfaces of all files in their order, at the end those whose capture still waits."""
+    """The surfaces of the chosen products in all files, at the end those whose capture waits."""
     from optionstream.streams.core.surface.surfaces import ProductSurfaces
 
     analyser = inspecting.analyser_of(mode)
@@ -101,6 +99,8 @@ def _surfaces(
             found = False
             for chain in inspecting.chains_of(path, given, failures):
                 found = True
+                if chosen is not None and chain.product not in chosen:
+                    continue
                 surfaces = products.setdefault(chain.product, ProductSurfaces())
                 yield from surfaces.add(analyser.analyse(chain))
             if not found and not failures.has(path):

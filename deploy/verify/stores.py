@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import polars as pl
 from bson.codec_options import CodecOptions
@@ -15,10 +15,8 @@ from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_documen
 from optionstream.deploy.verify.differences import DIFFERENT, UNREADABLE, Differences
 from optionstream.deploy.verify.gaps.facts import GapFacts, facts_of_gap_document
 from optionstream.deploy.verify.reject_parts import RejectPart, part_of_document
-from optionstream.deploy.verify.surface.facts import Facts
-from optionstream.deploy.verify.surface.facts import (
-    facts_of_document as facts_of_surface_document,
-)
+from optionstream.deploy.verify.surface import facts as surface_facts
+from optionstream.deploy.verify.surface.facts import Facts as SurfaceFacts
 from optionstream.deploy.verify.ticks.stored import STORED_COLUMNS
 from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS
 from optionstream.schemas.documents import (
@@ -35,6 +33,7 @@ from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import Namespace
 
 Mongo = Database[Document]
+Facts = TypeVar("Facts")
 Epochs = dict[Any, int]
 """Epochs by the value that stands in MongoDB, numbered."""
 
@@ -75,25 +74,28 @@ def stored_bars(db: Mongo, differences: Differences) -> pl.DataFrame:
 
 def stored_chains(db: Mongo, differences: Differences) -> dict[str, list[ChainFacts]]:
     """The chains of MongoDB by ``_id``."""
-    found = {}
-    for document in db[CHAINS].find({}, {"known_at": 0}):
-        try:
-            found[str(document["_id"])] = [facts_of_document(document)]
-        except BROKEN as error:
-            where, id_ = f"mongo {CHAINS}", str(document["_id"])
-            differences.add(UNREADABLE, where, id_, "a chain", repr(error))
-    return found
+    return _by_id(db, CHAINS, "a chain", facts_of_document, differences)
 
 
-def stored_surfaces(db: Mongo, differences: Differences) -> dict[str, list[Facts]]:
+def stored_surfaces(db: Mongo, differences: Differences) -> dict[str, list[SurfaceFacts]]:
     """The volatility surfaces of MongoDB by ``_id``."""
+    return _by_id(db, SURFACES, "a surface", surface_facts.facts_of_document, differences)
+
+
+def _by_id(
+    db: Mongo,
+    name: str,
+    what: str,
+    facts_of: Callable[[Document], Facts],
+    differences: Differences,
+) -> dict[str, list[Facts]]:
+    """The facts of a collection's documents by ``_id``; one that is none is a difference."""
     found: dict[str, list[Facts]] = {}
-    for document in db[SURFACES].find({}, {"known_at": 0}):
+    for document in db[name].find({}, {"known_at": 0}):
         try:
-            found[str(document["_id"])] = [facts_of_surface_document(document)]
+            found[str(document["_id"])] = [facts_of(document)]
         except BROKEN as error:
-            where, id_ = f"mongo {SURFACES}", str(document["_id"])
-            differences.add(UNREADABLE, where, id_, "a surface", repr(error))
+            differences.add(UNREADABLE, f"mongo {name}", str(document["_id"]), what, repr(error))
     return found
 
 
