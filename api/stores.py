@@ -14,7 +14,7 @@ from optionstream.api.mongo_store import MongoDown, MongoStore
 from optionstream.api.redis_store import RedisDown, RedisStore
 from optionstream.api.replay_store import ReplayStore
 from optionstream.schemas import redis_keys
-from optionstream.schemas.documents import Document, pcr_reasons
+from optionstream.schemas.documents import Document, pcr_of_chain
 from optionstream.schemas.times import ist_date, to_ms
 from optionstream.schemas.topics import Namespace
 
@@ -175,30 +175,6 @@ def nearest_expiry(expiries: dict[str, int]) -> str:
     """The nearest that is not before the date of the newest data; the last one if all are past."""
     newest_date = ist_date(max(expiries.values()))
     return min((one for one in expiries if one >= newest_date), default=max(expiries))
-
-
-def pcr_of_chain(chain: Document) -> Document:
-    """The put-call ratio document that belongs to a chain document."""
-    metadata = chain["metadata"]
-    return {
-        "product": chain["product"],
-        "expiry": chain["expiry"],
-        "timestamp": chain["timestamp"],
-        "pcr_oi": metadata["pcr"],
-        "pcr_volume": metadata["pcr_volume"],
-        "pcr_oi_near": metadata["pcr_oi_near"],
-        "pcr_volume_near": metadata["pcr_volume_near"],
-        "near_strikes": metadata["near_strikes"],
-        "atm_strike": metadata["atm_strike"],
-        "call_oi": metadata["call_oi"],
-        "put_oi": metadata["put_oi"],
-        "call_volume": metadata["call_volume"],
-        "put_volume": metadata["put_volume"],
-        "oi_unit": chain["oi_unit"],
-        "null_reasons": pcr_reasons(metadata["null_reasons"]),
-        "snapshot_id": chain["snapshot_id"],
-        "known_at": chain["known_at"],
-    }
 
 
 def with_newest(

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from optionstream.deploy import namespaces
+from optionstream.deploy.namespaces import catalogue
 from optionstream.deploy.stack import Addresses, Health, Stack, free_port
 from optionstream.deploy.stack.processes import write_atomically
-from optionstream.deploy.workers import stop_detached, worker_env
+from optionstream.deploy.workers.launch import stop_detached, worker_env
 from optionstream.producers.simulated import SimulationConfig
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings
@@ -69,9 +69,9 @@ def fresh_namespace(
 def forget(addresses: Addresses, settings: Settings, tell: Tell) -> None:
     """Drop the demonstration's namespace, if there is one."""
     stop_detached(settings, NAMESPACE)
-    names = [info.name for info in namespaces.list_namespaces(addresses)]
+    names = [info.name for info in catalogue.list_namespaces(addresses)]
     if NAMESPACE.name in names:
-        namespaces.drop_namespace(addresses, NAMESPACE.name, settings, tell)
+        catalogue.drop_namespace(addresses, NAMESPACE.name, settings, tell)
 
 
 class ApiProcess:
@@ -80,7 +80,7 @@ class ApiProcess:
     def __init__(self, addresses: Addresses, settings: Settings, namespace: Namespace) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = namespaces.worker_folder(settings, namespace) / "api.log"
+        self.log = settings.worker_folder(namespace.name) / "api.log"
         self._env = worker_env(addresses, settings)
         self._argv = [sys.executable, "-m", "optionstream", "serve"]
         self._argv += ["--namespace", namespace.name, "--port", str(self.port)]

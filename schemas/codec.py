@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from optionstream.schemas import rejects
-from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
     PRODUCT_PATTERN,
@@ -25,7 +25,6 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
-from optionstream.schemas.surface import VolatilitySurface
 
 HEADER = "schema"
 

@@ -10,10 +10,9 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import starmap
 from typing import Any, TypeVar
 
-from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks, Smile, VolatilitySurface
 from optionstream.schemas.events import LEG_COLUMNS, Legs, OptionKind
 from optionstream.schemas.redis_keys import trading_symbol
-from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.times import ist
 
 TICKS = "underlying_ticks"
@@ -325,4 +324,28 @@ def _smile_document(smile: Smile) -> Document:
         "timestamp": ist(smile.ts_event),
         **{name: getattr(smile, name) for name in SMILE_FIELDS},
         "points": [dict(zip(POINT_FIELDS, point, strict=True)) for point in points],
+    }
+
+
+def pcr_of_chain(chain: Document) -> Document:
+    """The put-call ratio document that belongs to a chain document."""
+    metadata = chain["metadata"]
+    return {
+        "product": chain["product"],
+        "expiry": chain["expiry"],
+        "timestamp": chain["timestamp"],
+        "pcr_oi": metadata["pcr"],
+        "pcr_volume": metadata["pcr_volume"],
+        "pcr_oi_near": metadata["pcr_oi_near"],
+        "pcr_volume_near": metadata["pcr_volume_near"],
+        "near_strikes": metadata["near_strikes"],
+        "atm_strike": metadata["atm_strike"],
+        "call_oi": metadata["call_oi"],
+        "put_oi": metadata["put_oi"],
+        "call_volume": metadata["call_volume"],
+        "put_volume": metadata["put_volume"],
+        "oi_unit": chain["oi_unit"],
+        "null_reasons": pcr_reasons(metadata["null_reasons"]),
+        "snapshot_id": chain["snapshot_id"],
+        "known_at": chain["known_at"],
     }

@@ -94,6 +94,10 @@ class Settings:
         """The audit archive of a namespace."""
         return (self.audit_dir or self.data_dir / "audit") / namespace
 
+    def worker_folder(self, namespace: str) -> Path:
+        """Where a namespace's workers write their logs, and their supervisor its state."""
+        return self.data_dir / "workers" / namespace
+
     def features_folder(self, namespace: str) -> Path:
         """The features of a namespace."""
         return (self.features_dir or self.data_dir / "features") / namespace

@@ -14,7 +14,7 @@ from optionstream.schemas.errors import UsageError
 from optionstream.schemas.topics import LIVE, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.deploy.audit import Verdict
+    from optionstream.streams.sinks.audit.check import Verdict
 
 NamespaceOption = Annotated[str, typer.Option(help="Whose archive.")]
 
@@ -59,7 +59,7 @@ def verify(
       optionstream audit verify /mnt/copy/live --head 5f0c…
       optionstream audit verify --json | jq -r .head
     """
-    from optionstream.deploy.audit import verify_archive
+    from optionstream.streams.sinks.audit.check import verify_archive
 
     if head is not None and not _HASH.match(head):
         raise UsageError(f"--head {head}: use the 64 hex digits that an earlier run printed")
@@ -95,10 +95,10 @@ def prune(
       optionstream audit prune --dry-run
       optionstream audit prune --older-than 3650
     """
-    from optionstream.deploy.audit import no_archive
-    from optionstream.schemas.archive import MANIFEST
-    from optionstream.streams.sinks.archive import Archive
-    from optionstream.streams.sinks.audit import signature, told
+    from optionstream.schemas.files.audit_manifest import MANIFEST
+    from optionstream.streams.sinks.audit.archive import Archive
+    from optionstream.streams.sinks.audit.check import no_archive
+    from optionstream.streams.sinks.audit.sink import signature, told
 
     settings = context.settings()
     name = Namespace.parse(namespace).name

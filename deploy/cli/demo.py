@@ -17,7 +17,7 @@ from optionstream.schemas.settings import Settings
 
 if TYPE_CHECKING:
     from optionstream.deploy.demo import ApiProcess
-    from optionstream.deploy.replays.telling import ReplayResult
+    from optionstream.deploy.replays.progress import ReplayResult
     from optionstream.deploy.stack import Addresses
 
 _BAR_COLUMNS = ("product", "interval", "start", "open", "high", "low", "close", "volume", "ticks")
@@ -81,7 +81,7 @@ def _replay(path: Path, servers: Addresses, settings: Settings, as_json: bool) -
     from optionstream.deploy import demo as demos
     from optionstream.deploy.cli.drawing import watching
     from optionstream.deploy.replays import run as replays
-    from optionstream.deploy.replays.sources import FileSource
+    from optionstream.deploy.replays.sources.files import FileSource
 
     output.note(f"replaying it into namespace {demos.NAMESPACE.name}")
     plan = replays.ReplayPlan(FileSource([path]), demos.NAMESPACE)

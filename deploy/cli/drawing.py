@@ -11,7 +11,7 @@ from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
 from optionstream.deploy.cli import output
-from optionstream.deploy.replays.telling import Observer, Progress
+from optionstream.deploy.replays.progress import Observer, Progress
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.replays import State
 from optionstream.schemas.times import ist

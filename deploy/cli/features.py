@@ -61,7 +61,7 @@ def export(
           --interval 5m --namespace tuesday --out day.csv
       optionstream features export --start 2026-01-01 --end 2026-03-31 --out quarter/
     """
-    from optionstream.deploy import features
+    from optionstream.streams.sinks.features import export
 
     first, last = parse_date("--start", start), parse_date("--end", end)
     if last < first:
@@ -69,9 +69,9 @@ def export(
     name = Namespace.parse(namespace).name
     folder = context.settings().features_folder(name)
     wanted = _product(product)
-    selection = features.Selection(first, last, wanted, interval and interval.value, as_known)
-    parts = list(features.selected(folder, selection))
-    left = features.waiting(folder, wanted)
+    selection = export.Selection(first, last, wanted, interval and interval.value, as_known)
+    parts = list(export.selected(folder, selection))
+    left = export.waiting(folder, wanted)
     if left:
         output.note(
             f"note: {left} bars have no row yet: they wait for chains, or for the worker "
@@ -79,7 +79,7 @@ def export(
         )
     if not parts:
         raise OptionstreamError(f"no such rows from {start} to {end} in {folder}")
-    features.write_parts(parts, out)
+    export.write_parts(parts, out)
     rows = [
         {
             "date": part.date,
@@ -101,7 +101,7 @@ def columns(as_json: JsonOption = False) -> None:
       optionstream features columns
       optionstream features columns --json | jq -r .name
     """
-    from optionstream.schemas.features import COLUMNS
+    from optionstream.schemas.files.feature_rows import COLUMNS
 
     output.show("", _DESCRIBED, [column._asdict() for column in COLUMNS], as_json)
 

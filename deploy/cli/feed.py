@@ -30,8 +30,8 @@ from optionstream.schemas.times import IST, to_ms
 from optionstream.schemas.topics import LIVE, SIM, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.producers.publisher import Publisher
-    from optionstream.producers.publisher_settings import PublishStats
+    from optionstream.producers.kafka.publisher import Publisher
+    from optionstream.producers.kafka.settings import PublishStats
     from optionstream.producers.simulated import SimulationConfig
     from optionstream.schemas.events import MarketEvent
 
@@ -202,10 +202,10 @@ def _publish(
 ) -> PublishStats:
     """Paced and, to ``restamp``, stamped with the time of sending; Ctrl-C sends what is on its way,
     then ends."""
-    from optionstream.deploy.topics_admin import ensure_topics
-    from optionstream.producers.driver import publish
+    from optionstream.deploy.namespaces.topics import ensure_topics
+    from optionstream.producers.kafka.publish_all import publish
+    from optionstream.producers.kafka.publisher import Publisher
     from optionstream.producers.pacing import paced, stamped
-    from optionstream.producers.publisher import Publisher
 
     settings = context.settings()
     servers = context.addresses(settings, *context.kafka_only())

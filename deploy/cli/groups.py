@@ -148,13 +148,14 @@ def parse_target(text: str) -> Target:
 
 def _where(namespace: str) -> tuple[Addresses, Namespace]:
     """The servers, and a namespace that has topics."""
-    from optionstream.deploy import topics_admin
+    from optionstream.deploy.namespaces.topics import namespaces_in
+    from optionstream.streams.kafka.admin import admin_client, partition_counts
 
     name = Namespace.parse(namespace)
     servers = context.addresses(context.settings(), *context.kafka_only())
-    existing = topics_admin.partition_counts(topics_admin.admin_client(servers.kafka))
+    existing = partition_counts(admin_client(servers.kafka))
     if not {name.topic(one) for one in WORK_TOPICS} <= existing.keys():
-        known = ", ".join(topics_admin.namespaces_in(existing)) or "none"
+        known = ", ".join(namespaces_in(existing)) or "none"
         raise NamespaceError(f"namespace {name.name} has no topics (there are: {known})")
     return servers, name
 

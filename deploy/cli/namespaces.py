@@ -10,7 +10,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from optionstream.deploy.namespaces import NamespaceInfo
+    from optionstream.deploy.namespaces.catalogue import NamespaceInfo
 
 _COLUMNS = ("name", "created_at", "state", "topics", "read", "accepted", "rejects", "sources")
 
@@ -25,7 +25,7 @@ def list_(as_json: JsonOption = False) -> None:
       optionstream namespaces list
       optionstream namespaces list --json | jq .name
     """
-    from optionstream.deploy.namespaces import list_namespaces
+    from optionstream.deploy.namespaces.catalogue import list_namespaces
 
     found = list_namespaces(context.addresses(context.settings()))
     if as_json:
@@ -49,8 +49,8 @@ def drop(
     Example:
       optionstream namespaces drop r20260106-101500
     """
-    from optionstream.deploy.namespaces import drop_namespace, droppable, refuse_under_way
-    from optionstream.deploy.workers import stop_detached, stop_orphans
+    from optionstream.deploy.namespaces.catalogue import drop_namespace, droppable, refuse_under_way
+    from optionstream.deploy.workers.launch import stop_detached, stop_orphans
 
     settings = context.settings()
     spaces = [droppable(name) for name in names]

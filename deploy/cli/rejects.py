@@ -183,15 +183,16 @@ def _choice(
 
 def _where(namespace: str, *servers: str) -> tuple[Addresses, Namespace]:
     """The servers, and a namespace that has a topic of rejects."""
-    from optionstream.deploy import topics_admin
-    from optionstream.deploy.namespaces import unknown_namespace
+    from optionstream.deploy.namespaces.catalogue import unknown_namespace
+    from optionstream.deploy.namespaces.topics import namespaces_in
     from optionstream.deploy.stack import Server
+    from optionstream.streams.kafka.admin import admin_client, partition_counts
 
     name = Namespace.parse(namespace)
     found = context.addresses(context.settings(), *(Server(server) for server in servers))
-    existing = topics_admin.partition_counts(topics_admin.admin_client(found.kafka))
+    existing = partition_counts(admin_client(found.kafka))
     if name.topic(REJECTS) not in existing:
-        known = list(topics_admin.namespaces_in(existing))
+        known = list(namespaces_in(existing))
         raise NamespaceError(unknown_namespace(name.name, known))
     return found, name
 

@@ -27,9 +27,9 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import SIM, Namespace
 
 if TYPE_CHECKING:
-    from optionstream.deploy.replays.raw_source import RawSource
-    from optionstream.deploy.replays.telling import ReplayResult
-    from optionstream.deploy.replays.topic_source import TopicRange, TopicSource
+    from optionstream.deploy.replays.progress import ReplayResult
+    from optionstream.deploy.replays.sources.raw import RawSource
+    from optionstream.deploy.replays.sources.topics import TopicRange, TopicSource
     from optionstream.producers.feeds import FeedHints
 
 
@@ -113,7 +113,7 @@ def replay(
     """
     from optionstream.deploy.cli.drawing import watching
     from optionstream.deploy.replays import run as replays
-    from optionstream.deploy.replays.sources import FileSource, Source
+    from optionstream.deploy.replays.sources.files import FileSource, Source
 
     failures = output.Failures()
     pace = parse_speed(speed)
@@ -156,7 +156,7 @@ def _files(paths: list[str] | None, failures: output.Failures) -> list[Path]:
 
 
 def _span(start: str | None, end: str | None, offsets: list[str] | None) -> TopicRange:
-    from optionstream.deploy.replays.topic_source import TopicRange
+    from optionstream.deploy.replays.sources.topics import TopicRange
 
     first = parse_instant("--start", start) if start is not None else None
     last = parse_instant("--end", end) if end is not None else None
@@ -185,7 +185,7 @@ def _topics(
     given: FeedHints,
     products: frozenset[str] | None,
 ) -> TopicSource:
-    from optionstream.deploy.replays.topic_source import TopicSource
+    from optionstream.deploy.replays.sources.topics import TopicSource
 
     if given.product or given.expiry or given.nearest_expiry or given.timestamp_ms is not None:
         raise UsageError("--product, --expiry-date and --timestamp are for files and --from-raw")
@@ -202,8 +202,12 @@ def _raw(
     given: FeedHints,
     products: frozenset[str] | None,
 ) -> RawSource:
-    from optionstream.deploy.replays.raw_records import ArchiveRecords, RawRecords, TopicRecords
-    from optionstream.deploy.replays.raw_source import RawSource
+    from optionstream.deploy.replays.sources.raw import RawSource
+    from optionstream.deploy.replays.sources.raw_records import (
+        ArchiveRecords,
+        RawRecords,
+        TopicRecords,
+    )
 
     if span.places is not None:
         raise UsageError("--offsets: for --from-topics; --from-raw takes --start and --end")

@@ -13,7 +13,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption, parse_instant, parse_speed
 
 if TYPE_CHECKING:
-    from optionstream.deploy.replays.registry import Registry
+    from optionstream.deploy.namespaces.registry import Registry
 
 _COLUMNS = (
     *("id", "state", "clock", "speed", "events", "rate", "lag", "settled", "time_left", "source"),
@@ -178,7 +178,7 @@ def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
 @contextmanager
 def _registry() -> Iterator[Registry]:
     from optionstream.deploy.mongo import mongo_client
-    from optionstream.deploy.replays.registry import Registry
+    from optionstream.deploy.namespaces.registry import Registry
     from optionstream.deploy.stack import Server
 
     with mongo_client(context.addresses(context.settings(), Server.MONGO).mongo) as client:

@@ -50,7 +50,7 @@ def up(
       optionstream up --workers
       OPTIONSTREAM_KAFKA=broker:9092 optionstream up
     """
-    from optionstream.deploy import topics_admin
+    from optionstream.deploy.namespaces.topics import ensure_topics
     from optionstream.deploy.stack import Stack
 
     if audit is not None and not workers:
@@ -60,7 +60,7 @@ def up(
     settings = context.settings()
     name = _existing_kind(namespace)
     servers = Stack(settings).up(lambda server, text: output.note(f"{server}: {text}"))
-    created = topics_admin.ensure_topics(servers.kafka, name, settings)
+    created = ensure_topics(servers.kafka, name, settings)
     if created:
         output.note(f"topics: created {len(created)} of namespace {name.name}")
     if workers:
@@ -91,7 +91,7 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
     import msgspec
 
     from optionstream.deploy.stack import Health, Stack, running_addresses
-    from optionstream.deploy.workers import supervised
+    from optionstream.deploy.workers.launch import supervised
 
     settings = context.settings()
     name = Namespace.parse(namespace)
@@ -133,7 +133,7 @@ def down(
       optionstream down --workers --namespace october
     """
     from optionstream.deploy.stack import Stack
-    from optionstream.deploy.workers import stop_detached
+    from optionstream.deploy.workers.launch import stop_detached
 
     settings = context.settings()
     if namespace is not None and not workers:
@@ -181,14 +181,14 @@ def _existing_kind(namespace: str) -> Namespace:
 def _start_workers(
     name: Namespace, servers: Addresses, settings: Settings, groups: Sequence[str]
 ) -> None:
-    from optionstream.deploy import workers
-    from optionstream.deploy.groups.offsets import GroupOffsets
+    from optionstream.deploy.groups.lag import GroupOffsets
+    from optionstream.deploy.workers import launch
 
     offsets = GroupOffsets(servers.kafka, name)
-    missing = workers.groups_without_worker(offsets, name, settings, groups)
-    workers.start_detached(name, servers, settings, missing)
-    workers.await_members(offsets, name, settings, groups)
-    for row in workers.supervised(settings, name):
+    missing = launch.groups_without_worker(offsets, name, settings, groups)
+    launch.start_detached(name, servers, settings, missing)
+    launch.await_members(offsets, name, settings, groups)
+    for row in launch.supervised(settings, name):
         output.note(f"worker {row.worker}: {row.state} (pid {row.pid}, log {row.log})")
 
 
@@ -205,7 +205,7 @@ def _server_row(row: Any) -> dict[str, Any]:
 
 def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
     """Records to read by group and topic, of a namespace that has topics."""
-    from optionstream.deploy.groups.offsets import GroupOffsets, group_lag
+    from optionstream.deploy.groups.lag import GroupOffsets, group_lag
 
     offsets = GroupOffsets(where.kafka, name)
     for group in ALL_GROUPS:
@@ -221,7 +221,6 @@ def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
 def _log(
     settings: Settings, of: str, lines: int, follow: bool, namespace: Namespace
 ) -> Iterator[str]:
-    from optionstream.deploy.namespaces import worker_folder
     from optionstream.deploy.stack import Server, Stack
     from optionstream.deploy.stack.tail import tail
 
@@ -230,7 +229,7 @@ def _log(
     if of not in (*ALL_GROUPS, "supervisor"):
         known = ", ".join((*(server.value for server in Server), *ALL_GROUPS))
         raise UsageError(f"no log of {of!r}: choose one of {known}")
-    path = worker_folder(settings, namespace) / f"{of}.log"
+    path = settings.worker_folder(namespace.name) / f"{of}.log"
     if not path.exists():
         raise OptionstreamError(f"{of}: no log in {path.parent}: it was never started here")
     return tail(path, lines, follow)

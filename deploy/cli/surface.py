@@ -24,7 +24,7 @@ from optionstream.schemas.errors import InputError
 
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
-    from optionstream.schemas.surface import VolatilitySurface
+    from optionstream.schemas.derived import VolatilitySurface
 
 _COLUMNS = (
     "product",

@@ -15,7 +15,7 @@ from optionstream.schemas.topics import GROUPS, SIM, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
-    from optionstream.deploy.verify import Comparison, Difference, Report
+    from optionstream.streams.verify import Comparison, Difference, Report
 
 SHOWN = 20
 """Differences in the table; ``--json`` has them all."""
@@ -61,10 +61,10 @@ def check(
     namespace: Namespace, addresses: Addresses, settings: Settings, as_json: bool = False
 ) -> Report:
     """The report on a namespace that exists."""
-    from optionstream.deploy.replays.telling import counts_row
-    from optionstream.deploy.verify import verify as recompute
+    from optionstream.deploy.replays.progress import counts_row
     from optionstream.streams.analytics.counts import read_counts
     from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
+    from optionstream.streams.verify import verify as recompute
 
     _check_exists(addresses.kafka, namespace)
     _warn_of_lag(addresses.kafka, namespace)
@@ -88,9 +88,9 @@ def compare(
     namespace: Namespace, other: Namespace, addresses: Addresses, as_json: bool = False
 ) -> Comparison:
     """What two namespaces do not have in common. Raises NamespaceError for one nobody made."""
-    from optionstream.deploy.replays.telling import counts_row
-    from optionstream.deploy.verify import compare_namespaces
+    from optionstream.deploy.replays.progress import counts_row
     from optionstream.streams.analytics.counts import read_counts
+    from optionstream.streams.verify import compare_namespaces
 
     for one in (namespace, other):
         _check_exists(addresses.kafka, one)
@@ -132,18 +132,19 @@ def show_comparison(found: Comparison) -> None:
 
 
 def _check_exists(kafka: str, namespace: Namespace) -> None:
-    from optionstream.deploy import topics_admin
-    from optionstream.deploy.namespaces import unknown_namespace
+    from optionstream.deploy.namespaces.catalogue import unknown_namespace
+    from optionstream.deploy.namespaces.topics import namespaces_in
+    from optionstream.streams.kafka.admin import admin_client, partition_counts
 
-    admin = topics_admin.admin_client(kafka)
-    known = topics_admin.namespaces_in(topics_admin.partition_counts(admin))
+    admin = admin_client(kafka)
+    known = namespaces_in(partition_counts(admin))
     if namespace.name not in known:
         raise NamespaceError(unknown_namespace(namespace.name, list(known)))
 
 
 def _warn_of_lag(kafka: str, namespace: Namespace) -> None:
     """What a group has not read yet shows as missing."""
-    from optionstream.deploy.groups.offsets import GroupOffsets, group_lag
+    from optionstream.deploy.groups.lag import GroupOffsets, group_lag
 
     offsets = GroupOffsets(kafka, namespace)
     for group in GROUPS:

@@ -18,7 +18,7 @@ from optionstream.schemas.topics import LIVE, WORK_TOPICS, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
-    from optionstream.streams.config import WorkerConfig
+    from optionstream.streams.process import WorkerConfig
 
 
 class Group(StrEnum):
@@ -89,10 +89,10 @@ def supervise(
     namespace: NamespaceOption = LIVE,
 ) -> None:
     """Run supervised workers until stopped (what `optionstream up --workers` leaves behind)."""
-    from optionstream.deploy import workers
+    from optionstream.deploy.workers import launch
 
     settings = context.settings()
-    workers.supervise(
+    launch.supervise(
         Namespace.parse(namespace),
         context.addresses(settings),
         settings,
@@ -115,14 +115,15 @@ def _addresses(settings: Settings, group: Group) -> Addresses:
 
 def _check_topics(servers: Addresses, namespace: Namespace, settings: Settings) -> None:
     """Live and sim get their topics here as well; a replay is made by ``replay`` alone."""
-    from optionstream.deploy import topics_admin
+    from optionstream.deploy.namespaces.topics import ensure_topics, namespaces_in
+    from optionstream.streams.kafka.admin import admin_client, partition_counts
 
     if namespace.is_live:
-        topics_admin.ensure_topics(servers.kafka, namespace, settings)
+        ensure_topics(servers.kafka, namespace, settings)
         return
-    existing = topics_admin.partition_counts(topics_admin.admin_client(servers.kafka))
+    existing = partition_counts(admin_client(servers.kafka))
     if not {namespace.topic(name) for name in WORK_TOPICS} <= existing.keys():
-        known = ", ".join(topics_admin.namespaces_in(existing)) or "none"
+        known = ", ".join(namespaces_in(existing)) or "none"
         raise NamespaceError(
             f"namespace {namespace.name} has no topics (there are: {known}): "
             f"`optionstream replay --namespace {namespace.name}` makes it"
@@ -132,7 +133,7 @@ def _check_topics(servers: Addresses, namespace: Namespace, settings: Settings) 
 def _config(
     servers: Addresses, namespace: Namespace, settings: Settings, instance: str, port: int
 ) -> WorkerConfig:
-    from optionstream.streams.config import WorkerConfig
+    from optionstream.streams.process import WorkerConfig
 
     return WorkerConfig(
         kafka=servers.kafka,
@@ -151,17 +152,17 @@ def _run(group: Group, config: WorkerConfig, from_beginning: bool) -> int:
 
         return analytics.run(config, from_beginning)
     if group is Group.LATEST:
-        from optionstream.streams.sinks import latest
+        from optionstream.streams.sinks.latest import sink as latest
 
         return latest.run(config)
     if group is Group.AUDIT:
-        from optionstream.streams.sinks import audit
+        from optionstream.streams.sinks.audit import sink as audit
 
         return audit.run(config)
     if group is Group.FEATURES:
-        from optionstream.streams.sinks import features
+        from optionstream.streams.sinks.features import sink as features
 
         return features.run(config)
-    from optionstream.streams.sinks import history
+    from optionstream.streams.sinks.history import sink as history
 
     return history.run(config)

@@ -17,10 +17,9 @@ from typing import TypeVar
 
 import redis as redis_client
 
-from optionstream.deploy.groups.offsets import GroupAtWork, GroupOffsets, Offsets
+from optionstream.deploy.groups.lag import GroupAtWork, GroupOffsets, Offsets
 from optionstream.deploy.groups.rows import ANALYTICS, GroupProgress
 from optionstream.deploy.mongo import mongo_client
-from optionstream.deploy.namespaces import worker_folder
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
 from optionstream.schemas import redis_keys, topics
@@ -29,10 +28,13 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import rfc3339
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.state import begin_anew
-from optionstream.streams.sinks.forgetting import forget_since, values_since
-from optionstream.streams.sinks.mongo_schema import database, ensure_collections
-from optionstream.streams.sinks.positions import forget_positions, set_positions
-from optionstream.streams.sinks.tick_generations import partitions_of_other_topics, reset_ticks
+from optionstream.streams.sinks.history.collections import database, ensure_collections
+from optionstream.streams.sinks.history.tick_generations import (
+    partitions_of_other_topics,
+    reset_ticks,
+)
+from optionstream.streams.sinks.latest.forgetting import forget_since, values_since
+from optionstream.streams.sinks.latest.positions import forget_positions, set_positions
 
 EARLIEST = "earliest"
 LATEST = "latest"
@@ -132,7 +134,7 @@ class GroupReset:
     def refuse_members(self, group: str, tell: Tell) -> None:
         """Raises MembersRun while somebody works in the group. A worker that was stopped stays a
         (static) member until its session times out: that is waited for."""
-        pid_file = PidFile(worker_folder(self._settings, self._namespace) / f"{group}.pid")
+        pid_file = PidFile(self._settings.worker_folder(self._namespace.name) / f"{group}.pid")
         if (process := pid_file.read()) is not None:
             raise self._members_run(group, f"pid {process.pid}")
         patience_s = self._settings.session_timeout_ms / 1000 + _SESSION_GRACE_S

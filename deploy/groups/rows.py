@@ -6,13 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from optionstream.deploy.groups.offsets import (
-    GroupOffsets,
-    Member,
-    Offsets,
-    PartitionLag,
-    group_lag,
-)
+from optionstream.deploy.groups.lag import GroupOffsets, Member, Offsets, PartitionLag, group_lag
 from optionstream.schemas import topics
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.state import KafkaState

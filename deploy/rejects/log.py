@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas import codec, rejects, topics
 from optionstream.schemas.codec import Record
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka.topic_reader import TopicReader
 
 
 @dataclass(frozen=True, slots=True)

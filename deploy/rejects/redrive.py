@@ -10,18 +10,19 @@ from typing import Any
 import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from optionstream.deploy.groups.offsets import GroupOffsets, Offsets
+from optionstream.deploy.groups.lag import GroupOffsets, Offsets
+from optionstream.deploy.namespaces.topics import MAX_RECORD_BYTES
 from optionstream.deploy.rejects.ledger import LEASE_S, SENDING, Claim, Ledger
 from optionstream.deploy.rejects.log import key_of
 from optionstream.deploy.rejects.resend import Resent, resent
-from optionstream.deploy.topics_admin import MAX_RECORD_BYTES, admin_client, partition_counts
-from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import DeliveryError, RecordError
 from optionstream.schemas.times import IST
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.kafka_answers import delivery_error
+from optionstream.streams.kafka.admin import admin_client, partition_counts
+from optionstream.streams.kafka.answers import delivery_error
+from optionstream.streams.kafka.topic_reader import TopicReader
 
 _DELIVERY_S = 20.0
 """After so long Kafka has a record, or the client gives it up and it never arrives."""

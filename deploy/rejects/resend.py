@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from optionstream.producers.publisher import address_of
+from optionstream.producers.kafka.publisher import address_of
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError

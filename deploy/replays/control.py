@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pymongo
 from pymongo.errors import PyMongoError
 
-from optionstream.deploy.groups.offsets import OffsetSource, group_lag
-from optionstream.deploy.replays.registry import Registry, TakenOver
+from optionstream.deploy.groups.lag import OffsetSource, group_lag
+from optionstream.deploy.namespaces.registry import Registry, TakenOver
 from optionstream.schemas import replays, topics
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.replays import Answer, Command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from optionstream.deploy.replays.registry import code_version
+from optionstream.deploy.namespaces.registry import code_version
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import rfc3339, to_ms
 

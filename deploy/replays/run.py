@@ -15,32 +15,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from optionstream.deploy import topics_admin
-from optionstream.deploy.groups.offsets import GroupOffsets, wait_until_caught_up
+from optionstream.deploy.groups.lag import GroupOffsets, wait_until_caught_up
 from optionstream.deploy.mongo import mongo_client
+from optionstream.deploy.namespaces.registry import Registry
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.replays.control import Control, LagWatch
 from optionstream.deploy.replays.manifest import began_manifest, ended_manifest
-from optionstream.deploy.replays.registry import Registry
-from optionstream.deploy.replays.sources import Source
-from optionstream.deploy.replays.telling import (
+from optionstream.deploy.replays.progress import (
     Observer,
     Progress,
     ReplayResult,
     counts_row,
     sent_row,
 )
-from optionstream.deploy.replays.trading_time import TradingTime
+from optionstream.deploy.replays.sources.files import Source
+from optionstream.deploy.replays.sources.trading_time import TradingTime
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.workers import (
+from optionstream.deploy.workers.launch import (
     LocalWorkers,
     await_members,
     groups_without_worker,
     start_detached,
     stop_orphans,
 )
+from optionstream.producers.kafka.publisher import Publisher
+from optionstream.producers.kafka.settings import PublishStats
 from optionstream.producers.playback import Controller, Piece, Player, framed
-from optionstream.producers.publisher import Publisher
-from optionstream.producers.publisher_settings import PublishStats
 from optionstream.producers.raw.writing import RawWriter
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.replays import Action, Command, State
@@ -93,7 +93,7 @@ def replay(
     do not get on. Ctrl-C flushes what was published and stops the workers that were started here.
     """
     plan.source.open(observer)
-    topics_admin.ensure_topics(addresses.kafka, plan.namespace, settings)
+    ensure_topics(addresses.kafka, plan.namespace, settings)
     fixed = _held_already(plan, addresses)
     running = _Running(plan, addresses, settings, observer, fixed)
     with mongo_client(addresses.mongo) as client:

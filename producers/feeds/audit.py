@@ -15,7 +15,9 @@ from pathlib import Path
 from optionstream.producers.feeds.checked import check_event
 from optionstream.producers.feeds.files.content import Source
 from optionstream.schemas import codec, rejects, topics
-from optionstream.schemas.archive import (
+from optionstream.schemas.errors import ArchiveError, InputError, RecordError
+from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
+from optionstream.schemas.files.audit_manifest import (
     MANIFEST,
     Chain,
     Entry,
@@ -24,9 +26,7 @@ from optionstream.schemas.archive import (
     complete_lines,
     segment_file,
 )
-from optionstream.schemas.archive_file import COLUMNS, ArchivedRecord, decode_records
-from optionstream.schemas.errors import ArchiveError, InputError, RecordError
-from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
+from optionstream.schemas.files.audit_segment import COLUMNS, ArchivedRecord, decode_records
 from optionstream.schemas.identity import frame_of_tick
 
 Part = tuple[str, int]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from optionstream.producers.feeds.files.content import Source, file_source
 from optionstream.producers.feeds.format import Format
-from optionstream.producers.feeds.formats import format_of
 from optionstream.producers.feeds.hints import FeedHints
+from optionstream.producers.feeds.registry import format_of
 from optionstream.producers.pacing import stamped
 from optionstream.schemas.errors import UsageError
 from optionstream.schemas.events import MAX_FRAME_TICKS, MarketEvent

@@ -12,7 +12,7 @@ from optionstream.producers.feeds.hints import (
     needed_product,
     product_in_path,
 )
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.schemas.errors import InputError
 
 _SHOWN: Final = 3

@@ -11,7 +11,7 @@ from typing import Final, Protocol, Self, TypeVar
 
 from msgspec.structs import replace
 
-from optionstream.producers.publisher import Publisher
+from optionstream.producers.kafka.publisher import Publisher
 from optionstream.schemas import codec
 from optionstream.schemas.events import (
     CandleFrame,

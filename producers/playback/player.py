@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
+from optionstream.producers.kafka.publisher import Publisher
 from optionstream.producers.playback.controller import Controller
 from optionstream.producers.playback.pieces import Piece
-from optionstream.producers.publisher import Publisher
 from optionstream.schemas.errors import ReplayRefused
 from optionstream.schemas.replays import Answer, Command
 

@@ -19,7 +19,7 @@ from optionstream.streams.engine.state_topic import (
     StateReader,
     encode_snapshot,
 )
-from optionstream.streams.kafka_answers import delivery_error
+from optionstream.streams.kafka.answers import delivery_error
 
 logger = logging.getLogger(__name__)
 

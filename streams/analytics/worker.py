@@ -19,7 +19,6 @@ from optionstream.schemas.topics import (
 )
 from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
-from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.market.calendar import Calendar, always_open_calendar, nse_calendar
@@ -30,8 +29,12 @@ from optionstream.streams.engine.app import EngineApp, engine_options
 from optionstream.streams.engine.checkpoint import Checkpoint, Processor
 from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.metrics import EngineMetrics
-from optionstream.streams.garbage import spare_the_collector
-from optionstream.streams.metrics import configure_logging, serve_metrics
+from optionstream.streams.process import (
+    WorkerConfig,
+    configure_logging,
+    serve_metrics,
+    spare_the_collector,
+)
 
 logger = logging.getLogger(__name__)
 

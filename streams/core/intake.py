@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from optionstream.schemas import rejects
 from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
 from optionstream.schemas.codec import decode
-from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
     CandleFrame,
@@ -19,7 +19,6 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
-from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.topics import (
     OPTION_CHAIN,
     OPTION_QUOTE,

@@ -13,12 +13,12 @@ import faust
 from faust.types import TP
 from faust.types.transports import TransportT
 
-from optionstream.streams.ending import end_process
 from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.outbox import Outbox
 from optionstream.streams.engine.recovery import StateTableManager
 from optionstream.streams.engine.transport import FetchTransport
+from optionstream.streams.process import end_process
 
 BEAT_S = 0.2
 LONGEST_REBALANCE_S = 60.0

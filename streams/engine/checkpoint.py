@@ -21,7 +21,6 @@ from faust.types import TP
 
 from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
-from optionstream.streams.ending import end_process
 from optionstream.streams.engine.metrics import EngineMetrics
 from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.slices import SLICE_S, Slices
@@ -33,6 +32,7 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
     segment_key,
 )
+from optionstream.streams.process import end_process
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import faust
 
-from optionstream.streams.ending import end_process
 from optionstream.streams.engine.reader import Fetch, FetchReader
+from optionstream.streams.process import end_process
 
 FETCHES_WAITING: Final = 2
 """Fetches of a lane at hand and not yet taken by its agent; its reader waits beyond that."""

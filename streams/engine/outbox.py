@@ -9,8 +9,8 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from optionstream.streams.client_log import CLIENT_LOG
-from optionstream.streams.kafka_answers import delivery_error
+from optionstream.streams.kafka.answers import delivery_error
+from optionstream.streams.kafka.client_settings import CLIENT_LOG
 
 MAX_RECORD_BYTES = 16 << 20
 _REPORTS_EVERY_S = 0.005

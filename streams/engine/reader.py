@@ -18,9 +18,8 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 from faust.types import TP
 
-from optionstream.streams.client_log import CLIENT_LOG
 from optionstream.streams.engine.pace import Pace
-from optionstream.streams.gathering import gathering
+from optionstream.streams.kafka.client_settings import CLIENT_LOG, gathering
 
 logger = logging.getLogger(__name__)
 

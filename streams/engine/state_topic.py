@@ -20,7 +20,7 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from msgspec import Struct
 
 from optionstream.schemas.errors import OptionstreamError, ServerUnavailable
-from optionstream.streams.kafka_answers import kafka_call
+from optionstream.streams.kafka.answers import kafka_call
 
 SNAPSHOT_KEY = b"snapshot"
 NOTHING_APPLIED = -1

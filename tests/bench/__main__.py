@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace

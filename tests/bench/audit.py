@@ -18,11 +18,11 @@ from typing import Any
 
 import msgspec
 
-from optionstream.schemas.archive_file import ArchivedRecord
+from optionstream.schemas.files.audit_segment import ArchivedRecord
 from optionstream.schemas.times import DAY_MS
 from optionstream.schemas.topics import UNDERLYING
-from optionstream.streams.sinks.archive import Archive, Run
-from optionstream.streams.sinks.audit import cut
+from optionstream.streams.sinks.audit.archive import Archive, Run
+from optionstream.streams.sinks.audit.sink import cut
 from tests.bench.inputs import FIRST_DAY
 from tests.bench.report import Result, at_most
 

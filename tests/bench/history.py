@@ -10,9 +10,9 @@ from optionstream.schemas.documents import TICKS
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.sinks.mongo_schema import connect, database, ensure_collections
-from optionstream.streams.sinks.plausible import Plausibility
-from optionstream.streams.sinks.tick_rows import tick_rows
+from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.sinks.history.collections import connect, database, ensure_collections
+from optionstream.streams.sinks.history.tick_rows import tick_rows
 from tests.bench.inputs import records_of
 
 

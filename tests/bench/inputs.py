@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from optionstream.deploy.topics_admin import ensure_topics
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.schemas import codec
 from optionstream.schemas.events import Tick, TickFrame
 from optionstream.schemas.settings import Settings

@@ -28,9 +28,9 @@ import numpy as np
 import redis
 from confluent_kafka import Producer
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
 from optionstream.schemas import redis_keys
 from optionstream.schemas.documents import tick_document
 from optionstream.schemas.events import Tick

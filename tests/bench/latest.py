@@ -18,9 +18,9 @@ import redis
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.derived import ChainAnalytics
@@ -30,7 +30,7 @@ from optionstream.schemas.topics import CHAIN, Namespace, chain_key, partition_f
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.sinks.newest import Batch
+from optionstream.streams.sinks.latest.newest import Batch
 from tests.bench.worker import watch
 
 LEGS = 82

@@ -13,8 +13,8 @@ import msgspec
 import psutil
 from confluent_kafka import Producer
 
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.events import ChainSnapshot, Tick, TickFrame

@@ -18,13 +18,13 @@ from typing import NamedTuple
 
 from confluent_kafka import Producer
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
-from optionstream.producers.driver import publish
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.publisher import Publisher, address_of
-from optionstream.producers.publisher_settings import PublisherSettings
+from optionstream.producers.kafka.publish_all import publish
+from optionstream.producers.kafka.publisher import Publisher, address_of
+from optionstream.producers.kafka.settings import PublisherSettings
 from optionstream.schemas import codec
 from optionstream.schemas.events import MarketEvent, TickFrame
 from optionstream.schemas.settings import Settings

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 from confluent_kafka import Producer
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import UNDERLYING, Namespace
 from tests.bench.inputs import records_of

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from optionstream.deploy.stack import Addresses, free_port
-from optionstream.deploy.workers import worker_env
+from optionstream.deploy.workers.launch import worker_env
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 

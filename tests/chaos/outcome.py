@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from optionstream.deploy.audit import verify_archive
-from optionstream.deploy.verify.differences import MISSING, SURPLUS
-from optionstream.deploy.verify.load import TopicReader
-from optionstream.deploy.verify.report import Report
 from optionstream.producers.feeds.audit import archived_records
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace
+from optionstream.streams.kafka.topic_reader import TopicReader
+from optionstream.streams.sinks.audit.check import verify_archive
+from optionstream.streams.verify.report import MISSING, SURPLUS, Report
 from tests.server.archived import Place, archive, in_kafka
 from tests.server.running import Running
 from tests.server.seeded import Sent

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import KafkaException
 
-from optionstream.deploy.groups.offsets import group_lag
+from optionstream.deploy.groups.lag import group_lag
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.deploy.stack.types import Server
 from optionstream.schemas import topics

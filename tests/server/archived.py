@@ -7,8 +7,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
-from optionstream.deploy.audit import Verdict, verify_archive
 from optionstream.producers.feeds.audit import archived_records
+from optionstream.streams.sinks.audit.check import Verdict, verify_archive
 from tests.server.running import Running
 
 Place = tuple[str, int, int]

@@ -25,18 +25,19 @@ import pymongo
 import redis as redis_client
 from confluent_kafka import KafkaException, Producer
 
-from optionstream.deploy import topics_admin
-from optionstream.deploy.groups.offsets import GroupOffsets, Offsets, group_lag
-from optionstream.deploy.replays.telling import counts_row
+from optionstream.deploy.groups.lag import GroupOffsets, Offsets, group_lag
+from optionstream.deploy.namespaces.topics import delete_topics, ensure_topics, topics_of
+from optionstream.deploy.replays.progress import counts_row
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.verify import Report
-from optionstream.deploy.verify import verify as recompute
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace, partition_for
 from optionstream.streams.analytics.counts import read_counts
 from optionstream.streams.analytics.state import KafkaState
 from optionstream.streams.core.market.calendar import nse_calendar
+from optionstream.streams.kafka.admin import admin_client, partition_counts
+from optionstream.streams.verify import Report
+from optionstream.streams.verify import verify as recompute
 from tests.server.seeded import Sent
 
 SEED_VARIABLE = "OPTIONSTREAM_TEST_SEED"
@@ -120,7 +121,7 @@ class Running:
         self.settings = settings
         self.folder = folder
         self.namespace = Namespace.parse(f"t-{uuid4().hex[:10]}")
-        self.admin = topics_admin.admin_client(addresses.kafka)
+        self.admin = admin_client(addresses.kafka)
         self.offsets = GroupOffsets(addresses.kafka, self.namespace)
         self.mongo: pymongo.MongoClient[dict[str, Any]] = pymongo.MongoClient(
             addresses.mongo, tz_aware=True
@@ -137,7 +138,7 @@ class Running:
             "PYTHONFAULTHANDLER": "1",
         }
         self._producer = input_producer(addresses.kafka)
-        topics_admin.ensure_topics(addresses.kafka, self.namespace, settings)
+        ensure_topics(addresses.kafka, self.namespace, settings)
 
     # -- input ------------------------------------------------------------------------------
 
@@ -365,8 +366,8 @@ class Running:
         self.mongo.close()
         self._delete_keys()
         self.redis.close()
-        there = topics_admin.topics_of(self.namespace, topics_admin.partition_counts(self.admin))
-        topics_admin.delete_topics(self.admin, there)
+        there = topics_of(self.namespace, partition_counts(self.admin))
+        delete_topics(self.admin, there)
 
 
 @contextmanager

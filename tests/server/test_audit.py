@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy import topics_admin
+from optionstream.deploy.namespaces.topics import delete_topics
 from optionstream.deploy.stack import Addresses
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
-from optionstream.schemas.archive import PARTIAL
 from optionstream.schemas.documents import BARS, CHAINS, GAPS
+from optionstream.schemas.files.audit_manifest import PARTIAL
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
@@ -69,7 +69,7 @@ def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Runn
 
 
 def test_a_namespace_from_before_there_were_raw_topics_is_archived_as_well(world: Running) -> None:
-    topics_admin.delete_topics(world.admin, [*map(world.namespace.topic, RAW_TOPICS)])
+    delete_topics(world.admin, [*map(world.namespace.topic, RAW_TOPICS)])
     world.publish(messy_input(3, ticks=500, chains=5))
     world.flush()
     world.start("audit")

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
-from optionstream.deploy.groups.offsets import Offsets
+from optionstream.deploy.groups.lag import Offsets
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
-from optionstream.streams.ending import EXIT_RESTART
+from optionstream.streams.process import EXIT_RESTART
 from tests.server.faulty_worker import AT_ONCE, SYNCHRONOUS, UP, Forked, How, Plan, Step
 from tests.server.running import Running, Worker, new_seed, running
 from tests.server.seeded import Sent, messy_input

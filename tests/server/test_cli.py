@@ -18,8 +18,8 @@ import pymongo
 import pytest
 import redis as redis_client
 
-from optionstream.deploy import topics_admin
-from optionstream.deploy.groups.offsets import GroupOffsets
+from optionstream.deploy.groups.lag import GroupOffsets
+from optionstream.deploy.namespaces.topics import topics_of
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.tail import last_lines
 from optionstream.producers.feeds.session_file import header_for, write_session
@@ -27,6 +27,7 @@ from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import ALL_GROUPS, GROUPS, Namespace
+from optionstream.streams.kafka.admin import admin_client, partition_counts
 from tests.unit.cli.running import Ran, run
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
@@ -200,8 +201,8 @@ def listed(cli: Cli, name: str) -> dict[str, Any]:
 
 def leftovers(cli: Cli, namespace: Namespace) -> dict[str, Any]:
     """What a namespace has anywhere."""
-    admin = topics_admin.admin_client(cli.addresses.kafka)
-    mine = topics_admin.topics_of(namespace, topics_admin.partition_counts(admin))
+    admin = admin_client(cli.addresses.kafka)
+    mine = topics_of(namespace, partition_counts(admin))
     groups = [
         group.group_id
         for group in admin.list_consumer_groups().result().valid

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from optionstream.deploy import topics_admin
+from optionstream.deploy.namespaces.topics import delete_topics, ensure_topics, topics_of
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
@@ -33,6 +33,7 @@ from optionstream.streams.engine.state_topic import (
     encode_snapshot,
     segment_key,
 )
+from optionstream.streams.kafka.admin import admin_client, partition_counts
 
 pytestmark = pytest.mark.server
 
@@ -103,25 +104,25 @@ class StateWorld:
             consumer.close()
 
     def make_source_anew(self) -> None:
-        admin = topics_admin.admin_client(self.kafka)
-        topics_admin.delete_topics(admin, [self.source])
-        topics_admin.ensure_topics(self.kafka, self.namespace, self.settings)
+        admin = admin_client(self.kafka)
+        delete_topics(admin, [self.source])
+        ensure_topics(self.kafka, self.namespace, self.settings)
 
 
 @pytest.fixture
 def world(addresses: Addresses, stack_settings: Settings) -> Iterator[StateWorld]:
     settings = replace(stack_settings, partitions=SETTINGS_PARTITIONS)
     namespace = Namespace.parse(f"t-{uuid4().hex[:10]}")
-    topics_admin.ensure_topics(addresses.kafka, namespace, settings)
+    ensure_topics(addresses.kafka, namespace, settings)
     producer = Producer({"bootstrap.servers": addresses.kafka, "enable.idempotence": True})
     reader = StateReader(addresses.kafka)
     try:
         yield StateWorld(addresses.kafka, namespace, settings, producer, reader)
     finally:
         reader.close()
-        admin = topics_admin.admin_client(addresses.kafka)
-        there = topics_admin.topics_of(namespace, topics_admin.partition_counts(admin))
-        topics_admin.delete_topics(admin, there)
+        admin = admin_client(addresses.kafka)
+        there = topics_of(namespace, partition_counts(admin))
+        delete_topics(admin, there)
 
 
 # -- the reader ---------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.derived import Bar, ChainAnalytics
-from optionstream.schemas.features import COLUMNS, POSITIONS, file_order
+from optionstream.schemas.files.feature_rows import COLUMNS, POSITIONS, file_order
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC
-from optionstream.streams.sinks.feature_store import read_positions
+from optionstream.streams.sinks.features.store import read_positions
 from tests.server.running import Running, Stream, new_seed, running
 from tests.server.seeded import DATES, messy_input, open_ms
 from tests.server.storms import joined_frozen_and_killed, killed_again_and_again

@@ -12,11 +12,12 @@ from confluent_kafka import OFFSET_BEGINNING
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.redis_keys import GUARD_SUFFIX
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
-from optionstream.streams.sinks.forgetting import forget_since, values_since
-from optionstream.streams.sinks.newer_wins import write_newer
-from optionstream.streams.sinks.newest import Batch
-from optionstream.streams.sinks.positions import Positions, forget_positions, set_positions
+from optionstream.streams.kafka.topic_ids import Topic
+from optionstream.streams.sinks.latest.forgetting import forget_since, values_since
+from optionstream.streams.sinks.latest.newer_wins import write_newer
+from optionstream.streams.sinks.latest.newest import Batch
+from optionstream.streams.sinks.latest.positions import Positions, forget_positions, set_positions
+from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 
 pytestmark = pytest.mark.server

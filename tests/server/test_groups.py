@@ -13,18 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from optionstream.deploy import topics_admin
-from optionstream.deploy.groups.offsets import GroupAtWork
+from optionstream.deploy.groups.lag import GroupAtWork
 from optionstream.deploy.groups.reset import EARLIEST, GroupReset, Target
-from optionstream.deploy.namespaces import worker_folder
+from optionstream.deploy.namespaces.topics import delete_topics, ensure_topics
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
-from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas import topics
 from optionstream.schemas.documents import TICKS
 from optionstream.schemas.settings import Settings
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.sinks.ticks import raw_surplus
+from optionstream.streams.kafka.topic_reader import TopicReader
+from optionstream.streams.sinks.history.tick_reading import raw_surplus
 from tests.server.running import Running, running
 from tests.server.seeded import messy_input, open_ms
 
@@ -96,8 +95,8 @@ def test_after_a_reset_everything_is_computed_and_stored_again_and_counts_once(
 
     # The topic is deleted and made anew, with the same input: all follows, from its beginning.
     world.stop()
-    topics_admin.delete_topics(world.admin, [world.namespace.topic(topics.UNDERLYING)])
-    topics_admin.ensure_topics(world.addresses.kafka, world.namespace, world.settings)
+    delete_topics(world.admin, [world.namespace.topic(topics.UNDERLYING)])
+    ensure_topics(world.addresses.kafka, world.namespace, world.settings)
     reset(world, "analytics", Target(offset=0))
     reset(world, "history", Target(end=EARLIEST), forget_former=True)
     reset(world, "latest", Target(end=EARLIEST))
@@ -131,7 +130,9 @@ def test_a_time_is_the_first_record_received_then_or_later(world: Running) -> No
 
 def supervised(world: Running, group: str) -> int | None:
     """The process of a supervised worker."""
-    folder = worker_folder(replace(world.settings, data_dir=world.folder / "data"), world.namespace)
+    folder = replace(world.settings, data_dir=world.folder / "data").worker_folder(
+        world.namespace.name
+    )
     found = PidFile(folder / f"{group}.pid").read()
     return None if found is None else found.pid
 

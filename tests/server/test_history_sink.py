@@ -30,13 +30,14 @@ from optionstream.schemas.documents import (
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
-from optionstream.streams.config import WorkerConfig
-from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
-from optionstream.streams.sinks.history import HistorySink
-from optionstream.streams.sinks.mongo_schema import ensure_collections
-from optionstream.streams.sinks.plausible import Plausibility
-from optionstream.streams.sinks.tick_store import TickStore
-from optionstream.streams.sinks.ticks import raw_surplus, read_ticks
+from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.kafka.topic_ids import Topic
+from optionstream.streams.process import WorkerConfig
+from optionstream.streams.sinks.history.collections import ensure_collections
+from optionstream.streams.sinks.history.sink import HistorySink
+from optionstream.streams.sinks.history.tick_reading import raw_surplus, read_ticks
+from optionstream.streams.sinks.history.tick_store import TickStore
+from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
 from tests.unit.sinks.proxy import Proxy
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 from tests.unit.sinks.world import PARTITIONS, World, wait_for, world

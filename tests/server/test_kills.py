@@ -1,7 +1,7 @@
 """Workers killed, joining, leaving and frozen in mid-stream: the results are those of a quiet run.
 
 Every test publishes a seeded input while things happen to the workers, lets them finish, and has
-everything computed again and compared (``deploy.verify``). Inputs, signals and their order follow
+everything computed again and compared (``streams.verify``). Inputs, signals and their order follow
 from the printed seed; the moments are real time.
 """
 
@@ -22,8 +22,8 @@ from optionstream.schemas.documents import BARS, CHAINS, REJECTS
 from optionstream.schemas.settings import Settings
 from optionstream.streams.analytics.counts import Counts, read_counts
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.ending import EXIT_RESTART
-from optionstream.streams.sinks.ticks import raw_surplus
+from optionstream.streams.process import EXIT_RESTART
+from optionstream.streams.sinks.history.tick_reading import raw_surplus
 from tests.server.running import (
     SINKS,
     STOPPED,

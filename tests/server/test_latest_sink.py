@@ -19,9 +19,10 @@ from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.derived import INTERVALS
 from optionstream.schemas.times import rfc3339
 from optionstream.schemas.topics import partition_for
-from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
-from optionstream.streams.sinks.newer_wins import GUARD_MARGIN_S, Entry, write_newer
-from optionstream.streams.sinks.positions import Positions
+from optionstream.streams.kafka.topic_ids import Topic
+from optionstream.streams.sinks.latest.newer_wins import GUARD_MARGIN_S, Entry, write_newer
+from optionstream.streams.sinks.latest.positions import Positions
+from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
 from tests.unit.sinks.proxy import Proxy
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 from tests.unit.sinks.world import PARTITIONS, World, wait_for, world

@@ -15,9 +15,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from msgspec import structs
 
 from optionstream.deploy.stack import Addresses
-from optionstream.producers.driver import publish
-from optionstream.producers.publisher import Publisher
-from optionstream.producers.publisher_settings import PublisherSettings
+from optionstream.producers.kafka.publish_all import publish
+from optionstream.producers.kafka.publisher import Publisher
+from optionstream.producers.kafka.settings import PublisherSettings
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable

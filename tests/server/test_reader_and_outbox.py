@@ -14,12 +14,13 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from faust.types import TP
 
-from optionstream.deploy import topics_admin
+from optionstream.deploy.namespaces.topics import delete_topics, ensure_topics, topics_of
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import OHLC, UNDERLYING, Namespace
 from optionstream.streams.engine.outbox import MAX_RECORD_BYTES, Outbox
 from optionstream.streams.engine.reader import Fetch, FetchReader
+from optionstream.streams.kafka.admin import admin_client, partition_counts
 from tests.unit.sinks.world import wait_for
 
 pytestmark = pytest.mark.server
@@ -29,7 +30,7 @@ class World:
     def __init__(self, kafka: str, settings: Settings) -> None:
         self.kafka = kafka
         self.namespace = Namespace.parse(f"test-{uuid4().hex[:10]}")
-        topics_admin.ensure_topics(kafka, self.namespace, replace(settings, partitions=2))
+        ensure_topics(kafka, self.namespace, replace(settings, partitions=2))
         self.source = self.namespace.topic(UNDERLYING)
         self.output = self.namespace.topic(OHLC)
         self.fetches: queue.Queue[Fetch] = queue.Queue()
@@ -72,9 +73,9 @@ def world(addresses: Addresses, stack_settings: Settings) -> Iterator[World]:
     made.reader.close()
     assert not made.reader.is_alive()
     assert made.failures == []
-    admin = topics_admin.admin_client(addresses.kafka)
-    there = topics_admin.topics_of(made.namespace, topics_admin.partition_counts(admin))
-    topics_admin.delete_topics(admin, there)
+    admin = admin_client(addresses.kafka)
+    there = topics_of(made.namespace, partition_counts(admin))
+    delete_topics(admin, there)
 
 
 def test_it_reads_what_it_was_told_from_where_it_was_told(world: World) -> None:

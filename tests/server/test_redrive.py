@@ -24,14 +24,14 @@ from optionstream.deploy.rejects.redrive import (
     Redrive,
 )
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.verify.load import TopicReader
-from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import codec, documents, rejects, topics
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.server.running import Running, running
 from tests.server.seeded import Sent, open_ms, sent
 

@@ -16,13 +16,13 @@ from fastapi.testclient import TestClient
 
 from optionstream.api.app import create_app
 from optionstream.api.stores import Stores
-from optionstream.deploy.verify.load import TopicReader
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.playback.pieces import reach_of
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace
+from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.server import test_cli
 from tests.server.test_cli import Cli, session_of, wait_for, workers_of
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from optionstream.deploy.verify.load import TopicReader
-from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING, Namespace, partition_for
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.server import test_cli
 from tests.server.test_cli import Cli, session_of, wait_for
 from tests.server.test_replay_control import replaying, settled

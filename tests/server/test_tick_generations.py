@@ -9,13 +9,17 @@ import pytest
 
 from optionstream.schemas import topics
 from optionstream.schemas.documents import SINK_POSITIONS, TICK_RANGES
-from optionstream.streams.sinks import tick_generations, tick_store
-from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
-from optionstream.streams.sinks.mongo_schema import ensure_collections
-from optionstream.streams.sinks.plausible import Plausibility
-from optionstream.streams.sinks.tick_generations import partitions_of_other_topics, reset_ticks
-from optionstream.streams.sinks.tick_store import TickStore
-from optionstream.streams.sinks.ticks import raw_surplus
+from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.kafka.topic_ids import Topic
+from optionstream.streams.sinks.history import tick_generations, tick_store
+from optionstream.streams.sinks.history.collections import ensure_collections
+from optionstream.streams.sinks.history.tick_generations import (
+    partitions_of_other_topics,
+    reset_ticks,
+)
+from optionstream.streams.sinks.history.tick_reading import raw_surplus
+from optionstream.streams.sinks.history.tick_store import TickStore
+from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
 from tests.unit.sinks.support import frame
 from tests.unit.sinks.world import World, world
 

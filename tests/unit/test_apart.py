@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from optionstream.deploy.apart import EndedError, apart
+from optionstream.streams.sinks.audit.apart import EndedError, apart
 
 
 def test_results_and_errors_come_back() -> None:

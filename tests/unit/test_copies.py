@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.replays.copies import CopiedPiece, within
-from optionstream.deploy.verify.records import Headers, RawRecord
+from optionstream.deploy.replays.sources.copied_piece import CopiedPiece, within
 from optionstream.schemas import codec
 from optionstream.schemas.events import CandleFrame, Tick, TickFrame
+from optionstream.streams.kafka.records import Headers, RawRecord
 from tests.unit.producers.playback.support import beat, frame
 from tests.unit.producers.playback.test_pieces import candles, quotes
 

@@ -22,7 +22,16 @@ import msgspec
 import pytest
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.schemas.derived import INTERVALS, Bar, ChainAnalytics, Gap, Greeks, IvMode
+from optionstream.schemas.derived import (
+    INTERVALS,
+    Bar,
+    ChainAnalytics,
+    Gap,
+    Greeks,
+    IvMode,
+    Smile,
+    VolatilitySurface,
+)
 from optionstream.schemas.documents import bar_document, gap_document
 from optionstream.schemas.events import (
     ChainSnapshot,
@@ -31,7 +40,6 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
-from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from optionstream.deploy.verify.load import TopicReader
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.topics import UNDERLYING, Namespace
-from optionstream.streams.kafka_answers import NOT_YET, delivery_error, kafka_call
+from optionstream.streams.kafka.answers import NOT_YET, delivery_error, kafka_call
+from optionstream.streams.kafka.topic_reader import TopicReader
 
 
 class Answers:
@@ -90,7 +90,7 @@ class Moving:
 
 
 def reader_of(consumer: Moving, monkeypatch: pytest.MonkeyPatch) -> TopicReader:
-    monkeypatch.setattr("optionstream.deploy.verify.load.Consumer", lambda _: consumer)
+    monkeypatch.setattr("optionstream.streams.kafka.topic_reader.Consumer", lambda _: consumer)
     return TopicReader("localhost:1", Namespace("sim"))
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from optionstream.deploy.namespaces import droppable
-from optionstream.deploy.topics_admin import namespaces_in, topics_of
+from optionstream.deploy.namespaces.catalogue import droppable
+from optionstream.deploy.namespaces.topics import namespaces_in, topics_of
 from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.topics import ALL_TOPICS, GROUPS, LIVE, SIM, Namespace
 

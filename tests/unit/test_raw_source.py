@@ -10,23 +10,23 @@ import pytest
 
 from optionstream.deploy.cli.output import Failures
 from optionstream.deploy.cli.received import ReceivedFiles
-from optionstream.deploy.replays.copies import CopiedPiece
-from optionstream.deploy.replays.raw_records import ArchiveRecords
-from optionstream.deploy.replays.raw_source import RawSource
-from optionstream.deploy.replays.sources import FileSource
-from optionstream.deploy.replays.telling import Observer
-from optionstream.deploy.verify.records import RawRecord
+from optionstream.deploy.replays.progress import Observer
+from optionstream.deploy.replays.sources.copied_piece import CopiedPiece
+from optionstream.deploy.replays.sources.files import FileSource
+from optionstream.deploy.replays.sources.raw import RawSource
+from optionstream.deploy.replays.sources.raw_records import ArchiveRecords
 from optionstream.producers.feeds import FeedHints, open_feed
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.playback import EventPiece, Piece
 from optionstream.producers.raw.writing import RawWriter
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec
-from optionstream.schemas.archive_file import ArchivedRecord
 from optionstream.schemas.errors import InputError, UsageError
 from optionstream.schemas.events import MarketEvent, TickFrame
+from optionstream.schemas.files.audit_segment import ArchivedRecord
 from optionstream.schemas.topics import RAW_FILES, RAW_NSE, RAW_TOPICS
-from optionstream.streams.sinks.archive import Run
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.sinks.audit.archive import Run
 from tests.unit.producers.builders import body, row, tick_lines, written
 from tests.unit.sinks.archives import Clock, opened
 from tests.unit.sinks.support import OPEN_MS

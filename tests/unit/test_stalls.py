@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from optionstream.deploy.groups.offsets import PartitionLag
-from optionstream.deploy.groups.stalls import StallWatch
+from optionstream.deploy.groups.lag import PartitionLag
+from optionstream.deploy.workers.stalls import StallWatch
 
 PATIENCE_S = 60.0
 

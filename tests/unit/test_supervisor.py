@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from optionstream.deploy.stack.processes import PidFile, ProcessId
-from optionstream.deploy.supervisor import (
+from optionstream.deploy.workers.supervisor import (
     EventKind,
     RestartPolicy,
     Supervisor,

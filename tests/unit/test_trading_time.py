@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from optionstream.deploy.replays.trading_time import TradingTime, day_of
+from optionstream.deploy.replays.sources.trading_time import TradingTime, day_of
 from optionstream.schemas.times import to_ms
 from optionstream.streams.core.market.calendar import nse_calendar
 

@@ -15,7 +15,7 @@ from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_l
 from optionstream.producers.feeds.chains.row_stream import TableLeg
 from optionstream.producers.feeds.files.csv_table import header_names, read_table
 from optionstream.producers.feeds.files.wide_csv import cell_number
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.stamps import ist_instant, parse_date
 from optionstream.schemas.events import ChainSnapshot
 

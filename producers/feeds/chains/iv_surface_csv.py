@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_leg, option_kind
 from optionstream.producers.feeds.files.csv_table import Table, header_names, read_table
 from optionstream.producers.feeds.files.wide_csv import cell_number
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.stamps import parse_date, parse_stamp
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, OptionKind

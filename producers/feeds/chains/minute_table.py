@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from optionstream.producers.feeds.chains.legs import ChainKey, make_leg, option_kind
 from optionstream.producers.feeds.chains.row_stream import TableLeg
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.stamps import parse_compact_stamp, parse_date
 
 SOURCE: Final = "nse-minute"

@@ -14,8 +14,7 @@ from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey
 from optionstream.producers.feeds.files.csv_table import header_names, read_table
 from optionstream.producers.feeds.files.wide_csv import WideLayout, leg_columns, wide_rows
 from optionstream.producers.feeds.hints import FeedHints, first_told, needed_time
-from optionstream.producers.feeds.index_names import product_named
-from optionstream.producers.feeds.names import time_of_name
+from optionstream.producers.feeds.products import product_named, time_of_name
 from optionstream.producers.feeds.stamps import parse_date
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot

@@ -14,7 +14,7 @@ from typing import Final
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, Leg, make_leg
 from optionstream.producers.feeds.chains.nse_body import BodyLeg, BodyRecords, BodyRow, decode_body
 from optionstream.producers.feeds.hints import FeedHints, needed_product, needed_time
-from optionstream.producers.feeds.index_names import INDEX_PRODUCT
+from optionstream.producers.feeds.products import INDEX_PRODUCT
 from optionstream.producers.feeds.stamps import parse_date, parse_stamp
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot

@@ -20,7 +20,7 @@ from optionstream.producers.feeds.hints import (
     needed_product,
     needed_time,
 )
-from optionstream.producers.feeds.names import expiry_of_name, product_of_name, time_of_name
+from optionstream.producers.feeds.products import expiry_of_name, product_of_name, time_of_name
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, Leg, make_leg
 from optionstream.producers.feeds.files.json_body import decoded
 from optionstream.producers.feeds.hints import FeedHints, first_told, needed_product, needed_time
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.stamps import parse_date
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot

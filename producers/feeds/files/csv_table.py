@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from optionstream.producers.feeds.instants import instant_ms
+from optionstream.producers.feeds.times import instant_ms
 from optionstream.schemas.errors import InputError
 
 EMPTY: Final = frozenset(("", "-", "na", "nan", "none", "null"))

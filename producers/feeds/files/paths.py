@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from optionstream.schemas.archive import MANIFEST, is_manifest
 from optionstream.schemas.errors import InputError
+from optionstream.schemas.files.audit_manifest import MANIFEST, is_manifest
 
 _HEAD_BYTES = 512
 _DIGITS = re.compile(r"(\d+)")

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from optionstream.producers.feeds.dated import dated_frames
 from optionstream.producers.feeds.hints import FeedHints
-from optionstream.producers.feeds.index_names import product_named
 from optionstream.producers.feeds.kite.instruments import INDEX_TOKENS, Option
 from optionstream.producers.feeds.kite.quotes_json import NamedTick
 from optionstream.producers.feeds.kite.tick import KiteTick
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, Unnumbered, tick_frame
+from optionstream.producers.feeds.times import dated_frames
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import OptionKind, OptionQuoteFrame, TickFrame
 from optionstream.schemas.times import ist_date

@@ -12,7 +12,7 @@ from optionstream.producers.feeds.files.csv_table import (
     parse_whole,
     read_table,
 )
-from optionstream.producers.feeds.index_names import product_named
+from optionstream.producers.feeds.products import product_named
 from optionstream.producers.feeds.stamps import parse_date
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import OptionKind

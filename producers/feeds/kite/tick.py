@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from optionstream.producers.feeds.instants import LATEST_MS, in_india
+from optionstream.producers.feeds.times import LATEST_MS, in_india
 from optionstream.schemas.times import to_ms
 
 Quantity = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]

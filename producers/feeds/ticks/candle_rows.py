@@ -10,7 +10,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from optionstream.producers.feeds.dated import closed_frames
+from optionstream.producers.feeds.times import closed_frames
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import CandleFrame, Heartbeat
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS

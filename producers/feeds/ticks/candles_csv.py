@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from optionstream.producers.feeds.dated import at_least_one
 from optionstream.producers.feeds.files.csv_table import (
     first_of,
     header_names,
@@ -19,6 +18,7 @@ from optionstream.producers.feeds.files.csv_table import (
     read_table,
 )
 from optionstream.producers.feeds.ticks.candle_rows import CandleRow
+from optionstream.producers.feeds.times import at_least_one
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.times import ist_date
 

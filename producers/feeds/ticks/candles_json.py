@@ -12,10 +12,9 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from optionstream.producers.feeds.dated import at_least_one
 from optionstream.producers.feeds.files.csv_table import as_whole
-from optionstream.producers.feeds.instants import instant_ms
 from optionstream.producers.feeds.ticks.candle_rows import CandleRow
+from optionstream.producers.feeds.times import at_least_one, instant_ms
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.times import ist_date
 

@@ -12,8 +12,8 @@ from functools import partial
 from math import isfinite
 from typing import Final
 
-from optionstream.producers.feeds.dated import at_least_one, closed_frames, ist_ms
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, Unnumbered, tick_frame
+from optionstream.producers.feeds.times import at_least_one, closed_frames, ist_ms
 from optionstream.schemas.events import Heartbeat, TickFrame
 
 SOURCE: Final = "ticks-1s"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from optionstream.producers.feeds.dated import at_least_one, closed_frames
 from optionstream.producers.feeds.files.csv_table import (
     EMPTY,
     first_of,
@@ -24,6 +23,7 @@ from optionstream.producers.feeds.files.csv_table import (
     read_table,
 )
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, Unnumbered, tick_frame
+from optionstream.producers.feeds.times import at_least_one, closed_frames
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, TickFrame
 from optionstream.schemas.times import ist_date

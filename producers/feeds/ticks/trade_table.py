@@ -11,10 +11,9 @@ from math import isfinite
 from typing import TYPE_CHECKING, Final
 
 from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.dated import at_least_one
 from optionstream.producers.feeds.files.csv_table import EXACT
 from optionstream.producers.feeds.files.parquet_table import ParquetFile
-from optionstream.producers.feeds.instants import LATEST_MS
+from optionstream.producers.feeds.times import LATEST_MS, at_least_one
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date

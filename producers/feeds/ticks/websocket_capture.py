@@ -18,10 +18,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import Meta, Struct
 
-from optionstream.producers.feeds.dated import dated_frames
 from optionstream.producers.feeds.files.csv_table import parse_number
-from optionstream.producers.feeds.instants import LATEST_MS
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, tick_frame
+from optionstream.producers.feeds.times import LATEST_MS, dated_frames
 from optionstream.schemas.codec import is_product
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame, Whole

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from optionstream.schemas.derived import INTERVAL_MS, Bar
-from optionstream.schemas.features import (
+from optionstream.schemas.files.feature_rows import (
     BAR_NAMES,
     CHAIN_SILENT,
     CHAINS_GONE,

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from optionstream.schemas.derived import ChainAnalytics
-from optionstream.schemas.features import CHAIN_NAMES, FIGURE_NAMES
+from optionstream.schemas.files.feature_rows import CHAIN_NAMES, FIGURE_NAMES
 
 _AS_THEY_ARE = tuple(
     name for name in FIGURE_NAMES if name not in ("null_reasons", "flags", "resistance", "support")

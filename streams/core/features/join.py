@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Final
 
 from optionstream.schemas.derived import Bar
-from optionstream.schemas.features import Row
+from optionstream.schemas.files.feature_rows import Row
 from optionstream.schemas.settings import ROW_INTERVALS
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
 from optionstream.streams.core.features.asof import first_minute

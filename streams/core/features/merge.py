@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from optionstream.schemas.features import (
+from optionstream.schemas.files.feature_rows import (
     BarKey,
     Row,
     Version,

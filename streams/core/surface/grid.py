@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from optionstream.schemas.surface import Smile
+from optionstream.schemas.derived import Smile
 from optionstream.streams.core.pricing.black import Floats
 from optionstream.streams.core.surface.smile import OUTSIDE_STRIKES
 

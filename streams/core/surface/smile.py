@@ -9,8 +9,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from optionstream.schemas.derived import ChainAnalytics
-from optionstream.schemas.surface import Smile
+from optionstream.schemas.derived import ChainAnalytics, Smile
 from optionstream.streams.core.chains.figures import EXPIRED, NO_IV, Figure, null
 from optionstream.streams.core.pricing.implied import REASONS, Reason
 

@@ -10,8 +10,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from optionstream.schemas.derived import ChainAnalytics, IvMode
-from optionstream.schemas.surface import Smile, VolatilitySurface
+from optionstream.schemas.derived import ChainAnalytics, IvMode, Smile, VolatilitySurface
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
 from optionstream.schemas.topics import SURFACE
 from optionstream.streams.core.intake import Output

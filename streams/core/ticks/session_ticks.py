@@ -15,10 +15,9 @@ from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.bars import SessionBars
 from optionstream.streams.core.ticks.cells import cell_of_run
 from optionstream.streams.core.ticks.columns import Columns
-from optionstream.streams.core.ticks.gaps import gap_of_hole, gap_of_silence
 from optionstream.streams.core.ticks.holes import Holes
 from optionstream.streams.core.ticks.minute_ids import MinuteIds
-from optionstream.streams.core.ticks.silences import Silences
+from optionstream.streams.core.ticks.silences import Silences, gap_of_hole, gap_of_silence
 from optionstream.streams.core.ticks.singles import Single, SingleCandle
 
 

@@ -21,9 +21,9 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from optionstream.deploy.groups.offsets import GroupOffsets, group_lag
+from optionstream.deploy.groups.lag import GroupOffsets, group_lag
 from optionstream.deploy.stack import Addresses, free_port
-from optionstream.deploy.workers import worker_env
+from optionstream.deploy.workers.launch import worker_env
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import OHLC, UNDERLYING, Namespace
 from tests.bench.peers.environment import ROOT

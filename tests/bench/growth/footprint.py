@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from optionstream.deploy.verify.load import TopicReader, size_of
-from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import codec
 from optionstream.schemas.derived import Bar
 from optionstream.schemas.events import Tick, TickFrame
@@ -18,6 +16,8 @@ from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.engine.state_topic import Snapshot, StateReader, encode_snapshot
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.kafka.topic_reader import TopicReader, size_of
 from tests.bench.inputs import PRODUCTS, records_of
 from tests.bench.report import Result, at_most
 

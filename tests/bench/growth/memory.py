@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import psutil
 
-from optionstream.deploy.groups.offsets import GroupOffsets, Offsets
+from optionstream.deploy.groups.lag import GroupOffsets, Offsets
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import ensure_topics
-from optionstream.deploy.workers import worker_env
+from optionstream.deploy.workers.launch import worker_env
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import admin_client, ensure_topics
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
+from optionstream.streams.kafka.admin import admin_client
 from tests.bench.growth.contestants import Analytics, BareFaust, Contestant
 from tests.bench.growth.membership import await_empty, members
 from tests.bench.growth.trickle import publish_day, trickling

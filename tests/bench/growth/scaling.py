@@ -11,13 +11,14 @@ from itertools import count, islice
 from pathlib import Path
 from statistics import median
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import admin_client, ensure_topics
 from optionstream.schemas.events import Tick, TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace, partition_for
 from optionstream.streams.core.market.calendar import nse_calendar
+from optionstream.streams.kafka.admin import admin_client
 from tests.bench.growth.membership import await_assigned
 from tests.bench.growth.meter import Cost, Look, cost, looks_until, used_at
 from tests.bench.inputs import (

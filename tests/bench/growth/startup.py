@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
+from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.topics_admin import admin_client, ensure_topics
-from optionstream.deploy.workers import worker_env
+from optionstream.deploy.workers.launch import worker_env
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import GROUPS, UNDERLYING, Namespace
+from optionstream.streams.kafka.admin import admin_client
 from tests.bench.growth.membership import await_assigned
 from tests.bench.peers.environment import ROOT
 from tests.bench.peers.order import VARIABLE, Order

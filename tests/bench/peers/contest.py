@@ -13,7 +13,7 @@ from pathlib import Path
 
 from confluent_kafka.admin import NewTopic
 
-from optionstream.deploy.topics_admin import admin_client, settle
+from optionstream.streams.kafka.admin import admin_client, settle
 from tests.bench.peers import bars
 from tests.bench.peers.environment import ROOT, peer_python
 from tests.bench.peers.order import VARIABLE, Order

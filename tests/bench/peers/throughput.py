@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from optionstream.deploy.namespaces import drop_namespace
+from optionstream.deploy.namespaces.catalogue import drop_namespace
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import UNDERLYING, Namespace

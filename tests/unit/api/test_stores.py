@@ -6,8 +6,14 @@ from typing import Any
 
 import pytest
 
-from optionstream.api.stores import nearest_expiry, pcr_of_chain, start_ms, with_newest
-from optionstream.schemas.documents import Document, bar_document, chain_document, pcr_document
+from optionstream.api.stores import nearest_expiry, start_ms, with_newest
+from optionstream.schemas.documents import (
+    Document,
+    bar_document,
+    chain_document,
+    pcr_document,
+    pcr_of_chain,
+)
 from optionstream.schemas.times import rfc3339
 from tests.unit.sinks.support import OPEN_MS, bar, chain
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optionstream.deploy import audit
-from optionstream.deploy.audit import Verdict, verify_archive
-from optionstream.schemas.archive import MANIFEST, Entry, Segment
-from optionstream.schemas.archive_file import encode_records
 from optionstream.schemas.errors import UsageError
+from optionstream.schemas.files.audit_manifest import MANIFEST, Entry, Segment
+from optionstream.schemas.files.audit_segment import encode_records
+from optionstream.streams.sinks.audit import check
+from optionstream.streams.sinks.audit.check import Verdict, verify_archive
 from tests.unit.cli.running import run
 from tests.unit.sinks.archives import (
     Change,
@@ -166,7 +166,7 @@ def ends_the_reader(_entry: object, _path: Path) -> str | None:
 def test_a_changed_file_that_ends_its_reader_is_named(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(audit, "_fault", ends_the_reader)
+    monkeypatch.setattr(check, "_fault", ends_the_reader)
     path = files(folder)[0]
     path.write_bytes(path.read_bytes() + b"?")
     (problem,) = verify_archive(folder).problems

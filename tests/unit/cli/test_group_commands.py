@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from optionstream.deploy.cli.groups import parse_target
-from optionstream.deploy.groups.offsets import Member, PartitionLag
+from optionstream.deploy.groups.lag import Member, PartitionLag
 from optionstream.deploy.groups.reset import ResetPlan, ResetRow, Target, consequences
 from optionstream.deploy.groups.rows import with_rates
 from optionstream.schemas.errors import UsageError

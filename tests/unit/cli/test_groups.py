@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from optionstream.deploy.groups.offsets import (
+from optionstream.deploy.groups.lag import (
     Offsets,
     Patience,
     StalledError,

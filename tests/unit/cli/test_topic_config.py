@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from optionstream.deploy.topics_admin import (
+from optionstream.deploy.namespaces.topics import (
     namespaces_in,
     partitions_of,
     topic_config,

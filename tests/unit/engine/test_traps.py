@@ -26,10 +26,8 @@ from prometheus_client import CollectorRegistry
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, UNDERLYING, Namespace
 from optionstream.streams.analytics import worker
-from optionstream.streams.config import WorkerConfig
 from optionstream.streams.core.intake import Source
 from optionstream.streams.core.ticks.partition import TickPartition
-from optionstream.streams.ending import EXIT_RESTART
 from optionstream.streams.engine import checkpoint, outbox, reader
 from optionstream.streams.engine.app import EngineApp
 from optionstream.streams.engine.lane import FETCHES_WAITING
@@ -38,7 +36,8 @@ from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
 from optionstream.streams.engine.state_topic import Restored, Snapshot
 from optionstream.streams.engine.transport import FetchTransport
-from optionstream.streams.gathering import gathering
+from optionstream.streams.kafka.client_settings import gathering
+from optionstream.streams.process import EXIT_RESTART, WorkerConfig
 
 GENERATION = 3
 NAMESPACE = Namespace.parse("traps")

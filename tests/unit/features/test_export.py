@@ -8,9 +8,9 @@ import msgspec
 import polars as pl
 import pytest
 
-from optionstream.schemas.features import COLUMNS
+from optionstream.schemas.files.feature_rows import COLUMNS
 from optionstream.schemas.topics import CHAIN, OHLC
-from optionstream.streams.sinks.feature_writer import FeatureWriter
+from optionstream.streams.sinks.features.writer import FeatureWriter
 from tests.unit.cli.running import Ran, run
 from tests.unit.features import model
 from tests.unit.features.model import NEAR, PRODUCTS

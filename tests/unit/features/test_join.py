@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optionstream.schemas.derived import Bar, ChainAnalytics
-from optionstream.schemas.features import COLUMNS, Row, newest, version_of
+from optionstream.schemas.files.feature_rows import COLUMNS, Row, newest, version_of
 from optionstream.streams.core.features.facts import facts_of
 from optionstream.streams.core.features.join import KEPT_DAYS, FeatureJoin, FeatureRules
 from optionstream.streams.core.features.merge import merge

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from optionstream.schemas.features import BAR_NAMES, CHAIN_NAMES, CHAIN_REASONS, COLUMNS
+from optionstream.schemas.files.feature_rows import BAR_NAMES, CHAIN_NAMES, CHAIN_REASONS, COLUMNS
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "features.md"
 TYPES = {"string": "string", "int": "int64", "float": "float64"}

@@ -15,14 +15,21 @@ from hypothesis import strategies as st
 
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.errors import ArchiveError
-from optionstream.schemas.feature_file import decode_rows, encode_rows
-from optionstream.schemas.features import LOCK, PARTIAL, POSITIONS, Row, file_order, newest
+from optionstream.schemas.files.feature_file import decode_rows, encode_rows
+from optionstream.schemas.files.feature_rows import (
+    LOCK,
+    PARTIAL,
+    POSITIONS,
+    Row,
+    file_order,
+    newest,
+)
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.core.features.join import FeatureRules
-from optionstream.streams.sinks import file_lock
-from optionstream.streams.sinks.feature_store import FeatureStore, read_positions
-from optionstream.streams.sinks.feature_writer import FeatureWriter
-from optionstream.streams.sinks.file_lock import ArchiveBusy, locked
+from optionstream.streams.sinks.audit import file_lock
+from optionstream.streams.sinks.features.store import FeatureStore, read_positions
+from optionstream.streams.sinks.features.writer import FeatureWriter
+from optionstream.streams.sinks.loop.file_lock import ArchiveBusy, locked
 from tests.unit.features import model
 from tests.unit.features.model import NEAR, NEXT, PRODUCTS, batch, told
 from tests.unit.sinks import support

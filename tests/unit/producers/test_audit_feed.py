@@ -15,8 +15,6 @@ from optionstream.producers.feeds import FeedHints, expand_paths, open_feed
 from optionstream.producers.feeds.audit import archived_records
 from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
 from optionstream.schemas import codec, topics
-from optionstream.schemas.archive import MANIFEST
-from optionstream.schemas.archive_file import ArchivedRecord
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import (
     ChainSnapshot,
@@ -25,8 +23,10 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
+from optionstream.schemas.files.audit_manifest import MANIFEST
+from optionstream.schemas.files.audit_segment import ArchivedRecord
 from optionstream.schemas.topics import partition_for
-from optionstream.streams.sinks.archive import Archive, Run
+from optionstream.streams.sinks.audit.archive import Archive, Run
 from tests.unit.sinks.archives import PARTITIONS, Clock, change_record, files, opened
 from tests.unit.sinks.support import OPEN_MS, frame
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from optionstream.producers import leaders, publisher
-from optionstream.producers.leaders import wait_for_leaders
-from optionstream.producers.publisher import Publisher
+from optionstream.producers.kafka import leaders, publisher
+from optionstream.producers.kafka.leaders import wait_for_leaders
+from optionstream.producers.kafka.publisher import Publisher
 from optionstream.schemas.errors import DeliveryError, ServerUnavailable
 from optionstream.schemas.events import Heartbeat
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 from optionstream.producers.feeds import open_feed
 from optionstream.producers.feeds.checked import check_event
 from optionstream.producers.feeds.session_file import header_for, write_session
+from optionstream.producers.kafka.publisher import address_of
+from optionstream.producers.kafka.settings import PublishStats
 from optionstream.producers.pacing import event_time, paced, stamped
-from optionstream.producers.publisher import address_of
-from optionstream.producers.publisher_settings import PublishStats
 from optionstream.schemas import topics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import CandleFrame, MarketEvent, OptionQuoteFrame

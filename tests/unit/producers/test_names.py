@@ -8,8 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optionstream.producers.feeds.index_names import product_named
-from optionstream.producers.feeds.names import expiry_of_name, product_of_name, time_of_name
+from optionstream.producers.feeds.products import (
+    expiry_of_name,
+    product_named,
+    product_of_name,
+    time_of_name,
+)
 from optionstream.producers.feeds.stamps import parse_compact_stamp, parse_date, parse_stamp
 from tests.unit.producers.builders import at
 

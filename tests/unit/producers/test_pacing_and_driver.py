@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from optionstream.producers.driver import only_products, publish
+from optionstream.producers.kafka.publish_all import only_products, publish
+from optionstream.producers.kafka.publisher import Publisher
+from optionstream.producers.kafka.settings import PublishStats
 from optionstream.producers.pacing import event_time, paced, stamped
-from optionstream.producers.publisher import Publisher
-from optionstream.producers.publisher_settings import PublishStats
 from optionstream.schemas.errors import DeliveryError, InputError, NamespaceError, UsageError
 from optionstream.schemas.events import Heartbeat, MarketEvent, TickFrame
 from optionstream.schemas.topics import Namespace

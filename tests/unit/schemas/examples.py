@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks, Reject
+from optionstream.schemas.derived import (
+    Bar,
+    ChainAnalytics,
+    Gap,
+    Greeks,
+    Reject,
+    Smile,
+    VolatilitySurface,
+)
 from optionstream.schemas.events import (
     CandleFrame,
     ChainSnapshot,
@@ -12,7 +20,6 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
-from optionstream.schemas.surface import Smile, VolatilitySurface
 
 _CALLS = Legs(
     oi=[120.0, None],

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from optionstream.schemas import topics
-from optionstream.schemas.archive import MANIFEST, Chain, Entry, Opened, Segment
-from optionstream.schemas.archive_file import ArchivedRecord, decode_records, encode_records
+from optionstream.schemas.files.audit_manifest import MANIFEST, Chain, Entry, Opened, Segment
+from optionstream.schemas.files.audit_segment import ArchivedRecord, decode_records, encode_records
 from optionstream.schemas.times import DAY_MS
-from optionstream.streams.sinks.archive import Archive, Run
-from optionstream.streams.sinks.audit import cut
+from optionstream.streams.sinks.audit.archive import Archive, Run
+from optionstream.streams.sinks.audit.sink import cut
 from tests.unit.sinks.support import OPEN_MS
 
 TOPIC_ID = "tOpIc-1"

@@ -5,9 +5,17 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Greeks, Interval
+from optionstream.schemas.derived import (
+    INTERVAL_MS,
+    Bar,
+    ChainAnalytics,
+    Gap,
+    Greeks,
+    Interval,
+    Smile,
+    VolatilitySurface,
+)
 from optionstream.schemas.events import Legs, TickFrame
-from optionstream.schemas.surface import Smile, VolatilitySurface
 from optionstream.schemas.times import ist_date
 
 OPEN_MS = 1_761_536_700_000

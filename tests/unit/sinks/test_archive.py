@@ -15,17 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optionstream.deploy.audit import verify_archive
 from optionstream.producers.feeds.audit import archived_records
-from optionstream.schemas.archive import MANIFEST, PARTIAL
-from optionstream.schemas.archive_file import ArchivedRecord, decode_records, encode_records
 from optionstream.schemas.errors import ArchiveError
+from optionstream.schemas.files.audit_manifest import MANIFEST, PARTIAL
+from optionstream.schemas.files.audit_segment import ArchivedRecord, decode_records, encode_records
 from optionstream.schemas.times import DAY_MS
-from optionstream.streams.sinks import file_lock
-from optionstream.streams.sinks.archive import Archive
-from optionstream.streams.sinks.audit import cut
-from optionstream.streams.sinks.contract import StartAgain
-from optionstream.streams.sinks.file_lock import ArchiveBusy
+from optionstream.streams.sinks.audit import file_lock
+from optionstream.streams.sinks.audit.archive import Archive
+from optionstream.streams.sinks.audit.check import verify_archive
+from optionstream.streams.sinks.audit.sink import cut
+from optionstream.streams.sinks.loop.contract import StartAgain
+from optionstream.streams.sinks.loop.file_lock import ArchiveBusy
 from tests.unit.sinks.archives import (
     TOPIC_ID,
     Clock,

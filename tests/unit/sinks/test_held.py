@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from confluent_kafka import Message
 
-from optionstream.streams.sinks.held import Held
+from optionstream.streams.sinks.loop.held_back import Held
 
 
 class _Message:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from optionstream.streams.sinks import worker
-from optionstream.streams.sinks.membership import PATIENCE_S, Membership
-from optionstream.streams.sinks.worker import SinkWorker
+from optionstream.streams.sinks.loop import consumer
+from optionstream.streams.sinks.loop.consumer import SinkWorker
+from optionstream.streams.sinks.loop.membership import PATIENCE_S, Membership
 
 
 class Broker:
@@ -84,7 +84,7 @@ def test_a_forgotten_worker_ends_its_process_and_says_why(monkeypatch: pytest.Mo
     def end(why: str) -> None:
         raise _Ended(why)
 
-    monkeypatch.setattr(worker, "end_process", end)
+    monkeypatch.setattr(consumer, "end_process", end)
     forgotten: Any = object.__new__(SinkWorker)
     forgotten._membership, forgotten._group = _Forgotten(), "latest"
     with pytest.raises(_Ended, match="group latest does not take this worker back"):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from optionstream.schemas import rejects
 from optionstream.schemas.topics import LIVE, SIM, Namespace
-from optionstream.streams.sinks.plausible import Plausibility
+from optionstream.streams.core.ticks.plausible import Plausibility
 from tests.unit.sinks.support import OPEN_MS, frame
 
 YEAR_2099 = 4_070_908_800_000

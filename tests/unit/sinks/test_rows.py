@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from optionstream.schemas import rejects
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.sinks.newest import frame_tick
-from optionstream.streams.sinks.plausible import Plausibility
-from optionstream.streams.sinks.storable import keep_storable
-from optionstream.streams.sinks.tick_rows import tick_rows
-from optionstream.streams.sinks.ticks import Ownership
+from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.sinks.history.storable import keep_storable
+from optionstream.streams.sinks.history.tick_reading import Ownership
+from optionstream.streams.sinks.history.tick_rows import tick_rows
+from optionstream.streams.sinks.latest.newest import frame_tick
 from tests.unit.sinks.support import OPEN_MS, frame
 
 LIMITS = Plausibility.of(Namespace("test"), 60_000)

@@ -11,13 +11,15 @@ from confluent_kafka import KafkaError, KafkaException
 
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.config import WorkerConfig
-from optionstream.streams.sinks import latest, worker
-from optionstream.streams.sinks.contract import Assigned, StartAgain, Topic
-from optionstream.streams.sinks.held import Held
-from optionstream.streams.sinks.latest import LatestSink
-from optionstream.streams.sinks.newer_wins import Entry, Moves, Scores
-from optionstream.streams.sinks.worker import SinkWorker
+from optionstream.streams.kafka.topic_ids import Topic
+from optionstream.streams.process import WorkerConfig
+from optionstream.streams.sinks.latest import sink as latest_sink
+from optionstream.streams.sinks.latest.newer_wins import Entry, Moves, Scores
+from optionstream.streams.sinks.latest.sink import LatestSink
+from optionstream.streams.sinks.loop import consumer
+from optionstream.streams.sinks.loop.consumer import SinkWorker
+from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
+from optionstream.streams.sinks.loop.held_back import Held
 from tests.unit.sinks.support import bar, chain, frame
 
 NOWHERE = WorkerConfig(
@@ -38,7 +40,7 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[list[str], list[str]]]
         made.append(([entry.key.removeprefix("replay:test:") for entry in entries], list(index)))
         return len(entries)
 
-    monkeypatch.setattr(latest, "write_newer", write)
+    monkeypatch.setattr(latest_sink, "write_newer", write)
     return made
 
 
@@ -89,7 +91,7 @@ def _asking(every_s: float) -> SinkWorker:
 def test_the_first_flush_after_the_broker_s_answer_heeds_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "Question", _Question)
+    monkeypatch.setattr(consumer, "Question", _Question)
     asking = _asking(1.0)
     asking._check_topics()
     asking._check_topics()

@@ -19,8 +19,8 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from optionstream.schemas import codec, topics
 from optionstream.schemas.documents import Document
 from optionstream.schemas.topics import Namespace, partition_for
-from optionstream.streams.sinks.mongo_schema import database
-from optionstream.streams.sinks.ticks import read_ticks
+from optionstream.streams.sinks.history.collections import database
+from optionstream.streams.sinks.history.tick_reading import read_ticks
 
 PARTITIONS = 3
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from optionstream.deploy.verify.gaps.facts import GapFacts
 from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
 from optionstream.streams.core.market.calendar import CASH, Session, nse_calendar
+from optionstream.streams.verify.gaps.compare import GapFacts
 from tests.unit.verify.world import MINUTE, PRODUCT
 
 Name = tuple[str, str, int]

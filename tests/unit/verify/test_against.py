@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from optionstream.deploy.verify.against import Comparison, compare_places
-from optionstream.deploy.verify.differences import DIFFERENT, MISSING, SURPLUS
-from optionstream.deploy.verify.places import Place, Row
-from optionstream.deploy.verify.ticks.stored import STORED_COLUMNS
+from optionstream.streams.verify.against import Comparison, compare_places
+from optionstream.streams.verify.places import Place, Row
+from optionstream.streams.verify.report import DIFFERENT, MISSING, SURPLUS
+from optionstream.streams.verify.ticks.stored import STORED_COLUMNS
 
 Values = list[tuple[str, Row]]
 BAR = {"open": 1.0, "close": 2.0, "volume": None}

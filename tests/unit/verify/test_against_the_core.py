@@ -12,22 +12,20 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.check import Check
-from optionstream.deploy.verify.differences import Difference
-from optionstream.deploy.verify.records import RawRecord
-from optionstream.deploy.verify.report import Report
 from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.codec import encode, headers_for
-from optionstream.schemas.derived import Bar, ChainAnalytics
+from optionstream.schemas.derived import Bar, ChainAnalytics, VolatilitySurface
 from optionstream.schemas.events import CandleFrame, ChainSnapshot, Heartbeat, Legs, TickFrame
-from optionstream.schemas.surface import VolatilitySurface
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
 from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.partition import TickPartition
-from optionstream.streams.sinks.newest import Batch
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.sinks.latest.newest import Batch
+from optionstream.streams.verify.check import Check
+from optionstream.streams.verify.report import Difference, Report
 from tests.unit.verify.test_chains_against_the_core import WildQuotes
 from tests.unit.verify.world import (
     DAY,

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optionstream.deploy.verify.ticks.expected_bars import ExpectedBars
-from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS, WindowBook
 from optionstream.schemas.derived import INTERVALS
+from optionstream.streams.verify.ticks.expected_bars import ExpectedBars
+from optionstream.streams.verify.ticks.window_book import BAR_COLUMNS, WindowBook
 from tests.unit.verify.world import DAY, MINUTE, OPEN, Log, candle_record, heartbeat, tick_record
 
 CLOSE = OPEN + 375 * MINUTE

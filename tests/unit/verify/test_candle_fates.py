@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.verify.expect import Expectation
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.codec import encode
+from optionstream.streams.verify.expect import Expectation
 from tests.unit.verify.world import (
     DAY,
     HOME,

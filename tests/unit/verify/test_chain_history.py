@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optionstream.deploy.verify.chains.facts import ChainFacts
-from optionstream.deploy.verify.chains.history import ChainHistory
-from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.schemas.events import ChainSnapshot
+from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.history import ChainHistory
+from optionstream.streams.verify.chains.recomputed import recomputed
 from tests.unit.verify.world import DAY, MINUTE, OPEN, legs, rules, snapshot
 
 CLOSE = OPEN + 375 * MINUTE

@@ -9,12 +9,6 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.chains.compare import compare_newest_chains, newest_chains
-from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
-from optionstream.deploy.verify.chains.history import ChainHistory
-from optionstream.deploy.verify.chains.judge import differing
-from optionstream.deploy.verify.chains.recomputed import recomputed
-from optionstream.deploy.verify.differences import Differences
 from optionstream.schemas import redis_keys
 from optionstream.schemas.derived import GREEK_COLUMNS, ChainAnalytics, Greeks
 from optionstream.schemas.documents import chain_document, option_documents, pcr_document
@@ -22,6 +16,12 @@ from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
+from optionstream.streams.verify.chains.compare import compare_newest_chains, newest_chains
+from optionstream.streams.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
+from optionstream.streams.verify.chains.history import ChainHistory
+from optionstream.streams.verify.chains.judge import differing
+from optionstream.streams.verify.chains.recomputed import recomputed
+from optionstream.streams.verify.report import Differences
 from tests.unit.verify.world import OPEN, as_json, floats, rules, snapshot
 
 STRIKES = [21_600.0, 21_700.0, 21_800.0, 21_900.0]

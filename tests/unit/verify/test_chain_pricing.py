@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from optionstream.deploy.verify.chains.black import Market, Parts, greeks, time_value
-from optionstream.deploy.verify.chains.facts import ChainFacts
-from optionstream.deploy.verify.chains.history import ChainHistory
-from optionstream.deploy.verify.chains.legs import COLUMNS, Legs, judge, reasons
-from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.schemas.events import LEG_COLUMNS
 from optionstream.schemas.events import Legs as SourceLegs
+from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.history import ChainHistory
+from optionstream.streams.verify.chains.legs import COLUMNS, Legs, judge, reasons
+from optionstream.streams.verify.chains.pricing import Market, Parts, greeks, time_value
+from optionstream.streams.verify.chains.recomputed import recomputed
 from tests.unit.verify.world import DAY, MINUTE, OPEN, floats, rules, snapshot
 
 Prices = list[float | None]

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.verify.chains.facts import ChainFacts
-from optionstream.deploy.verify.chains.history import ChainHistory
-from optionstream.deploy.verify.chains.judge import close
-from optionstream.deploy.verify.chains.recomputed import recomputed
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.events import ChainSnapshot, Legs
+from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.history import ChainHistory
+from optionstream.streams.verify.chains.judge import close
+from optionstream.streams.verify.chains.recomputed import recomputed
 from tests.unit.verify.world import DAY, MINUTE, OPEN, Log, legs, rules, snapshot
 
 FNO_CLOSE = OPEN + 375 * MINUTE
@@ -213,7 +213,7 @@ def test_a_long_chain_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
     strikes = [float(100 + at) for at in range(60)]
     chain = snapshot(strikes, legs([float(at % 7) for at in range(60)]), legs([3.0] * 60))
     whole = facts(chain)
-    monkeypatch.setattr("optionstream.deploy.verify.chains.math._CELLS", 100)
+    monkeypatch.setattr("optionstream.streams.verify.chains.math._CELLS", 100)
     assert facts(chain) == whole
 
 

@@ -7,14 +7,6 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from optionstream.deploy.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
-from optionstream.deploy.verify.chains.history import ChainHistory
-from optionstream.deploy.verify.chains.judge import differing
-from optionstream.deploy.verify.chains.recomputed import recomputed
-from optionstream.deploy.verify.ledger import Ledger
-from optionstream.deploy.verify.quotes.fold import QuoteFold
-from optionstream.deploy.verify.records import RawRecord
-from optionstream.deploy.verify.rules import Rules as VerifyRules
 from optionstream.schemas import topics
 from optionstream.schemas.codec import decode, encode, headers_for
 from optionstream.schemas.derived import ChainAnalytics, IvMode, Reject
@@ -25,6 +17,14 @@ from optionstream.streams.core.intake import Source
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
+from optionstream.streams.verify.chains.history import ChainHistory
+from optionstream.streams.verify.chains.judge import differing
+from optionstream.streams.verify.chains.recomputed import recomputed
+from optionstream.streams.verify.ledger import Ledger
+from optionstream.streams.verify.quotes.fold import QuoteFold
+from optionstream.streams.verify.rules import Rules as VerifyRules
 from tests.unit.verify.world import (
     DAY,
     HOME,

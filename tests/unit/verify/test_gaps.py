@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optionstream.deploy.verify.gaps.facts import GapFacts
-from optionstream.deploy.verify.gaps.holes import holes
-from optionstream.deploy.verify.gaps.silences import silences
+from optionstream.streams.verify.gaps.compare import GapFacts
+from optionstream.streams.verify.gaps.holes import holes
+from optionstream.streams.verify.gaps.silences import silences
 from tests.unit.verify.gap_model import GapModel
 from tests.unit.verify.world import (
     DAY,

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.quotes.assembled import Assembled, Timing, assembled
-from optionstream.deploy.verify.quotes.log import QuoteLog, quotes_of
-from optionstream.deploy.verify.records import RawRecord
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.events import MAX_STRIKES, OptionQuoteFrame
 from optionstream.streams.core.market.calendar import FNO, nse_calendar
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.verify.quotes.assembled import Assembled, Timing, assembled
+from optionstream.streams.verify.quotes.log import QuoteLog, quotes_of
 from tests.unit.verify.world import DAY, LATENESS, MINUTE, OPEN, PRODUCT, Log
 
 FNO_CLOSE = OPEN + 375 * MINUTE
@@ -318,7 +318,7 @@ def test_a_long_session_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -
         for at in range(3, 90)
     ]
     whole = chains(*quotes, ended=True, lateness=1_000)
-    monkeypatch.setattr("optionstream.deploy.verify.quotes.assembled._CHUNK", 3)
+    monkeypatch.setattr("optionstream.streams.verify.quotes.assembled._CHUNK", 3)
     assert chains(*quotes, ended=True, lateness=1_000) == whole
     assert len(whole) > 20
 

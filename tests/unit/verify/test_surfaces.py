@@ -10,19 +10,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.chains.facts import facts_of_record
-from optionstream.deploy.verify.surface.compare import agrees
-from optionstream.deploy.verify.surface.expected import Chain, expected_surfaces
-from optionstream.deploy.verify.surface.facts import facts_of_document, facts_of_surface, id_of
 from optionstream.schemas import documents, topics
 from optionstream.schemas.codec import decode, encode, headers_for
-from optionstream.schemas.derived import ChainAnalytics, IvMode
+from optionstream.schemas.derived import ChainAnalytics, IvMode, VolatilitySurface
 from optionstream.schemas.events import ChainSnapshot
-from optionstream.schemas.surface import VolatilitySurface
 from optionstream.streams.core.chains.offline import ChainAnalyser
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.surface.surfaces import ProductSurfaces
+from optionstream.streams.verify.chains.facts import facts_of_record
+from optionstream.streams.verify.surface.compare import agrees
+from optionstream.streams.verify.surface.expected import Chain, expected_surfaces
+from optionstream.streams.verify.surface.facts import facts_of_document, facts_of_surface, id_of
 from tests.unit.core.surface.building import FAR, NEAR, NEXT, quoted
 from tests.unit.core.surface.test_surfaces import body, wild
 from tests.unit.producers.builders import chains_of

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.verify.expect import Expectation
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.codec import encode, headers_for
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.identity import tick_id
 from optionstream.streams.core.market.calendar import always_open_calendar
+from optionstream.streams.verify.expect import Expectation
 from tests.unit.verify.world import (
     DAY,
     HOME,

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from optionstream.deploy.verify.chains.facts import facts_of_document, facts_of_record
 from optionstream.schemas import documents, topics
 from optionstream.schemas.derived import INTERVAL_MS, Bar, ChainAnalytics, Gap, Reject
 from optionstream.schemas.events import ChainSnapshot
@@ -18,6 +17,7 @@ from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules as CoreRules
 from optionstream.streams.core.surface.surfaces import ProductSurfaces
+from optionstream.streams.verify.chains.facts import facts_of_document, facts_of_record
 from tests.unit.verify.world import (
     DAY,
     HOME,

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optionstream.deploy.verify.ticks.window_book import BAR_COLUMNS, WindowBook
+from optionstream.streams.verify.ticks.window_book import BAR_COLUMNS, WindowBook
 from tests.unit.verify.world import DAY, MINUTE, OPEN, Log, heartbeat, tick_record
 
 CLOSE = OPEN + 375 * MINUTE

@@ -8,15 +8,9 @@ from typing import Any, cast
 
 import msgspec
 
-from optionstream.deploy.verify.check import Check
-from optionstream.deploy.verify.expect import Expectation
-from optionstream.deploy.verify.records import RawRecord
-from optionstream.deploy.verify.report import Report
-from optionstream.deploy.verify.rules import Rules
-from optionstream.deploy.verify.stores import Mongo
 from optionstream.schemas import documents, redis_keys, topics
 from optionstream.schemas.codec import Record, encode, headers_for
-from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject
+from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject, VolatilitySurface
 from optionstream.schemas.events import (
     CandleFrame,
     ChainSnapshot,
@@ -27,9 +21,14 @@ from optionstream.schemas.events import (
     TickFrame,
 )
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.times import ist, to_ms
 from optionstream.streams.core.market.calendar import Calendar, nse_calendar
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.verify.check import Check
+from optionstream.streams.verify.expect import Expectation
+from optionstream.streams.verify.report import Report
+from optionstream.streams.verify.rules import Rules
+from optionstream.streams.verify.stores import Mongo
 
 PARTITIONS = 6
 PRODUCT = "NIFTY"

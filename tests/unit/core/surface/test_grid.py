@@ -6,7 +6,7 @@ from math import log, sqrt
 
 import pytest
 
-from optionstream.schemas.surface import Smile
+from optionstream.schemas.derived import Smile
 from optionstream.streams.core.surface.grid import LOG_MONEYNESS, TENORS_DAYS, grid_of
 
 FLAT = [log(0.85), log(1.15)]

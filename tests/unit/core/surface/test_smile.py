@@ -9,8 +9,7 @@ from statistics import NormalDist
 import msgspec
 import pytest
 
-from optionstream.schemas.derived import ChainAnalytics, Greeks
-from optionstream.schemas.surface import Smile
+from optionstream.schemas.derived import ChainAnalytics, Greeks, Smile
 from optionstream.streams.core.surface.smile import smile_of
 from tests.unit.core.chains.building import at
 from tests.unit.core.surface.building import FORWARD, NEAR, analysed, quoted

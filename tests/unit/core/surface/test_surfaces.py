@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from optionstream.schemas import codec
+from optionstream.schemas.derived import VolatilitySurface
 from optionstream.schemas.events import ChainSnapshot, OptionQuoteFrame
-from optionstream.schemas.surface import VolatilitySurface
 from optionstream.schemas.times import DAY_MS
 from optionstream.schemas.topics import (
     OPTION_CHAIN,

@@ -1,0 +1,1 @@
+"""Namespaces: the catalogue of those there are, their topics, and the registry of replays."""

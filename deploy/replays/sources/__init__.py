@@ -1,0 +1,1 @@
+"""Where a replay's records come from: files, topics, raw payloads, other namespaces."""

@@ -1,0 +1,1 @@
+"""Workers: their processes, the supervisor that restarts them, and groups that have stalled."""

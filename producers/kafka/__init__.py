@@ -1,0 +1,1 @@
+"""Publish market events to Kafka, to partitions whose leaders are known."""

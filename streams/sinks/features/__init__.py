@@ -1,0 +1,1 @@
+"""The sink of group ``features``: rows for machine learning, as Parquet files."""

@@ -1,0 +1,1 @@
+"""The sink of group ``history``: ticks, bars, chains and surfaces, in MongoDB."""

@@ -1,0 +1,1 @@
+"""The sink of group ``latest``: the newest values, in Redis."""

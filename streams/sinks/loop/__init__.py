@@ -1,0 +1,1 @@
+"""The one loop all sinks share: read, add, flush, commit; where to start, and patience."""

@@ -1,0 +1,168 @@
+"""What the analytics of an accepted snapshot must be, from the snapshot and those before it."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+import numpy as np
+
+from optionstream.schemas.identity import snapshot_id
+from optionstream.schemas.times import ist
+from optionstream.streams.core.market.calendar import FNO
+from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.history import Past, Seen
+from optionstream.streams.verify.chains.legs import legs_of, reasons
+from optionstream.streams.verify.chains.math import (
+    Figure,
+    levels,
+    max_pain,
+    ratio,
+    rounding_of,
+    total_or,
+)
+from optionstream.streams.verify.chains.pricing import Basis, basis_of
+from optionstream.streams.verify.chains.sides import (
+    Floats,
+    Side,
+    converted,
+    digest,
+    lot_of,
+    packed,
+    unit_of,
+)
+from optionstream.streams.verify.rules import Rules
+
+
+def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> ChainFacts:
+    """The facts of the snapshot ``past.now``; ``oldest_leg_ms`` is that of an assembled chain.
+    `chain_judge` adds what hangs on the volatilities."""
+    chain = past.now.chain
+    lot = lot_of(chain)
+    unit = unit_of(chain, lot)
+    calls, puts = (converted(side, chain.oi_unit, lot) for side in past.now.sides)
+    basis = basis_of(chain, (calls, puts), unit, rules.iv_mode)
+    intraday = _intraday(past, (calls, puts), basis, lot)
+    pain = max_pain(basis.strikes, calls, puts)
+    figures: dict[str, Any] = {
+        "lot_size": (lot, "lot_size_unknown" if lot is None else None),
+        **_sums(calls, puts, intraday, past),
+        "max_pain": (pain.strike, pain.reason),
+        "years": _years(basis),
+        "forward": basis.forward(),
+    }
+    figures |= basis.at_the_money(figures["forward"][0])
+    missing = int(2 * len(chain.strikes) - calls.present.sum() - puts.present.sum())
+    return ChainFacts(
+        product=chain.product,
+        expiry=chain.expiry,
+        source=chain.source,
+        snapshot_id=snapshot_id(chain),
+        ts_event=chain.ts_event,
+        ts_recv=chain.ts_recv,
+        oi_unit=unit,
+        underlying_price=chain.underlying_price,
+        legs=digest([basis.strikes, calls.columns, puts.columns]),
+        oi_intraday=packed(intraday.ravel()),
+        reasons=reasons(legs_of(basis, figures["forward"][0])),
+        near_strikes=basis.near,
+        resistance=levels(basis.strikes, calls["oi"]),
+        support=levels(basis.strikes, puts["oi"]),
+        iv_mode=basis.mode,
+        rate=basis.rate,
+        atm_iv=None,
+        gex_total=None,
+        legs_with_iv=0,
+        iv_null_reasons=(),
+        missing_legs=missing,
+        completeness=1 - missing / (2 * len(chain.strikes)),
+        oldest_leg_ms=oldest_leg_ms,
+        **{name: value for name, (value, _) in figures.items()},
+        null_reasons=tuple(sorted((k, why) for k, (_, why) in figures.items() if why)),
+        flags=_flags(rules, past, missing),
+        capture_id=chain.capture_id,
+        expiries_in_capture=chain.expiries_in_capture,
+        basis=basis,
+        rivals=pain.rivals,
+        rounding={
+            "call_oi_change": rounding_of(calls["oi_change"]),
+            "put_oi_change": rounding_of(puts["oi_change"]),
+            "call_oi_intraday": rounding_of(intraday[0]),
+            "put_oi_intraday": rounding_of(intraday[1]),
+        },
+    )
+
+
+def _sums(calls: Side, puts: Side, intraday: Floats, past: Past) -> dict[str, Figure]:
+    why = "earlier_day" if past.earlier else "no_baseline"
+    return {
+        "call_oi": total_or(calls["oi"], "no_oi"),
+        "put_oi": total_or(puts["oi"], "no_oi"),
+        "call_volume": total_or(calls["volume"], "no_volume"),
+        "put_volume": total_or(puts["volume"], "no_volume"),
+        "call_oi_change": total_or(calls["oi_change"], "no_oi_change"),
+        "put_oi_change": total_or(puts["oi_change"], "no_oi_change"),
+        "call_oi_intraday": total_or(intraday[0], why),
+        "put_oi_intraday": total_or(intraday[1], why),
+        "pcr_oi": ratio(calls, puts, "oi"),
+        "pcr_volume": ratio(calls, puts, "volume"),
+    }
+
+
+def _years(basis: Basis) -> Figure:
+    if isnan(basis.years):
+        return None, "no_expiry"
+    return (None, "expired") if basis.years < 0 else (basis.years, None)
+
+
+def _intraday(past: Past, sides: tuple[Side, Side], basis: Basis, lot: int | None) -> Floats:
+    """Open interest since the first snapshot of the day, calls and puts by strikes."""
+    now = np.stack([side["oi"] for side in sides])
+    first, unit = past.first, past.first.chain.oi_unit
+    if past.earlier or unit_of(first.chain, lot) != basis.unit:
+        return np.full_like(now, np.nan)
+    then = [converted(side, unit, lot)["oi"] for side in first.sides]
+    return now - np.stack(first.at(past.now.chain.strikes, then))
+
+
+def _flags(rules: Rules, past: Past, missing: int) -> tuple[str, ...]:
+    """All but ``below_intrinsic``, which hangs on the forward."""
+    chain, told = past.now
+    raised: dict[str, Any] = {
+        "crossed_quote": any((side["bid"] > side["ask"]).any() for side in told),
+        "fractional_oi": any((np.nan_to_num(side["oi"]) % 1).any() for side in told),
+        "missing_legs": missing,
+        "mixed_underlying": chain.mixed_underlying,
+        "outside_session": not _in_session(chain.ts_event, rules),
+        "stale": past.earlier
+        or chain.ts_recv - chain.ts_event > rules.stale_ms
+        or (past.eve is not None and past.eve.same_content(past.now)),
+        **_against(past.before, past.now, rules),
+    }
+    return tuple(sorted(name for name, is_so in raised.items() if is_so))
+
+
+def _against(before: Seen | None, now: Seen, rules: Rules) -> dict[str, bool]:
+    """The flags that come of the snapshot before."""
+    if before is None:
+        return {}
+    moment, same = now.chain.ts_event, before.same_content(now)
+    same_time = before.chain.ts_event == moment
+    volumes = before.at(now.chain.strikes, [side["volume"] for side in before.sides])
+    fell = any((side["volume"] < then).any() for side, then in zip(now.sides, volumes, strict=True))
+    return {
+        "duplicate": same and not same_time,
+        "revised_after_close": same_time and not same and _after_close(moment, rules),
+        "volume_decreased": fell and before.chain.ts_event <= moment,
+    }
+
+
+def _in_session(ts_event: int, rules: Rules) -> bool:
+    sessions = rules.calendar.sessions_for(FNO, ist(ts_event).date())
+    return any(session.open_ms <= ts_event <= session.close_ms for session in sessions)
+
+
+def _after_close(ts_event: int, rules: Rules) -> bool:
+    """At or after the close of the day's last session."""
+    sessions = rules.calendar.sessions_for(FNO, ist(ts_event).date())
+    return bool(sessions) and ts_event >= max(session.close_ms for session in sessions)

@@ -1,0 +1,132 @@
+"""What must have become of the input: one pass over the raw records, each partition in its order.
+
+Nothing here is shared with streams.core but the market calendar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from optionstream.schemas.events import (
+    CandleFrame,
+    ChainSnapshot,
+    Heartbeat,
+    OptionQuoteFrame,
+)
+from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, OPTION_QUOTE, UNDERLYING
+from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.fold import ChainFold
+from optionstream.streams.verify.intake import (
+    Content,
+    Refusal,
+    TickRun,
+    events_of,
+    misplaced,
+    parse,
+)
+from optionstream.streams.verify.ledger import Counts, Ledger, Refused, RejectKey
+from optionstream.streams.verify.quotes.fold import QuoteFold
+from optionstream.streams.verify.rules import Rules
+from optionstream.streams.verify.ticks.fold import TickFold
+from optionstream.streams.verify.ticks.journal_frames import EVENTS_A_PART, Timeline, timelines_of
+from optionstream.streams.verify.ticks.stored import StoredTicks
+
+
+class Expectation:
+    """Feed it every input record (``take``), then ``finish``, then ask.
+
+    ``strikes`` are those of each chain, by the topic of the input and the chain's id.
+    ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
+    the same content was accepted again (another number, or beyond the horizon).
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self.rules = rules
+        self.chains: dict[str, list[ChainFacts]] = {}
+        self.strikes: dict[str, dict[str, list[float]]] = {OPTION_CHAIN: {}, OPTION_QUOTE: {}}
+        self.stored = StoredTicks(rules)
+        self._ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
+        self._ticks: dict[str, TickFold] = {}
+        self._chains: dict[str, ChainFold] = {}
+        self._quotes = QuoteFold(rules, self._ledgers[OPTION_QUOTE])
+
+    def take_all(self, records: Iterable[RawRecord]) -> None:
+        for record in records:
+            self.take(record)
+
+    def take(self, record: RawRecord) -> None:
+        """Decide the fate of one input record and of everything in it."""
+        ledger = self._ledgers[record.topic]
+        content = parse(record)
+        if isinstance(content, Refusal):
+            ledger.counts.source += content.events
+            ledger.reject_record(record, content.reason, content.events)
+            return
+        refusal = misplaced(record, content, self.rules.partitions[record.topic])
+        if isinstance(content, TickRun):
+            self.stored.take(record, content, placed=refusal is None)
+        if refusal is not None:
+            ledger.counts.source += refusal.events
+            ledger.reject_record(record, refusal.reason, refusal.events)
+            return
+        if not isinstance(content, Heartbeat):
+            ledger.counts.source += events_of(content)
+        self._fold(record, content)
+
+    def finish(self) -> None:
+        """There are no more records."""
+        self._must_go_out(OPTION_QUOTE, self._quotes.finish())
+
+    def counts(self) -> dict[str, Counts]:
+        """Fates by topic."""
+        self._ledgers[UNDERLYING].counts.held = sum(fold.held for fold in self._ticks.values())
+        self._ledgers[OPTION_QUOTE].counts.held = self._quotes.held
+        return {topic: ledger.counts for topic, ledger in self._ledgers.items()}
+
+    def rejects(self) -> dict[RejectKey, Refused]:
+        return {
+            key: refused
+            for ledger in self._ledgers.values()
+            for key, refused in ledger.rejects.items()
+        }
+
+    def timelines(self, events_a_part: int = EVENTS_A_PART) -> Iterator[Timeline]:
+        """What was accepted of each product: several parts each, some sessions long, in order."""
+        lateness_ms = self.rules.lateness_ms
+        for product, fold in sorted(self._ticks.items()):
+            yield from timelines_of(product, fold.journal, lateness_ms, events_a_part)
+
+    def _fold(self, record: RawRecord, content: Content) -> None:
+        match content:
+            case ChainSnapshot():
+                facts = self._chain_fold(content.product).take(record, content)
+                self._must_go_out(OPTION_CHAIN, [] if facts is None else [facts])
+            case OptionQuoteFrame():
+                self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
+            case TickRun():
+                self._tick_fold(content.product).take(record, content)
+            case CandleFrame():
+                self._tick_fold(content.product).take_candles(record, content)
+            case Heartbeat():
+                self._tick_fold(content.product).beat(content)
+
+    def _must_go_out(self, topic: str, chains: Iterable[ChainFacts]) -> None:
+        for facts in chains:
+            assert facts.basis is not None
+            self.strikes[topic][facts.id] = facts.basis.strikes.tolist()
+            variants = self.chains.setdefault(facts.id, [])
+            if facts not in variants:
+                variants.append(facts)
+
+    def _tick_fold(self, product: str) -> TickFold:
+        fold = self._ticks.get(product)
+        if fold is None:
+            fold = self._ticks[product] = TickFold(self.rules, self._ledgers[UNDERLYING])
+        return fold
+
+    def _chain_fold(self, product: str) -> ChainFold:
+        fold = self._chains.get(product)
+        if fold is None:
+            fold = self._chains[product] = ChainFold(self.rules, self._ledgers[OPTION_CHAIN])
+        return fold

@@ -1,0 +1,91 @@
+"""Option quotes one by one, and the accepted ones of a session in columns."""
+
+from __future__ import annotations
+
+from array import array
+from itertools import repeat
+from typing import NamedTuple
+
+from optionstream.schemas.events import LEG_COLUMNS, OiUnit, OptionQuoteFrame
+from optionstream.streams.kafka.records import RawRecord
+
+FIGURES = (*LEG_COLUMNS, "underlying_price")
+"""What a quote may tell."""
+PRICES = ("last", "bid", "ask")
+"""Figures of which 0 means that there is none."""
+UNTOLD = float("nan")
+"""Stands in a column of figures where a quote told none."""
+
+
+class Quote(NamedTuple):
+    """One quote of a record, at ``position`` of its frame; ``figures`` as ``FIGURES``."""
+
+    record: RawRecord
+    frame: OptionQuoteFrame
+    position: int
+    ts_ms: int
+    seq: int
+    strike: float
+    is_put: bool
+    figures: tuple[float | None, ...]
+
+    @property
+    def feed(self) -> tuple[str, str]:
+        """Source and session label: within it, ``seq`` is the identity."""
+        return self.frame.source, self.frame.session
+
+    def same_as(self, other: Quote) -> bool:
+        return self.seq == other.seq and self.feed == other.feed
+
+
+def quotes_of(record: RawRecord, frame: OptionQuoteFrame) -> list[Quote]:
+    """The quotes of a frame in their order."""
+    size = len(frame.ts_ms)
+    untold: list[float | None] = [None] * size
+    columns = [getattr(frame, name) or untold for name in FIGURES]
+    rows = zip(
+        repeat(record, size),
+        repeat(frame, size),
+        range(size),
+        frame.ts_ms,
+        frame.seq,
+        frame.strike,
+        (kind == "PE" for kind in frame.kind),
+        zip(*columns, strict=True),
+        strict=True,
+    )
+    return [Quote(*row) for row in rows]
+
+
+class QuoteLog:
+    """Columns of equal length, in the order of the log; ``sources`` and ``units`` are what the
+    columns ``source`` and ``unit`` number."""
+
+    def __init__(self) -> None:
+        self.ts = array("q")
+        self.seq = array("q")
+        self.ts_recv = array("q")
+        self.strike = array("d")
+        self.is_put = array("b")
+        self.unit = array("b")
+        self.source = array("l")
+        self.told = {name: array("d") for name in FIGURES}
+        self.sources: list[str] = []
+        self.units: tuple[OiUnit, OiUnit] = ("lots", "shares")
+
+    def add(self, quote: Quote) -> None:
+        """Append an accepted quote."""
+        self.ts.append(quote.ts_ms)
+        self.seq.append(quote.seq)
+        self.ts_recv.append(quote.frame.ts_recv)
+        self.strike.append(quote.strike)
+        self.is_put.append(quote.is_put)
+        self.unit.append(self.units.index(quote.frame.oi_unit))
+        self.source.append(self._number(quote.frame.source))
+        for column, value in zip(self.told.values(), quote.figures, strict=True):
+            column.append(UNTOLD if value is None else value)
+
+    def _number(self, source: str) -> int:
+        if source not in self.sources:
+            self.sources.append(source)
+        return self.sources.index(source)

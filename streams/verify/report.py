@@ -1,0 +1,97 @@
+"""What a verification found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import msgspec
+
+from optionstream.streams.verify.ledger import Counts
+
+MISSING = "missing"
+SURPLUS = "surplus"
+DIFFERENT = "different"
+MISPLACED = "misplaced"
+UNREADABLE = "unreadable"
+
+MOST_LISTED = 1_000
+"""Differences listed of one kind and place; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``kind`` is one of this module's constants, ``where`` names topic, collection or key."""
+
+    kind: str
+    where: str
+    id: str
+    expected: Any = None
+    actual: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Differences:
+    """All differences counted, the first thousand of each kind and place listed."""
+
+    def __init__(self) -> None:
+        self.listed: list[Difference] = []
+        self.totals: Counter[tuple[str, str]] = Counter()
+        self._listed: Counter[tuple[str, str]] = Counter()
+
+    def add(
+        self, kind: str, where: str, id_: str, expected: Any = None, actual: Any = None
+    ) -> None:
+        place = (where, kind)
+        self.totals[place] += 1
+        if self._listed[place] < MOST_LISTED:
+            self._listed[place] += 1
+            self.listed.append(Difference(kind, where, id_, expected, actual))
+
+    def add_many(self, kind: str, where: str, count: int) -> None:
+        """Count differences without listing them."""
+        if count > 0:
+            self.totals[where, kind] += count
+
+
+@dataclass
+class Report:
+    """What was compared and what differs.
+
+    ``differences`` lists at most 1,000 of each kind and place; ``difference_totals`` counts all,
+    by ``"<where>: <kind>"``. ``counts`` are the fates of the input events, also by topic.
+    ``surplus_raw_ticks`` are stored rows that no reader ever sees: no difference.
+    """
+
+    namespace: str
+    differences: list[Difference] = field(default_factory=list)
+    difference_totals: dict[str, int] = field(default_factory=dict)
+    checked: dict[str, int] = field(default_factory=dict)
+    counts: Counts = field(default_factory=Counts)
+    counts_by_topic: dict[str, Counts] = field(default_factory=dict)
+    surplus_raw_ticks: int = 0
+
+    @property
+    def ok(self) -> bool:
+        return not any(self.difference_totals.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "namespace": self.namespace,
+            "ok": self.ok,
+            "checked": self.checked,
+            "counts": self.counts.to_dict(),
+            "counts_by_topic": {
+                topic: counts.to_dict() for topic, counts in self.counts_by_topic.items()
+            },
+            "surplus_raw_ticks": self.surplus_raw_ticks,
+            "difference_totals": self.difference_totals,
+            "differences": [difference.to_dict() for difference in self.differences],
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return msgspec.json.encode(self.to_dict(), enc_hook=str).decode()

@@ -1,0 +1,225 @@
+"""A journal made into timelines, some sessions at a time."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from optionstream.streams.verify.ticks.journal import UNNUMBERED, Feed, Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Whole sessions of one product. ``at`` counts what happened to the product; see Journal.
+
+    events: in the order of ``at``: at, session, ts and last_ts (the same for a tick), open, high,
+        low, close, first_key and last_key (of the least in a window is the open, of the greatest
+        the close; the same for a tick), volume (the day's; null where none), feed and number (of
+        a tick that goes by its number), length (of a candle) and traded (of one that told it)
+    watermark: wm, at: the first ``at`` by which the watermark had reached ``wm``; wm rises
+    sessions: session, name, session_open, session_close, session_closed_at (null: still current)
+    feeds: by ``feed``
+    """
+
+    product: str
+    events: pl.DataFrame
+    watermark: pl.DataFrame
+    sessions: pl.DataFrame
+    feeds: list[Feed]
+
+    @property
+    def has_candles(self) -> bool:
+        return self.events["length"].null_count() < self.events.height
+
+    def placed(self, length_ms: int) -> pl.DataFrame:
+        """The events with their window (start, end), in the order of windows, then of arrival."""
+        opened, start = pl.col("session_open"), pl.col("start")
+        since = pl.col("ts") - opened
+        return (
+            self.events.join(self.sessions.drop("name"), on="session", how="left")
+            .with_columns(start=opened + since // length_ms * length_ms)
+            .with_columns(end=pl.min_horizontal(start + length_ms, "session_close"))
+            .sort("start", "at")
+        )
+
+    def closed_at(self, windows: pl.DataFrame) -> pl.DataFrame:
+        """``windows`` (end, session_closed_at and more) with ``closed_at`` (null: open)."""
+        reached = self.watermark.rename({"at": "reached_at"})
+        return (
+            windows.sort("end")
+            .join_asof(reached, left_on="end", right_on="wm", strategy="forward")
+            .with_columns(closed_at=pl.min_horizontal("reached_at", "session_closed_at"))
+            .drop("reached_at", "wm", "session_closed_at", strict=False)
+        )
+
+    def newest_session(self) -> Timeline:
+        """The last of the sessions alone."""
+        newest = pl.col("session") == self.sessions["session"].max()
+        return replace(
+            self, events=self.events.filter(newest), sessions=self.sessions.filter(newest)
+        )
+
+
+EVENTS_A_PART = 1_000_000
+"""A part ends with the session that brings it there: memory grows with a part, not the whole."""
+
+_SESSIONS = {
+    "session": pl.Int64,
+    "name": pl.String,
+    "session_open": pl.Int64,
+    "session_close": pl.Int64,
+    "session_closed_at": pl.Int64,
+}
+_MINUTE_MS = 60_000
+_PRICES = ("open", "high", "low", "close")
+
+
+def timelines_of(
+    product: str, journal: Journal, lateness_ms: int, events_a_part: int
+) -> Iterator[Timeline]:
+    """All that the journal holds, in parts of whole sessions, in order."""
+    first = 0
+    for end in _part_ends(journal, events_a_part):
+        part = _Part(journal, first, end)
+        events = part.events()
+        watermark = part.watermark(events, lateness_ms)
+        yield Timeline(product, events, watermark, part.sessions(), list(journal.feeds))
+        first = end
+
+
+def column(values: array[int] | array[float], rows: slice) -> pl.Series:
+    """Those rows of the array as a series."""
+    return pl.Series(np.asarray(values)[rows])
+
+
+def _part_ends(journal: Journal, events_a_part: int) -> Iterator[int]:
+    """By number, the first session of each part but the first, and what follows the last."""
+    begun = 0
+    for number, log in enumerate(journal.sessions):
+        if log.ticks + log.candles - begun >= events_a_part:
+            begun = log.ticks + log.candles
+            yield number
+    if journal.sessions:
+        yield len(journal.sessions)
+
+
+class _Part:
+    """The sessions from number ``first`` up to, not including, ``end``."""
+
+    def __init__(self, journal: Journal, first: int, end: int) -> None:
+        self._journal = journal
+        self._first = first
+        self._logs = journal.sessions[first:end]
+        begun = self._logs[0]
+        after = journal.sessions[end] if end < len(journal.sessions) else None
+        self._ended_at = after and after.at
+        self._tick_rows = slice(begun.ticks, after and after.ticks)
+        self._candle_rows = slice(begun.candles, after and after.candles)
+        self._mark_rows = slice(begun.marks, after and after.marks)
+
+    def sessions(self) -> pl.DataFrame:
+        ends = [*(log.at for log in self._logs[1:]), self._ended_at]
+        rows = [
+            (self._first + index, log.session.key, log.session.open_ms, log.session.close_ms, end)
+            for index, (log, end) in enumerate(zip(self._logs, ends, strict=True))
+        ]
+        return pl.DataFrame(rows, schema=_SESSIONS, orient="row")
+
+    def watermark(self, events: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
+        begun, journal, rows = self._logs[0], self._journal, self._mark_rows
+        before = pl.DataFrame({"at": [begun.at], "ts": [begun.ts_ms]})
+        marks = {"at": column(journal.mark_at, rows), "ts": column(journal.mark_ts, rows)}
+        reached = events.select("at", ts="last_ts")
+        return (
+            pl.concat([before, reached, pl.DataFrame(marks)])
+            .sort("at")
+            .select("at", wm=(pl.col("ts") - lateness_ms).cum_max())
+            .filter(pl.col("wm").ne_missing(pl.col("wm").shift(1)))
+        )
+
+    def events(self) -> pl.DataFrame:
+        ticks, candles = self._ticks(), self._candles()
+        none = pl.lit(0, dtype=pl.Int64)
+        points = pl.concat(
+            [
+                ticks.select("ts", "order", minute=_minute()),
+                candles.select("ts", order=none, minute=_minute()),
+                candles.select(ts="last_ts", order=none, minute=_minute()),
+            ]
+        )
+        keys, count = _keys(points), candles.height
+        ticks = ticks.with_columns(first_key=keys.head(ticks.height))
+        candles = candles.with_columns(
+            first_key=keys.slice(ticks.height, count), last_key=keys.tail(count)
+        )
+        numbered = pl.col("feed") != UNNUMBERED
+        ticks = ticks.select(
+            pl.exclude("order", "price", "feed"),
+            last_ts="ts",
+            last_key="first_key",
+            feed=pl.when(numbered).then("feed"),
+            number=pl.when(numbered).then("order"),
+            **dict.fromkeys(_PRICES, pl.col("price")),
+        )
+        events = pl.concat([ticks, candles], how="diagonal").sort("at")
+        begins = [(log.at, self._first + index) for index, log in enumerate(self._logs)]
+        schema = {"at": pl.Int64, "session": pl.Int64}
+        return events.join_asof(
+            pl.DataFrame(begins, schema=schema, orient="row"), on="at", strategy="backward"
+        )
+
+    def _ticks(self) -> pl.DataFrame:
+        journal, rows = self._journal, self._tick_rows
+        return pl.DataFrame(
+            {
+                "at": column(journal.tick_at, rows),
+                "feed": column(journal.feed, rows),
+                "ts": column(journal.ts, rows),
+                "order": column(journal.order, rows),
+                "price": column(journal.price, rows),
+                "volume": _told(column(journal.volume, rows), column(journal.has_volume, rows)),
+            }
+        )
+
+    def _candles(self) -> pl.DataFrame:
+        journal, rows = self._journal, self._candle_rows
+        return pl.DataFrame(
+            {
+                "at": column(journal.candle_at, rows),
+                "ts": column(journal.start, rows),
+                "last_ts": column(journal.end, rows) - 1,
+                "length": column(journal.length, rows),
+                **{
+                    name: column(prices, rows)
+                    for name, prices in zip(_PRICES, journal.prices, strict=True)
+                },
+                "traded": _told(column(journal.traded, rows), column(journal.has_traded, rows)),
+            }
+        )
+
+
+def _told(values: pl.Series, told: pl.Series) -> pl.Series:
+    """The values; null where there is none."""
+    frame = pl.DataFrame({"value": values, "told": told.cast(pl.Boolean)})
+    return frame.select(pl.when("told").then("value")).to_series()
+
+
+def _minute() -> pl.Expr:
+    return pl.col("ts") // _MINUTE_MS
+
+
+def _keys(points: pl.DataFrame) -> pl.Series:
+    """Numbers that rise with (ts, order) and, where these are equal, the earlier ``minute`` is;
+    equal where all three are. In the order of ``points``."""
+    place = ["ts", "order", "minute"]
+    changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in place)
+    return (
+        points.with_row_index("row")
+        .sort(place, descending=[False, False, True])
+        .with_columns(key=changed.fill_null(True).cum_sum().cast(pl.Int64))
+        .sort("row")["key"]
+    )
