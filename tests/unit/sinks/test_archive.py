@@ -20,10 +20,10 @@ from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.files.audit_manifest import MANIFEST, PARTIAL
 from optionstream.schemas.files.audit_segment import ArchivedRecord, decode_records, encode_records
 from optionstream.schemas.times import DAY_MS
-from optionstream.streams.sinks.audit import file_lock
 from optionstream.streams.sinks.audit.archive import Archive
 from optionstream.streams.sinks.audit.check import verify_archive
 from optionstream.streams.sinks.audit.sink import cut
+from optionstream.streams.sinks.loop import file_lock
 from optionstream.streams.sinks.loop.contract import StartAgain
 from optionstream.streams.sinks.loop.file_lock import ArchiveBusy
 from tests.unit.sinks.archives import (
