@@ -26,9 +26,9 @@ from optionstream.schemas.files.feature_rows import (
 )
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.core.features.join import FeatureRules
-from optionstream.streams.sinks.audit import file_lock
 from optionstream.streams.sinks.features.store import FeatureStore, read_positions
 from optionstream.streams.sinks.features.writer import FeatureWriter
+from optionstream.streams.sinks.loop import file_lock
 from optionstream.streams.sinks.loop.file_lock import ArchiveBusy, locked
 from tests.unit.features import model
 from tests.unit.features.model import NEAR, NEXT, PRODUCTS, batch, told
