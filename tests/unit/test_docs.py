@@ -7,6 +7,7 @@ computes from docs/figures/example.jsonl, or arithmetic; each must give the valu
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import json
 import re
@@ -40,6 +41,7 @@ from optionstream.schemas.events import (
     OptionQuoteFrame,
     TickFrame,
 )
+from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
 from optionstream.streams.core.chains.analyse import ExpiryChains
@@ -82,6 +84,19 @@ def links(page: Path) -> Iterator[tuple[Path, str]]:
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
             yield ((page.parent / path).resolve() if path else page), anchor
+
+
+def test_every_setting_is_described() -> None:
+    rows = (DOCS / "settings.md").read_text(encoding="utf-8")
+    names = {field.name.upper() for field in dataclasses.fields(Settings)}
+    assert {name for name in names if f"`{name}`" not in rows} == set()
+
+
+def test_every_decision_has_a_status_and_a_date() -> None:
+    pages = sorted((DOCS / "adr").glob("0*.md"))
+    status = re.compile(r"^Status: (accepted|superseded by .*), \d{4}-\d\d-\d\d", re.MULTILINE)
+    assert pages
+    assert [name_of(page) for page in pages if not status.search(page.read_text("utf-8"))] == []
 
 
 def anchors(page: Path) -> set[str]:
@@ -178,11 +193,11 @@ def test_the_table_of_partitions_is_what_the_code_computes() -> None:
 # -- traps and their tests ------------------------------------------------------------------------
 
 
-def rows_of(page: Path, heading: str) -> dict[str, str]:
-    """What follows the number of each row of a section's first table."""
+def items_of(page: Path, heading: str) -> dict[str, str]:
+    """Return what follows the number of each item of a section's numbered list."""
     section = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
-    table = section.partition("\n## ")[0].partition("|---|")[2].partition("\n\n")[0]
-    return dict(re.findall(r"^\| (\d+) \| (.*) \|$", table, re.MULTILINE))
+    items = re.findall(r"^(\d+)\. (.*(?:\n {3,}.*)*)", section.partition("\n## ")[0], re.MULTILINE)
+    return dict(items)
 
 
 @cache
@@ -193,7 +208,7 @@ def functions_of(path: Path) -> frozenset[str]:
 
 def test_every_trap_has_a_test_that_exists() -> None:
     page = DOCS / "adr" / "0003-faust-traps.md"
-    traps, tested = rows_of(page, "Decision"), rows_of(page, "What fails when one comes back")
+    traps, tested = items_of(page, "Decision"), items_of(page, "What fails when one comes back")
     assert len(traps) > 20
     assert list(tested) == list(traps)
     missing = []
