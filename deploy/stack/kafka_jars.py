@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from optionstream.deploy.stack.native import Announce, program
+from optionstream.deploy.stack.native import Report, find_program
+from optionstream.deploy.stack.processes import run_program
 from optionstream.schemas.errors import PrerequisiteError, ServerUnavailable
 
 KAFKA_VERSION = "4.3.1"
-LEAST_JAVA = 17
+MIN_JAVA = 17
 
 _POM = Path(__file__).with_name("kafka-pom.xml")
 _FETCH_S = 900
@@ -25,39 +26,41 @@ _INSTALL_JAVA = (
 
 
 def find_java(env: Mapping[str, str]) -> Path:
-    """Java 17 or newer: of JAVA_HOME, else of the search path."""
+    """Return the path of Java 17 or newer: from JAVA_HOME, else from the search path.
+
+    Raises PrerequisiteError when there is none.
+    """
     home = env.get("JAVA_HOME")
     inside = Path(home, "bin", "java") if home else None
-    java = inside if inside and inside.is_file() else program("java", env.get("PATH"))
+    java = inside if inside and inside.is_file() else find_program("java", env)
     if java is None:
-        raise PrerequisiteError(f"Java {LEAST_JAVA} or newer not found: {_INSTALL_JAVA}")
-    said = subprocess.run(
-        [str(java), "-version"], capture_output=True, text=True, check=False, timeout=30
-    ).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    if found is None or int(found[1]) < LEAST_JAVA:
+        raise PrerequisiteError(f"Java {MIN_JAVA} or newer not found: {_INSTALL_JAVA}")
+    printed = run_program([str(java), "-version"], env, timeout_s=30).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', printed)
+    if found is None or int(found[1]) < MIN_JAVA:
         version = found[1] if found else "of unknown version"
         raise PrerequisiteError(
-            f"Java {LEAST_JAVA} or newer needed, {java} is {version}: {_INSTALL_JAVA}"
+            f"Java {MIN_JAVA} or newer needed, {java} is {version}: {_INSTALL_JAVA}"
         )
     return java
 
 
-def kafka_jars(env: Mapping[str, str], tell: Announce) -> Path:
-    """The folder with the broker's jars, fetched now when the cache lacks them.
+def kafka_jars(env: Mapping[str, str], report: Report) -> Path:
+    """Return the folder with the broker's jars; fetch them when the cache lacks them.
 
     The folder appears whole or not at all, so that an interrupted fetch leaves no half cache.
+    Raises PrerequisiteError without Maven, ServerUnavailable when the fetch fails.
     """
     folder = _cache(env) / f"kafka-{KAFKA_VERSION}-{_pom_mark()}"
     if folder.is_dir():
         return folder
-    maven = program("mvn", env.get("PATH"))
+    maven = find_program("mvn", env)
     if maven is None:
         raise PrerequisiteError(
             "Maven not found, needed once to fetch Apache Kafka: install it "
             "(apt-get install maven) or start a Docker engine"
         )
-    tell(f"fetching Apache Kafka {KAFKA_VERSION} (once)")
+    report(f"fetching Apache Kafka {KAFKA_VERSION} (once)")
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="kafka-", suffix=".partial", dir=folder.parent))
     try:
@@ -65,7 +68,7 @@ def kafka_jars(env: Mapping[str, str], tell: Announce) -> Path:
         try:
             (work / "jars").rename(folder)
         except OSError:
-            if not folder.is_dir():  # else somebody else was faster, with the same jars
+            if not folder.is_dir():  # else another process fetched the same jars first
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -74,25 +77,11 @@ def kafka_jars(env: Mapping[str, str], tell: Announce) -> Path:
 
 def _fetch(maven: Path, work: Path, env: Mapping[str, str]) -> None:
     shutil.copyfile(_POM, work / "pom.xml")
+    arguments = ("--batch-mode", "--quiet", "--strict-checksums", f"--file={work / 'pom.xml'}")
+    goal = ("dependency:copy-dependencies", "-DincludeScope=runtime")
+    command = [str(maven), *arguments, *goal, f"-DoutputDirectory={work / 'jars'}"]
     try:
-        ran = subprocess.run(
-            [
-                str(maven),
-                "--batch-mode",
-                "--quiet",
-                "--strict-checksums",
-                f"--file={work / 'pom.xml'}",
-                "dependency:copy-dependencies",
-                "-DincludeScope=runtime",
-                f"-DoutputDirectory={work / 'jars'}",
-            ],
-            env=dict(env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_FETCH_S,
-        )
+        ran = run_program(command, env, timeout_s=_FETCH_S)
     except subprocess.TimeoutExpired:
         raise ServerUnavailable(
             f"kafka: Maven did not fetch Apache Kafka {KAFKA_VERSION} within {_FETCH_S} s"

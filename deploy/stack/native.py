@@ -1,69 +1,69 @@
-"""A server run as a process of this machine: what one has to say about itself."""
+"""A server run as a process of this machine: the base class and the search for its program."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
-from optionstream.deploy.stack.types import Server
+from optionstream.deploy.stack.probes import find_problem
+from optionstream.deploy.stack.types import Server, local_address, local_port
+from optionstream.schemas.settings import Settings
 
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A program ready to start; ``argv[0]`` is a path."""
-
-    argv: Sequence[str]
-    env: Mapping[str, str]
+Report = Callable[[str], None]
+"""Called with one short line about what is being done."""
 
 
-class NativeServer(Protocol):
-    """One server as a native process. ``start_s`` and ``stop_s`` bound its patience."""
+class NativeServer(ABC):
+    """One server as a native process, with its data in ``folder``."""
 
-    server: Server
-    start_s: float
-    stop_s: float
+    server: ClassVar[Server]
+    start_s: ClassVar[float]
+    """How long it may take to become ready."""
+    stop_s: ClassVar[float]
+    """How long it may take to end after SIGTERM."""
 
-    @property
-    def port(self) -> int: ...
+    def __init__(self, folder: Path, settings: Settings, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.port = local_port(settings, self.server)
+        self.address = local_address(settings, self.server)
+        self._folder = folder
+        self._settings = settings
 
-    @property
-    def address(self) -> str:
-        """Where clients find it once it runs."""
-        ...
+    @abstractmethod
+    def prepare_command(self, report: Report) -> list[str]:
+        """Return the command that starts it; its first word is a path.
 
-    def prepare(self, tell: Announce) -> Command:
-        """Make its folder, fetch and format what it lacks; PrerequisiteError when it cannot."""
-        ...
+        Makes the data folder, fetches and formats what is missing. Raises PrerequisiteError
+        for what this machine lacks.
+        """
 
-    def settle(self) -> None:
-        """Called again and again while it starts: whatever must be asked of it once it listens."""
-        ...
+    def configure(self) -> None:  # noqa: B027 (most servers need nothing)
+        """Configure the server once it listens; called again and again until it is ready."""
 
-    def problem(self) -> str | None:
-        """None when it is really ready, else one line saying what is missing."""
-        ...
-
-
-class Announce(Protocol):
-    """Takes one short line about what is being done."""
-
-    def __call__(self, text: str, /) -> None: ...
+    def find_problem(self) -> str | None:
+        """Return None when the server is really ready, else one line with what is missing."""
+        return find_problem(self.server, self.address)
 
 
-def program(name: str, path: str | None) -> Path | None:
-    """An executable on the search path."""
-    found = shutil.which(name, path=path)
+def find_program(name: str, env: Mapping[str, str]) -> Path | None:
+    """Return the path of a program on the search path of ``env``; None if it is not there."""
+    found = shutil.which(name, path=env.get("PATH"))
     return Path(found) if found else None
 
 
-def program_from_wheel(package: str, inside: str) -> Path | None:
-    """A program that an installed package carries, found without importing the package."""
+def find_program_in_wheel(package: str, inside: str) -> Path | None:
+    """Return the path of a program inside an installed package, which is not imported."""
     try:
         candidate = Path(str(distribution(package).locate_file(inside)))
     except PackageNotFoundError:
         return None
     return candidate if candidate.is_file() else None
+
+
+def long_options(values: Mapping[str, object]) -> list[str]:
+    """Return ``--name value`` for each entry, as words of a command."""
+    return [word for name, value in values.items() for word in (f"--{name}", str(value))]

@@ -3,43 +3,35 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 
 from optionstream.deploy.stack.kafka_jars import find_java, kafka_jars
-from optionstream.deploy.stack.native import Announce, Command
-from optionstream.deploy.stack.ports import LOOPBACK, free_port
+from optionstream.deploy.stack.native import NativeServer, Report
+from optionstream.deploy.stack.ports import free_port
 from optionstream.deploy.stack.probes import kafka_problem
-from optionstream.deploy.stack.types import Server
+from optionstream.deploy.stack.processes import last_line, run_program
+from optionstream.deploy.stack.types import LOOPBACK, Server
+from optionstream.producers.kafka.settings import MAX_RECORD_BYTES
 from optionstream.schemas.errors import ServerUnavailable
-
-MAX_RECORD_BYTES = 16 * 1024 * 1024
-"""An exchange's body reaches 800 kB; a snapshot of a partition's state may be larger."""
 
 _LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
 
 
-class NativeKafka:
-    """The broker and its data; formatted once, kept across restarts."""
+class NativeKafka(NativeServer):
+    """The broker and its data, which is formatted once and kept across restarts."""
 
     server = Server.KAFKA
     start_s = 90.0
     stop_s = 30.0
 
-    def __init__(self, folder: Path, port: int, env: Mapping[str, str]) -> None:
-        self.port = port
-        self._folder = folder
-        self._env = env
+    def prepare_command(self, report: Report) -> list[str]:
+        """Return the command that starts the broker, with its jars and a formatted data folder.
 
-    @property
-    def address(self) -> str:
-        return f"{LOOPBACK}:{self.port}"
-
-    def prepare(self, tell: Announce) -> Command:
-        java = find_java(self._env)
-        jars = kafka_jars(self._env, tell)
+        Raises PrerequisiteError without Java or Maven, ServerUnavailable when a step fails.
+        """
+        java = find_java(self.env)
+        jars = kafka_jars(self.env, report)
         self._folder.mkdir(parents=True, exist_ok=True)
         properties = self._folder / "server.properties"
         properties.write_text(self._properties(controller_port=free_port()), encoding="utf-8")
@@ -55,14 +47,12 @@ class NativeKafka:
             f"{jars}/*",
         ]
         if not (self._data / "meta.properties").exists():
-            tell("formatting its data folder")
+            report("formatting its data folder")
             self._format([*start, "kafka.tools.StorageTool"], properties)
-        return Command([*start, "kafka.Kafka", str(properties)], self._env)
+        return [*start, "kafka.Kafka", str(properties)]
 
-    def settle(self) -> None:
-        """Nothing to ask of it."""
-
-    def problem(self) -> str | None:
+    def find_problem(self) -> str | None:
+        """Return None when the broker takes records and serves groups, else one line why not."""
         return kafka_problem(self.address, thorough=True)
 
     @property
@@ -70,20 +60,12 @@ class NativeKafka:
         return self._folder / "data"
 
     def _format(self, tool: list[str], properties: Path) -> None:
-        # --ignore-formatted: an interrupted format is taken up where it stopped.
+        # --ignore-formatted: continue a format that was interrupted.
         arguments = ["format", "--ignore-formatted", f"--cluster-id={_cluster_id()}"]
-        ran = subprocess.run(
-            [*tool, *arguments, f"--config={properties}"],
-            env=dict(self._env),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        ran = run_program([*tool, *arguments, f"--config={properties}"], self.env, timeout_s=120)
         if ran.returncode != 0:
-            why = (ran.stderr or ran.stdout).strip().splitlines() or ["no reason given"]
-            raise ServerUnavailable(f"kafka: cannot format {self._data}: {why[-1]}")
+            why = last_line(ran.stderr or ran.stdout)
+            raise ServerUnavailable(f"kafka: cannot format {self._data}: {why}")
 
     def _properties(self, controller_port: int) -> str:
         rows: dict[str, str | int] = {
@@ -92,7 +74,7 @@ class NativeKafka:
             "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
-            "listeners": (f"PLAINTEXT://{self.address},CONTROLLER://{LOOPBACK}:{controller_port}"),
+            "listeners": f"PLAINTEXT://{self.address},CONTROLLER://{LOOPBACK}:{controller_port}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self._data),
@@ -115,7 +97,7 @@ class NativeKafka:
 
 
 def _cluster_id() -> str:
-    """Kafka's form of a UUID; one that begins with a dash would read as an option."""
+    """Return a UUID in Kafka's form; a leading dash would read as an option."""
     while True:
         text = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         if not text.startswith("-"):

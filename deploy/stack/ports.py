@@ -1,4 +1,4 @@
-"""Ports: a free one, whether one is taken, and who holds it."""
+"""Ports of this machine: find a free one, check one, name the process that holds it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import socket
 
 import psutil
 
-LOOPBACK = "127.0.0.1"
+from optionstream.deploy.stack.types import LOOPBACK
 
 
 def free_port() -> int:
-    """A port on the loopback address that is free now."""
+    """Return a port of the loopback address that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
@@ -19,7 +19,7 @@ def free_port() -> int:
 
 
 def port_is_taken(port: int) -> bool:
-    """True when a server could not listen on the port of the loopback address."""
+    """Return True if no server can listen on the port of the loopback address."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,7 +32,7 @@ def port_is_taken(port: int) -> bool:
 
 
 def port_holder(port: int) -> str:
-    """Who listens on the port, in words: ``pid 4711 (java)`` where the system tells."""
+    """Describe the process that listens on the port: ``pid 4711 (java)`` where it is known."""
     for pid in _listeners(port):
         try:
             return f"pid {pid} ({psutil.Process(pid).name()})"
@@ -41,8 +41,8 @@ def port_holder(port: int) -> str:
     return "another user's process"
 
 
-def connects(host: str, port: int, timeout_s: float = 1.0) -> bool:
-    """True when something accepts a connection there."""
+def accepts_connections(host: str, port: int, timeout_s: float = 1.0) -> bool:
+    """Return True if a connection to the port is accepted within ``timeout_s``."""
     try:
         with socket.create_connection((host, port), timeout=timeout_s):
             return True

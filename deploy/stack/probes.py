@@ -1,13 +1,12 @@
-"""Is a server really ready? Each probe returns None for yes, or one line saying what is wrong.
+"""Probes of servers: each returns None when the server is ready, else one line with the problem.
 
-A port that accepts connections is not a server that works: Kafka still loads its coordinators,
-MongoDB still elects its primary. ``thorough`` probes write something harmless to find out; use
-them only on servers of our own.
+A port that accepts connections does not prove a working server: Kafka may still load its
+coordinators, MongoDB elect its primary. ``thorough`` probes write something harmless to find
+out; use them only on servers of our own.
 """
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pymongo
@@ -17,17 +16,33 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pymongo.errors import PyMongoError
 
-from optionstream.deploy.stack.ports import connects
+from optionstream.deploy.stack.ports import accepts_connections
+from optionstream.deploy.stack.types import Server
+from optionstream.deploy.waiting import attempts
 
 PROBE_TOPIC = "__optionstream_ready"
-"""Holds one empty record an ``up``, for an hour; nothing reads it."""
+"""Takes one empty record for each ``up``, kept for an hour; nothing reads it."""
 
 _TIMEOUT_S = 3.0
 
 
+def find_problem(server: Server, address: str) -> str | None:
+    """Probe a server at its address; return None when it is ready, else the problem."""
+    match server:
+        case Server.KAFKA:
+            return kafka_problem(address)
+        case Server.MONGO:
+            return mongo_problem(address)
+        case Server.REDIS:
+            return redis_problem(address)
+
+
 def kafka_problem(bootstrap: str, thorough: bool = False) -> str | None:
-    """Reachable, with a controller; thorough: takes an idempotent record, serves groups."""
-    if not any(connects(*split_address(a, 9092)) for a in bootstrap.split(",")):
+    """Check that Kafka is reachable and has a controller.
+
+    ``thorough``: also that it takes an idempotent record and serves groups.
+    """
+    if not any(accepts_connections(*split_address(a, 9092)) for a in bootstrap.split(",")):
         return f"nothing answers at {bootstrap}"
     admin = AdminClient(_kafka_config(bootstrap))
     try:
@@ -40,7 +55,7 @@ def kafka_problem(bootstrap: str, thorough: bool = False) -> str | None:
 
 
 def mongo_problem(uri: str) -> str | None:
-    """A primary that takes writes answers ``hello``."""
+    """Check that ``hello`` is answered by the primary of a replica set."""
     try:
         with pymongo.MongoClient[dict[str, Any]](
             uri,
@@ -56,7 +71,7 @@ def mongo_problem(uri: str) -> str | None:
 
 
 def redis_problem(url: str) -> str | None:
-    """PING is answered (and the data set is loaded)."""
+    """Check that PING is answered, which needs the data set loaded."""
     try:
         with redis_client.Redis.from_url(
             url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
@@ -68,7 +83,7 @@ def redis_problem(url: str) -> str | None:
 
 
 def split_address(address: str, default_port: int) -> tuple[str, int]:
-    """``host:port`` (or ``[::1]:port``) into its parts."""
+    """Split ``host:port`` (or ``[::1]:port``); a missing port is ``default_port``."""
     host, colon, port = address.strip().rpartition(":")
     if not colon or not port.isdigit():
         return address.strip().strip("[]"), default_port
@@ -102,9 +117,9 @@ def _kafka_works(admin: AdminClient, bootstrap: str) -> str | None:
 
 
 def _groups_work(bootstrap: str) -> str | None:
-    """Asking for a group's offsets makes the broker create and load its coordinator's topic.
+    """Ask for a group's offsets, which makes the broker create and load its coordinator's topic.
 
-    By a consumer: AdminClient.list_consumer_group_offsets ends the whole process (librdkafka
+    Asked by a consumer: AdminClient.list_consumer_group_offsets ends the whole process (librdkafka
     2.16.0 reads a null pointer below rd_kafka_handle_OffsetFetch) while a new broker answers
     NOT_COORDINATOR; a consumer gets that as an error.
     """
@@ -124,15 +139,14 @@ def _make_probe_topic(admin: AdminClient) -> None:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise
-    deadline_s = time.monotonic() + _TIMEOUT_S
-    while PROBE_TOPIC not in admin.list_topics(timeout=_TIMEOUT_S).topics:
-        if time.monotonic() > deadline_s:
-            raise TimeoutError("a new topic does not appear")
-        time.sleep(0.05)
+    for _ in attempts(_TIMEOUT_S, 0.05):
+        if PROBE_TOPIC in admin.list_topics(timeout=_TIMEOUT_S).topics:
+            return
+    raise TimeoutError("a new topic does not appear")
 
 
 def _first_line(error: BaseException) -> str:
-    """A driver's message without its topology dump."""
+    """Return a driver's message without its topology dump."""
     cause = error.args[0] if error.args else error
     text = str(cause.str() if isinstance(cause, KafkaError) else error).strip().splitlines()
     first = text[0] if text else type(error).__name__

@@ -1,7 +1,7 @@
-"""Processes that outlive their parent: start detached, remember in a file, stop by identity.
+"""Processes: run one to its end, start one detached, remember it in a file, stop it.
 
-A process is known by its id and its start time. An id that the system gave to another
-process since is therefore never taken for ours, and never signalled.
+A process is identified by its id and its start time. An id that the system gave to another
+process since is therefore never mistaken for ours, and never signalled.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,11 +30,11 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId:
-        """The identity of a running process; psutil.NoSuchProcess when it is gone already."""
+        """Return the identity of a running process; psutil.NoSuchProcess when it has ended."""
         return cls(pid, psutil.Process(pid).create_time())
 
     def process(self) -> psutil.Process | None:
-        """The living process with this identity; None when it ended or the id was reused."""
+        """Return the living process with this identity; None if it ended or the id was reused."""
         try:
             process = psutil.Process(self.pid)
             if abs(process.create_time() - self.started_s) > _START_TOLERANCE_S:
@@ -47,17 +48,18 @@ class ProcessId:
 
     @property
     def alive(self) -> bool:
+        """True if the process runs."""
         return self.process() is not None
 
 
 class PidFile:
-    """Remembers one process in a file. A stale or unreadable file reads as "nothing runs"."""
+    """A file that remembers one process. Stale or unreadable, it reads as "nothing runs"."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> ProcessId | None:
-        """The remembered process, if it still lives."""
+        """Return the remembered process if it still runs."""
         try:
             data = json.loads(self.path.read_bytes())
             identity = ProcessId(int(data["pid"]), float(data["started_s"]))
@@ -66,11 +68,13 @@ class PidFile:
         return identity if identity.pid > 0 and identity.alive else None
 
     def write(self, identity: ProcessId) -> None:
+        """Remember a process."""
         write_atomically(
             self.path, json.dumps({"pid": identity.pid, "started_s": identity.started_s})
         )
 
     def clear(self) -> None:
+        """Forget the process."""
         self.path.unlink(missing_ok=True)
 
 
@@ -95,8 +99,31 @@ def spawn_detached(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Pr
     return ProcessId.of(pid)
 
 
+def run_program(
+    argv: Sequence[str], env: Mapping[str, str], timeout_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run a program to its end, without input, and return its exit code and output as text.
+
+    Raises OSError when it cannot start, subprocess.TimeoutExpired after ``timeout_s``.
+    """
+    return subprocess.run(
+        list(argv),
+        env=dict(env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout_s,
+    )
+
+
+def last_line(output: str) -> str:
+    """Return the last line of a program's output, which usually has the reason of a failure."""
+    return (output.strip().splitlines() or ["no reason given"])[-1]
+
+
 def stop(identities: Sequence[ProcessId], grace_s: float) -> None:
-    """SIGTERM all, wait up to ``grace_s`` together, then SIGKILL whatever is left."""
+    """Send SIGTERM to all, wait ``grace_s`` for them together, then SIGKILL those left."""
     living = [p for p in (identity.process() for identity in identities) if p is not None]
     for process in living:
         _signal(process, signal.SIGTERM)
@@ -125,4 +152,4 @@ def _reap(pid: int) -> None:
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return  # somebody else's child: its parent collects it
+        return  # another process's child: its parent collects it

@@ -1,4 +1,4 @@
-"""The end of a log file, and what is still written to it."""
+"""The end of a log file, and the lines that are still being written to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LOOK_AGAIN_S = 0.2
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last ``count`` lines that hold anything; none when there is no such file."""
+    """Return the last ``count`` lines that are not blank; none when there is no such file."""
     try:
         with path.open(encoding="utf-8", errors="replace") as handle:
             return list(deque((line.rstrip("\n") for line in handle if line.strip()), count))
@@ -19,8 +19,13 @@ def last_lines(path: Path, count: int) -> list[str]:
         return []
 
 
+def last_words(log: Path) -> str:
+    """Return the last line of a log, for an error about a process that ended."""
+    return (last_lines(log, 1) or ["it printed nothing"])[0]
+
+
 def tail(path: Path, count: int, follow: bool) -> Iterator[str]:
-    """The last ``count`` lines; with ``follow`` also those to come, until the caller stops."""
+    """Yield the last ``count`` lines; with ``follow`` also new ones, until the caller stops."""
     with path.open(encoding="utf-8", errors="replace") as handle:
         yield from deque((line.rstrip("\n") for line in handle), count)
         partial = ""

@@ -1,4 +1,4 @@
-"""The nouns of the local stack: which servers, where they are, how they fare."""
+"""The nouns of the local stack: its servers, their addresses, modes and health."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from optionstream.schemas.settings import ENV_PREFIX, Settings
+
 Progress = Callable[[str, str], None]
 """Called with a server's name and one short line whenever something happens to it."""
+
+LOOPBACK = "127.0.0.1"
+REPLICA_SET = "rs0"
 
 
 class Server(StrEnum):
@@ -19,7 +24,7 @@ class Server(StrEnum):
 
 
 class Mode(StrEnum):
-    """Who runs a server: nobody of ours (an address in the settings), Docker, or this machine."""
+    """Who runs a server: somebody else (its address is set), Docker, or this machine."""
 
     ADDRESS = "address"
     DOCKER = "docker"
@@ -27,7 +32,7 @@ class Mode(StrEnum):
 
 
 class Health(StrEnum):
-    """What a server said when asked."""
+    """The state of a server, from its process and its answer to a probe."""
 
     READY = "ready"
     NOT_READY = "not ready"
@@ -39,7 +44,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where clients find the servers: bootstrap ``host:port``, MongoDB URI, Redis URL."""
+    """Addresses for clients: Kafka bootstrap ``host:port``, MongoDB URI, Redis URL."""
 
     kafka: str
     mongo: str
@@ -48,22 +53,46 @@ class Addresses:
 
 @dataclass(frozen=True, slots=True)
 class ServerStatus:
-    """One row of ``optionstream status``. ``detail`` says in words what is wrong, or is empty."""
+    """One row of ``optionstream status``. ``detail`` describes a problem, or is empty."""
 
     server: Server
     health: Health
     mode: Mode | None
-    """None when the server is stopped and nothing says how it would be run."""
+    """None when the server is stopped and nothing tells how it would be run."""
     address: str | None
     pid: int | None = None
     detail: str = ""
 
 
 def port_variable(server: Server) -> str:
-    """The environment variable that moves a server to another port."""
-    return f"OPTIONSTREAM_{server.value.upper()}_PORT"
+    """Return the name of the environment variable that moves a server to another port."""
+    return f"{ENV_PREFIX}{server.upper()}_PORT"
 
 
 def address_variable(server: Server) -> str:
-    """The environment variable that points at a server somebody else runs."""
-    return f"OPTIONSTREAM_{server.value.upper()}"
+    """Return the name of the environment variable that points at a server run elsewhere."""
+    return f"{ENV_PREFIX}{server.upper()}"
+
+
+def configured_address(settings: Settings, server: Server) -> str | None:
+    """Return the address that the settings give a server; None if the stack is to run it."""
+    address: str | None = getattr(settings, server.value)
+    return address
+
+
+def local_port(settings: Settings, server: Server) -> int:
+    """Return the port of a server that the stack runs, in a container or as a process."""
+    port: int = getattr(settings, f"{server.value}_port")
+    return port
+
+
+def local_address(settings: Settings, server: Server) -> str:
+    """Return the address of a server that the stack runs, for clients on this machine."""
+    place = f"{LOOPBACK}:{local_port(settings, server)}"
+    match server:
+        case Server.KAFKA:
+            return place
+        case Server.MONGO:
+            return f"mongodb://{place}/?replicaSet={REPLICA_SET}"
+        case Server.REDIS:
+            return f"redis://{place}/0"

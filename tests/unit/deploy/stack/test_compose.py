@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from optionstream.deploy.stack.compose import COMPOSE_FILE, compose_addresses
-from optionstream.deploy.stack.native_kafka import MAX_RECORD_BYTES
 from optionstream.deploy.stack.types import Server
+from optionstream.producers.kafka.settings import MAX_RECORD_BYTES
 from optionstream.schemas.settings import Settings
 from tests.conftest import ROOT
 

@@ -11,6 +11,7 @@ from confluent_kafka import KafkaError
 
 from optionstream.deploy.stack import probes
 from optionstream.deploy.stack.native_kafka import NativeKafka
+from optionstream.schemas.settings import Settings
 
 
 class _Mongo:
@@ -75,8 +76,8 @@ def test_a_native_kafka_is_ready_when_it_takes_an_idempotent_record(
     monkeypatch.setattr(_Producer, "outcome", outcome, raising=False)
     monkeypatch.setattr(probes, "Producer", _Producer)
     monkeypatch.setattr(probes, "AdminClient", lambda _: admin)
-    monkeypatch.setattr(probes, "connects", lambda *_: True)
+    monkeypatch.setattr(probes, "accepts_connections", lambda *_: True)
     monkeypatch.setattr(probes, "_make_probe_topic", lambda _: None)
     monkeypatch.setattr(probes, "_groups_work", lambda _: None)
-    problem = NativeKafka(tmp_path, 1, {}).problem()
+    problem = NativeKafka(tmp_path, Settings(tmp_path), {}).find_problem()
     assert (problem is not None and "idempotent" in problem) is loading
