@@ -1,4 +1,4 @@
-"""How far every group of a namespace is, partition by partition, and how fast."""
+"""Progress of every group of a namespace: position, lag and rate of each partition."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class GroupRow(PartitionLag):
     """One group on one partition.
 
     ``committed`` is the next record it reads; None when it has none yet. For analytics that is the
-    position of its state, from which it goes on whatever was committed. ``rate`` is records per
+    position of its state, where it continues whatever was committed. ``rate`` is records per
     second between two looks; None at the first.
     """
 
@@ -27,36 +27,30 @@ class GroupRow(PartitionLag):
     member: str | None
 
 
-class GroupProgress:
-    """Looks at the groups of one namespace again and again; ``close`` after use."""
+class GroupProgress(GroupOffsets):
+    """Offsets of one namespace's groups, with the state's for analytics; ``close`` after use."""
 
     def __init__(
         self, kafka: str, namespace: Namespace, now_s: Callable[[], float] = time.monotonic
     ) -> None:
-        self._namespace = namespace
-        self._offsets = GroupOffsets(kafka, namespace)
+        super().__init__(kafka, namespace)
         self._state = KafkaState(kafka, namespace)
         self._now_s = now_s
         self._before: dict[str, tuple[float, Sequence[PartitionLag]]] = {}
 
     def close(self) -> None:
+        """Close the reader of the state topics."""
         self._state.close()
 
     def look(self) -> list[GroupRow]:
-        """All partitions of all groups, in order; of the extra ones those that have begun."""
-        begun = (group for group in topics.EXTRA_GROUPS if self._offsets.committed(group))
+        """Return all partitions of all groups, in order; an extra group only once it has started."""
+        begun = (group for group in topics.EXTRA_GROUPS if self.committed(group))
         return [row for group in (*topics.GROUPS, *begun) for row in self._group(group)]
 
-    def ends(self, names: Sequence[str]) -> Offsets:
-        return self._offsets.ends(names)
-
-    def beginnings(self, names: Sequence[str]) -> Offsets:
-        return self._offsets.beginnings(names)
-
     def committed(self, group: str) -> Offsets:
-        """Where the group goes on: of analytics the position of its state."""
+        """Return the offsets where the group continues; for analytics the position of its state."""
         if group != ANALYTICS:
-            return self._offsets.committed(group)
+            return super().committed(group)
         return {
             (self._namespace.topic(topic), partition): at
             for (topic, partition), at in self._state.positions().items()
@@ -67,7 +61,7 @@ class GroupProgress:
         lags = group_lag(self, group)
         earlier = self._before.get(group)
         self._before[group] = now_s, lags
-        return with_rates(lags, earlier, now_s, self._offsets.owners(group))
+        return with_rates(lags, earlier, now_s, self.owners(group))
 
 
 def with_rates(
@@ -76,25 +70,21 @@ def with_rates(
     now_s: float,
     owners: Mapping[tuple[str, int], Member],
 ) -> list[GroupRow]:
-    """Rows of one group; ``earlier`` is when it was looked at before and what was seen then."""
+    """Return the rows of one group; ``earlier`` has the time and the rows of the look before."""
     then_s, before = earlier or (now_s, ())
-    old = {(row.topic, row.partition): row for row in before}
+    old = {row.place: row for row in before}
     rows = []
     for row in lags:
-        place = row.topic, row.partition
-        member = owners.get(place)
-        rate = _rate(old.get(place), row, now_s - then_s)
-        rows.append(
-            GroupRow(
-                **asdict(row), rate=rate, member=f"{member.name}{member.host}" if member else None
-            )
-        )
+        member = owners.get(row.place)
+        rate = _rate(old.get(row.place), row, now_s - then_s)
+        name = f"{member.name}{member.host}" if member else None
+        rows.append(GroupRow(**asdict(row), rate=rate, member=name))
     return rows
 
 
 def _rate(before: PartitionLag | None, now: PartitionLag, seconds: float) -> float | None:
-    """Records a second. What was read is what the lag did not grow by: the first position of a
-    group may be unknown."""
+    """Return records a second. Records read are counted as ends less lag, because the first
+    position of a group may be unknown."""
     if before is None or seconds <= 0:
         return None
     read = (now.end - now.lag) - (before.end - before.lag)
