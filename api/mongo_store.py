@@ -14,6 +14,7 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,
@@ -55,7 +56,7 @@ class MongoStore:
     def connect(cls, uri: str, namespace: Namespace) -> MongoStore:
         """Connects at first use."""
         client: AsyncMongoClient[Document] = AsyncMongoClient(
-            uri, serverSelectionTimeoutMS=1_500, connectTimeoutMS=1_500
+            **mongo_options(uri, 1_500, connect=True)
         )
         return cls(client, namespace)
 

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from optionstream.schemas import redis_keys
+from optionstream.schemas.connections import redis_options
 from optionstream.schemas.topics import Namespace
 
 _REST_S = 1.0
@@ -41,11 +42,7 @@ class RedisStore:
     def connect(cls, url: str, namespace: Namespace) -> RedisStore:
         """Connects at first use."""
         client = aioredis.Redis.from_url(
-            url,
-            socket_timeout=1.0,
-            socket_connect_timeout=0.5,
-            retry=Retry(NoBackoff(), 0),
-            max_connections=200,
+            **redis_options(url, 1.0, 0.5, retry=Retry(NoBackoff(), 0), max_connections=200)
         )
         return cls(client, namespace)
 

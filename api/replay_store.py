@@ -14,6 +14,7 @@ from optionstream.api import problems
 from optionstream.api.mongo_store import asking
 from optionstream.api.problems import ProblemError
 from optionstream.schemas import replays
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.replays import Command, State
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ class ReplayStore:
     def connect(cls, uri: str) -> ReplayStore:
         """Connects at first use."""
         client: AsyncMongoClient[Row] = AsyncMongoClient(
-            uri, serverSelectionTimeoutMS=1_500, connectTimeoutMS=1_500, tz_aware=True
+            **mongo_options(uri, 1_500, connect=True, tz_aware=True)
         )
         return cls(client)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pymongo
 from pymongo.errors import PyMongoError
 
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.errors import ServerUnavailable
 
 _SERVER_WAIT_MS = 5_000
@@ -21,7 +22,7 @@ def mongo_client(uri: str) -> Iterator[pymongo.MongoClient[Row]]:
     """A client whose failures come out as one line of ServerUnavailable."""
     try:
         with pymongo.MongoClient[Row](
-            uri, serverSelectionTimeoutMS=_SERVER_WAIT_MS, tz_aware=True
+            **mongo_options(uri, _SERVER_WAIT_MS, tz_aware=True)
         ) as client:
             yield client
     except PyMongoError as error:

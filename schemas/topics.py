@@ -38,6 +38,9 @@ WORK_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
 """What the workers cannot do without."""
 ALL_TOPICS = (*WORK_TOPICS, *RAW_TOPICS)
 
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""The largest record that topics and clients take; an exchange's body reaches 800 kB."""
+
 GROUPS = ("analytics", "latest", "history")
 """The groups that every namespace needs."""
 EXTRA_GROUPS = ("audit", "features")

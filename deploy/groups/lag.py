@@ -18,6 +18,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from optionstream.deploy.waiting import attempts
 from optionstream.schemas import topics
+from optionstream.schemas.connections import NO_LOG, consumer_options
 from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
@@ -167,12 +168,7 @@ class GroupOffsets:
         moved, in librdkafka 2.16.)"""
         if group not in self._consumers:
             self._consumers[group] = Consumer(
-                {
-                    "bootstrap.servers": self._kafka,
-                    "group.id": self._namespace.group(group),
-                    "enable.auto.commit": False,
-                    "log_level": 0,
-                }
+                consumer_options(self._kafka, self._namespace.group(group), NO_LOG)
             )
         return self._consumers[group]
 

@@ -23,6 +23,7 @@ from optionstream.deploy.mongo import mongo_client
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
 from optionstream.schemas import redis_keys, topics
+from optionstream.schemas.connections import redis_options
 from optionstream.schemas.errors import ServerUnavailable, UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import rfc3339
@@ -270,7 +271,7 @@ def _since(target: Target) -> int | None:
 
 
 def _redis(addresses: Addresses) -> redis_client.Redis:
-    return redis_client.Redis.from_url(addresses.redis)
+    return redis_client.Redis.from_url(**redis_options(addresses.redis))
 
 
 def _asking_redis(ask: Callable[[], T]) -> T:

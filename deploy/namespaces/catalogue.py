@@ -25,6 +25,7 @@ from optionstream.deploy.namespaces.registry import Registry
 from optionstream.deploy.namespaces.topics import delete_topics, namespaces_in, topics_of
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import replays, topics
+from optionstream.schemas.connections import redis_options
 from optionstream.schemas.errors import ArchiveError, NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
@@ -177,7 +178,7 @@ def _remove_folder(what: str, folder: Path) -> None:
 def _delete_keys(url: str, namespace: Namespace) -> int:
     deleted = 0
     try:
-        with redis_client.Redis.from_url(url) as client:
+        with redis_client.Redis.from_url(**redis_options(url)) as client:
             batch: list[Any] = []
             for key in client.scan_iter(match=namespace.redis("*"), count=_SCAN_BATCH):
                 batch.append(key)

@@ -30,7 +30,7 @@ from optionstream.producers.kafka.leaders import wait_for_leaders
 from optionstream.schemas import topics
 from optionstream.schemas.errors import ServerUnavailable, UsageError
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import Namespace
+from optionstream.schemas.topics import MAX_RECORD_BYTES, Namespace
 from optionstream.streams.kafka.admin import (
     TIMEOUT_S,
     admin_client,
@@ -40,7 +40,6 @@ from optionstream.streams.kafka.admin import (
 )
 from optionstream.streams.kafka.answers import kafka_call
 
-MAX_RECORD_BYTES = 16 * 1024 * 1024
 """The largest record a topic takes: an exchange's body with every expiry, and to spare."""
 
 _ANY_TIMESTAMP = str(2**63 - 1)

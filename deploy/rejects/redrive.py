@@ -11,15 +11,15 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from optionstream.deploy.groups.lag import GroupOffsets, Offsets
-from optionstream.deploy.namespaces.topics import MAX_RECORD_BYTES
 from optionstream.deploy.rejects.ledger import LEASE_S, SENDING, Claim, Ledger
 from optionstream.deploy.rejects.log import key_of
 from optionstream.deploy.rejects.resend import Resent, resent
 from optionstream.schemas import rejects, topics
+from optionstream.schemas.connections import NO_LOG, producer_options
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import DeliveryError, RecordError
 from optionstream.schemas.times import IST
-from optionstream.schemas.topics import Namespace
+from optionstream.schemas.topics import MAX_RECORD_BYTES, Namespace
 from optionstream.streams.kafka.admin import admin_client, partition_counts
 from optionstream.streams.kafka.answers import delivery_error
 from optionstream.streams.kafka.topic_reader import TopicReader
@@ -61,15 +61,15 @@ class Redrive:
         counts = partition_counts(admin_client(kafka))
         self._partitions = counts[namespace.topic(topics.UNDERLYING)]
         self._producer = Producer(
-            {
-                "bootstrap.servers": kafka,
-                "acks": "all",
-                "enable.idempotence": True,
-                "delivery.timeout.ms": int(_DELIVERY_S * 1000),
-                "message.max.bytes": MAX_RECORD_BYTES,
-                "compression.type": "lz4",
-                "log_level": 0,
-            }
+            producer_options(
+                kafka,
+                {
+                    "delivery.timeout.ms": int(_DELIVERY_S * 1000),
+                    "message.max.bytes": MAX_RECORD_BYTES,
+                    "compression.type": "lz4",
+                    **NO_LOG,
+                },
+            )
         )
 
     def __enter__(self) -> Redrive:

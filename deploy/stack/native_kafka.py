@@ -12,8 +12,8 @@ from optionstream.deploy.stack.ports import free_port
 from optionstream.deploy.stack.probes import kafka_problem
 from optionstream.deploy.stack.processes import last_line, run_program
 from optionstream.deploy.stack.types import LOOPBACK, Server
-from optionstream.producers.kafka.settings import MAX_RECORD_BYTES
 from optionstream.schemas.errors import ServerUnavailable
+from optionstream.schemas.topics import MAX_RECORD_BYTES
 
 _LOGGING = Path(__file__).with_name("kafka-log4j2.xml")
 

@@ -18,6 +18,7 @@ from optionstream.deploy.stack.native import (
 from optionstream.deploy.stack.ports import accepts_connections
 from optionstream.deploy.stack.processes import run_program
 from optionstream.deploy.stack.types import LOOPBACK, REPLICA_SET, Server
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.errors import PrerequisiteError
 
 _NOT_YET_INITIALIZED = 94
@@ -61,7 +62,7 @@ class NativeMongo(NativeServer):
             return
         try:
             with pymongo.MongoClient[dict[str, Any]](
-                LOOPBACK, self.port, directConnection=True, serverSelectionTimeoutMS=2_000
+                **mongo_options(LOOPBACK, 2_000, port=self.port, directConnection=True)
             ) as client:
                 self._configure_replica_set(client)
         except PyMongoError:

@@ -7,7 +7,7 @@ out; use them only on servers of our own.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pymongo
 import redis as redis_client
@@ -19,11 +19,22 @@ from pymongo.errors import PyMongoError
 from optionstream.deploy.stack.ports import accepts_connections
 from optionstream.deploy.stack.types import Server
 from optionstream.deploy.waiting import attempts
+from optionstream.schemas.connections import (
+    NO_LOG,
+    consumer_options,
+    kafka_options,
+    mongo_options,
+    producer_options,
+    redis_options,
+)
 
 PROBE_TOPIC = "__optionstream_ready"
 """Takes one empty record for each ``up``, kept for an hour; nothing reads it."""
 
 _TIMEOUT_S = 3.0
+_TIMEOUT_MS = 3_000
+# librdkafka prints every refused connection on standard error; a probe expects them.
+_SHORT: Final = {"socket.timeout.ms": _TIMEOUT_MS, **NO_LOG}
 
 
 def find_problem(server: Server, address: str) -> str | None:
@@ -44,7 +55,7 @@ def kafka_problem(bootstrap: str, thorough: bool = False) -> str | None:
     """
     if not any(accepts_connections(*split_address(a, 9092)) for a in bootstrap.split(",")):
         return f"nothing answers at {bootstrap}"
-    admin = AdminClient(_kafka_config(bootstrap))
+    admin = AdminClient(kafka_options(bootstrap, _SHORT))
     try:
         cluster = admin.describe_cluster(request_timeout=_TIMEOUT_S).result(timeout=_TIMEOUT_S + 1)
         if cluster.controller is None or not cluster.nodes:
@@ -58,9 +69,7 @@ def mongo_problem(uri: str) -> str | None:
     """Check that ``hello`` is answered by the primary of a replica set."""
     try:
         with pymongo.MongoClient[dict[str, Any]](
-            uri,
-            serverSelectionTimeoutMS=int(_TIMEOUT_S * 1000),
-            connectTimeoutMS=int(_TIMEOUT_S * 1000),
+            **mongo_options(uri, _TIMEOUT_MS, connect=True)
         ) as client:
             hello = client.admin.command("hello")
     except PyMongoError as error:
@@ -73,9 +82,7 @@ def mongo_problem(uri: str) -> str | None:
 def redis_problem(url: str) -> str | None:
     """Check that PING is answered, which needs the data set loaded."""
     try:
-        with redis_client.Redis.from_url(
-            url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
-        ) as client:
+        with redis_client.Redis.from_url(**redis_options(url, _TIMEOUT_S, _TIMEOUT_S)) as client:
             client.ping()
     except (redis_client.RedisError, ValueError) as error:
         return _first_line(error)
@@ -90,22 +97,10 @@ def split_address(address: str, default_port: int) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _kafka_config(bootstrap: str) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": bootstrap,
-        "socket.timeout.ms": int(_TIMEOUT_S * 1000),
-        # librdkafka prints every refused connection on standard error; a probe expects them.
-        "log_level": 0,
-    }
-
-
 def _kafka_works(admin: AdminClient, bootstrap: str) -> str | None:
     _make_probe_topic(admin)
     outcome: list[KafkaError | None] = []
-    producer = Producer(
-        _kafka_config(bootstrap)
-        | {"enable.idempotence": True, "acks": "all", "delivery.timeout.ms": 5_000}
-    )
+    producer = Producer(producer_options(bootstrap, _SHORT | {"delivery.timeout.ms": 5_000}))
     producer.produce(PROBE_TOPIC, b"", on_delivery=lambda error, _: outcome.append(error))
     producer.flush(_TIMEOUT_S + 3)
     # Not `outcome != [None]`: comparing a KafkaError with None raises.
@@ -123,7 +118,7 @@ def _groups_work(bootstrap: str) -> str | None:
     2.16.0 reads a null pointer below rd_kafka_handle_OffsetFetch) while a new broker answers
     NOT_COORDINATOR; a consumer gets that as an error.
     """
-    consumer = Consumer(_kafka_config(bootstrap) | {"group.id": PROBE_TOPIC})
+    consumer = Consumer(consumer_options(bootstrap, PROBE_TOPIC, _SHORT))
     try:
         consumer.committed([TopicPartition(PROBE_TOPIC, 0)], timeout=_TIMEOUT_S)
     finally:

@@ -20,6 +20,7 @@ from confluent_kafka.admin import AdminClient
 from optionstream.producers.kafka.leaders import wait_for_leaders
 from optionstream.producers.kafka.settings import PublisherSettings, PublishStats
 from optionstream.schemas import codec, topics
+from optionstream.schemas.connections import kafka_options
 from optionstream.schemas.errors import DeliveryError, NamespaceError, ServerUnavailable
 from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
 
@@ -209,8 +210,8 @@ class Publisher:
                     "the topics of live and sim, `optionstream replay` those of a replay"
                 )
         counts = {topic: len(known[topic].partitions) for topic in self._topics.values()}
-        silent: dict[str, Any] = {"bootstrap.servers": self._bootstrap, "logger": _log}
-        wait_for_leaders(AdminClient(silent), counts, self._settings.metadata_timeout_s)
+        admin = AdminClient(kafka_options(self._bootstrap, {"logger": _log}))
+        wait_for_leaders(admin, counts, self._settings.metadata_timeout_s)
         return counts
 
     def _remember(self, error: KafkaError) -> None:

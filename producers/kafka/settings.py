@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from optionstream.schemas.connections import producer_options
 from optionstream.schemas.events import (
     CandleFrame,
     ChainSnapshot,
@@ -13,9 +14,7 @@ from optionstream.schemas.events import (
     Tick,
     TickFrame,
 )
-
-MAX_RECORD_BYTES: Final = 16 * 1024 * 1024
-"""An exchange's body reaches 800 kB; the topics take records of this size."""
+from optionstream.schemas.topics import MAX_RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +37,8 @@ class PublisherSettings:
     def configuration(self, bootstrap: str) -> dict[str, Any]:
         """The settings of librdkafka. Five requests in flight is the most that an idempotent
         producer keeps in order."""
-        return {
-            "bootstrap.servers": bootstrap,
+        own = {
             "client.id": "optionstream-publisher",
-            "acks": "all",
-            "enable.idempotence": True,
             "max.in.flight.requests.per.connection": 5,
             "compression.type": self.compression,
             "linger.ms": self.linger_ms,
@@ -52,6 +48,7 @@ class PublisherSettings:
             "queue.buffering.max.kbytes": self.queue_kbytes,
             "topic.metadata.propagation.max.ms": self.unknown_topic_ms,
         }
+        return producer_options(bootstrap, own)
 
 
 @dataclass(slots=True)

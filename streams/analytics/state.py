@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from optionstream.schemas.connections import kafka_options, producer_options
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
 from optionstream.schemas.topics import STATE_TOPIC_OF, UNDERLYING, Namespace
 from optionstream.streams.core.intake import Source
@@ -37,7 +38,7 @@ class KafkaState:
     def __init__(self, kafka: str, namespace: Namespace) -> None:
         self._namespace = namespace
         self._reader = StateReader(kafka)
-        self._admin = AdminClient({"bootstrap.servers": kafka})
+        self._admin = AdminClient(kafka_options(kafka))
 
     def restore(self, source: Source) -> tuple[str, Restored]:
         """The id of the source topic as it is now, and what is stored for its partition."""
@@ -112,7 +113,7 @@ def begin_anew(
     is the one at that offset. Without ``starts`` all is computed again from the first record. The
     group must have no members."""
     state = KafkaState(kafka, namespace)
-    producer = Producer({"bootstrap.servers": kafka, "acks": "all", "enable.idempotence": True})
+    producer = Producer(producer_options(kafka))
     failures: list[str] = []
 
     def delivered(error: KafkaError | None, message: Message) -> None:

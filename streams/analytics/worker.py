@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from faust.types import TP
 
+from optionstream.schemas.connections import kafka_options
 from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.topics import (
     OPTION_CHAIN,
@@ -153,7 +154,7 @@ def _refuse_while_members_run(config: WorkerConfig) -> None:
     from confluent_kafka.admin import AdminClient
 
     group = config.namespace.group("analytics")
-    admin = AdminClient({"bootstrap.servers": config.kafka})
+    admin = AdminClient(kafka_options(config.kafka))
     described = admin.describe_consumer_groups([group])[group].result(timeout=30)
     if described.members:
         raise NamespaceError(

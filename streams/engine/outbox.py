@@ -9,10 +9,10 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from optionstream.schemas.connections import WORKER_LOG, producer_options
+from optionstream.schemas.topics import MAX_RECORD_BYTES
 from optionstream.streams.kafka.answers import delivery_error
-from optionstream.streams.kafka.client_settings import CLIENT_LOG
 
-MAX_RECORD_BYTES = 16 << 20
 _REPORTS_EVERY_S = 0.005
 """Nobody waits for a single delivery."""
 _FULL_S = 0.005
@@ -89,15 +89,13 @@ def _resolve(delivery: asyncio.Future[int], error: KafkaError | None, message: M
 
 
 def _settings(kafka: str) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": kafka,
-        "acks": "all",
-        "enable.idempotence": True,
+    own = {
         "compression.type": "lz4",
         "linger.ms": 0,  # a live output waits for no other; what is at hand goes together anyway
         "message.max.bytes": MAX_RECORD_BYTES,
         "delivery.timeout.ms": 30_000,
         "queue.buffering.max.kbytes": 64 << 10,
         "socket.nagle.disable": True,
-        **CLIENT_LOG,
+        **WORKER_LOG,
     }
+    return producer_options(kafka, own)

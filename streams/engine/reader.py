@@ -18,8 +18,8 @@ import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 from faust.types import TP
 
+from optionstream.schemas.connections import WORKER_LOG, batched_fetches, consumer_options
 from optionstream.streams.engine.pace import Pace
-from optionstream.streams.kafka.client_settings import CLIENT_LOG, gathering
 
 logger = logging.getLogger(__name__)
 
@@ -209,17 +209,13 @@ def _settings(kafka: str, group: str, gather_ms: int) -> dict[str, Any]:
     (one in the client, one being read, two waiting, one applied), and what a response brings is
     not counted until it is taken apart. The fetch wait bounds how long a new assignment waits for
     the fetch that is under way."""
-    return {
-        "bootstrap.servers": kafka,
-        "group.id": group,
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "auto.offset.reset": "earliest",
+    own = {
         "isolation.level": "read_committed",
         "check.crcs": True,
         "max.partition.fetch.bytes": 256 << 10,
         "queued.max.messages.kbytes": 2 << 10,
         "socket.nagle.disable": True,
-        **gathering(gather_ms),
-        **CLIENT_LOG,
+        **batched_fetches(gather_ms),
+        **WORKER_LOG,
     }
+    return consumer_options(kafka, group, own)

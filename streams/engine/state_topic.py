@@ -14,18 +14,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import msgspec
 from confluent_kafka import Consumer, Message, TopicPartition
 from msgspec import Struct
 
+from optionstream.schemas.connections import consumer_options
 from optionstream.schemas.errors import OptionstreamError, ServerUnavailable
+from optionstream.schemas.topics import MAX_RECORD_BYTES
 from optionstream.streams.kafka.answers import kafka_call
 
 SNAPSHOT_KEY = b"snapshot"
 NOTHING_APPLIED = -1
 _SNAPSHOTS_TO_COMPARE = 8
 _TIMEOUT_S = 30.0
+_OWN: Final = {
+    "enable.partition.eof": True,
+    "isolation.level": "read_committed",
+    "fetch.wait.max.ms": 20,
+    "fetch.message.max.bytes": MAX_RECORD_BYTES,
+}
 
 
 class Snapshot(Struct, array_like=True, frozen=True):
@@ -64,18 +73,7 @@ class StateReader:
     """Reads state partitions; one consumer without a group, closed by ``close``."""
 
     def __init__(self, kafka: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": kafka,
-                "group.id": "optionstream-state-reader",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 20,
-                "fetch.message.max.bytes": 16 << 20,
-            }
-        )
+        self._consumer = Consumer(consumer_options(kafka, "optionstream-state-reader", _OWN))
 
     def close(self) -> None:
         self._consumer.close()

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from optionstream.schemas.connections import NO_LOG, kafka_options
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.streams.kafka.answers import error_code, error_text, kafka_call
 
@@ -21,7 +22,7 @@ T = TypeVar("T")
 
 def admin_client(kafka: str) -> AdminClient:
     """An administration client that stays silent about connections; errors are raised."""
-    return AdminClient({"bootstrap.servers": kafka, "log_level": 0})
+    return AdminClient(kafka_options(kafka, NO_LOG))
 
 
 def partition_counts(admin: AdminClient) -> dict[str, int]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from uuid import uuid4
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from optionstream.schemas.connections import consumer_options
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.kafka.answers import NOT_YET, kafka_call
@@ -18,6 +19,12 @@ _BATCH = 10_000
 _POLL_S = 1.0
 _ASK_S = 15.0
 _MOST_SILENCE_S = 30
+_OWN: Final = {
+    "enable.partition.eof": True,
+    "fetch.wait.max.ms": 50,
+    "fetch.message.max.bytes": 8 << 20,
+    "queued.max.messages.kbytes": 64 << 10,
+}
 
 T = TypeVar("T")
 
@@ -32,7 +39,7 @@ class TopicReader:
         self._kafka = kafka
         self._batch = batch
         self._namespace = namespace
-        self._consumer = Consumer(_config(kafka))
+        self._consumer = Consumer(consumer_options(kafka, f"optionstream-verify-{uuid4()}", _OWN))
 
     def __enter__(self) -> Self:
         return self
@@ -137,17 +144,3 @@ class TopicReader:
 def size_of(bounds: Mapping[int, tuple[int, int]]) -> int:
     """How many offsets lie within the bounds."""
     return sum(high - low for low, high in bounds.values())
-
-
-def _config(kafka: str) -> dict[str, Any]:
-    return {
-        "bootstrap.servers": kafka,
-        "group.id": f"optionstream-verify-{uuid4()}",
-        "enable.auto.commit": False,
-        "enable.auto.offset.store": False,
-        "enable.partition.eof": True,
-        "auto.offset.reset": "earliest",
-        "fetch.wait.max.ms": 50,
-        "fetch.message.max.bytes": 8 << 20,
-        "queued.max.messages.kbytes": 64 << 10,
-    }

@@ -9,6 +9,7 @@ from typing import Any
 from pymongo.errors import PyMongoError
 from redis import Redis, RedisError
 
+from optionstream.schemas.connections import redis_options
 from optionstream.schemas.errors import NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import MARKET_TOPICS, OUTPUT_TOPICS, Namespace
@@ -72,7 +73,7 @@ def compare_namespaces(
             TopicReader(kafka, one) as mine,
             TopicReader(kafka, other) as others,
             mongo_client(mongo) as stores,
-            closing(Redis.from_url(redis)) as keys,
+            closing(Redis.from_url(**redis_options(redis))) as keys,
         ):
             ours, theirs = (
                 places_of(reader, mongo_database(stores, space), keys, space, counts_of(space))
@@ -127,7 +128,7 @@ def _compare_mongo(check: Check, address: str, namespace: Namespace) -> None:
 
 def _compare_redis(check: Check, address: str, namespace: Namespace) -> None:
     try:
-        with closing(Redis.from_url(address)) as client:
+        with closing(Redis.from_url(**redis_options(address))) as client:
             values = LatestValues(client, namespace).read()
     except RedisError as error:
         raise ServerUnavailable(f"Redis at {address}: {error}") from error

@@ -14,6 +14,7 @@ from pymongo.read_concern import ReadConcern
 from redis import Redis
 
 from optionstream.schemas import redis_keys
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,
@@ -87,7 +88,7 @@ _CHUNK = 50_000
 
 
 def mongo_client(uri: str) -> MongoClient[Document]:
-    return MongoClient(uri, serverSelectionTimeoutMS=5_000)
+    return MongoClient(**mongo_options(uri, 5_000))
 
 
 def mongo_database(client: MongoClient[Document], namespace: Namespace) -> Mongo:

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from confluent_kafka import OFFSET_BEGINNING, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from optionstream.schemas.connections import WORKER_LOG, kafka_options
 from optionstream.schemas.derived import Bar, ChainAnalytics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import WRONG_TOPIC
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.core.features.join import FeatureRules
-from optionstream.streams.kafka.client_settings import CLIENT_LOG
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.features.store import FeatureStore
 from optionstream.streams.sinks.features.writer import FeatureWriter
@@ -66,7 +66,7 @@ class FeaturesSink:
     def __init__(self, config: WorkerConfig) -> None:
         self._store = FeatureStore(config.settings.features_folder(config.namespace.name))
         self._writer = FeatureWriter(self._store, rules_for(config))
-        self._admin = AdminClient({"bootstrap.servers": config.kafka, **CLIENT_LOG})
+        self._admin = AdminClient(kafka_options(config.kafka, WORKER_LOG))
         self._idle_s = float(config.settings.features_idle_s)
         self._names: dict[str, str] = {}
         self._bases: dict[str, str] = {}

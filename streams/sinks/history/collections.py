@@ -11,6 +11,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
+from optionstream.schemas.connections import mongo_options
 from optionstream.schemas.documents import (
     BARS,
     CHAINS,
@@ -84,11 +85,7 @@ def connect(uri: str) -> MongoClient[Document]:
     """A client for a sink: it never repeats a write by itself, because a repeated insert into a
     time-series collection cannot be told from a second one. Connects at first use."""
     return MongoClient(
-        uri,
-        retryWrites=False,
-        serverSelectionTimeoutMS=5_000,
-        connectTimeoutMS=5_000,
-        socketTimeoutMS=60_000,
+        **mongo_options(uri, 5_000, connect=True, retryWrites=False, socketTimeoutMS=60_000)
     )
 
 

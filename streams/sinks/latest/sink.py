@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from optionstream.schemas import redis_keys, topics
+from optionstream.schemas.connections import redis_options
 from optionstream.schemas.derived import Bar, ChainAnalytics, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
@@ -64,10 +65,8 @@ class LatestSink:
         self._namespace = config.namespace
         self._plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
         self._client = redis.Redis.from_url(
-            config.redis,
-            socket_timeout=10,
-            socket_connect_timeout=3,
-            retry=Retry(NoBackoff(), 0),  # the worker's loop retries, and says so
+            # The worker's loop retries, and logs it.
+            **redis_options(config.redis, 10, 3, retry=Retry(NoBackoff(), 0))
         )
         self._bases: dict[str, str] = {}
         self._partitions: dict[str, int] = {}

@@ -31,9 +31,14 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
+from optionstream.schemas.connections import (
+    WORKER_LOG,
+    batched_fetches,
+    consumer_options,
+    kafka_options,
+)
 from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.topics import GROUP_TOPICS
-from optionstream.streams.kafka.client_settings import CLIENT_LOG, gathering
 from optionstream.streams.kafka.topic_ids import Question, describe
 from optionstream.streams.process import WorkerConfig, end_process
 from optionstream.streams.sinks.loop import metrics
@@ -89,7 +94,7 @@ class SinkWorker:
         self._topics = {namespace.topic(base): base for base in GROUP_TOPICS[group]}
         self._held = Held([namespace.topic(base) for base in held], held_s)
         self._gather_ms = gather_ms
-        self._admin = AdminClient({"bootstrap.servers": config.kafka, **CLIENT_LOG})
+        self._admin = AdminClient(kafka_options(config.kafka, WORKER_LOG))
         self._consumer = Consumer(self._consumer_settings())
         self._generation = 0
         self._given: list[TopicPartition] = []
@@ -425,22 +430,18 @@ class SinkWorker:
     def _consumer_settings(self) -> dict[str, Any]:
         config = self._config
         group = config.namespace.group(self._group)
-        return {
-            "bootstrap.servers": config.kafka,
-            "group.id": group,
+        own = {
             "group.instance.id": f"{group}-{config.instance}",
             "session.timeout.ms": config.settings.session_timeout_ms,
             "heartbeat.interval.ms": max(500, config.settings.session_timeout_ms // 4),
             "partition.assignment.strategy": "range",
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "earliest",
             "on_commit": self._on_commit,
             "topic.metadata.refresh.interval.ms": 5_000,
             "queued.max.messages.kbytes": 16_384,
-            **gathering(self._gather_ms),
-            **CLIENT_LOG,
+            **batched_fetches(self._gather_ms),
+            **WORKER_LOG,
         }
+        return consumer_options(config.kafka, group, own)
 
 
 def _place(message: Message) -> tuple[tuple[str, int], int]:

@@ -23,6 +23,7 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP, Message, ProcessingGuarantee
 from prometheus_client import CollectorRegistry
 
+from optionstream.schemas.connections import batched_fetches
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, UNDERLYING, Namespace
 from optionstream.streams.analytics import worker
@@ -36,7 +37,6 @@ from optionstream.streams.engine.reader import Fetch
 from optionstream.streams.engine.recovery import StateRecovery, StateTableManager
 from optionstream.streams.engine.state_topic import Restored, Snapshot
 from optionstream.streams.engine.transport import FetchTransport
-from optionstream.streams.kafka.client_settings import gathering
 from optionstream.streams.process import EXIT_RESTART, WorkerConfig
 
 GENERATION = 3
@@ -220,7 +220,7 @@ def test_the_consumer_is_a_static_member_that_fetches_nothing_and_commits_nothin
 
 def test_no_request_for_records_stays_long() -> None:
     for gather_ms in (2, 10, 100):
-        reads = gathering(gather_ms)
+        reads = batched_fetches(gather_ms)
         assert reads["fetch.queue.backoff.ms"] == gather_ms
         assert gather_ms <= reads["fetch.wait.max.ms"] <= min(100, 5 * gather_ms)
 

@@ -13,8 +13,8 @@ import yaml
 
 from optionstream.deploy.stack.compose import COMPOSE_FILE, compose_addresses
 from optionstream.deploy.stack.types import Server
-from optionstream.producers.kafka.settings import MAX_RECORD_BYTES
 from optionstream.schemas.settings import Settings
+from optionstream.schemas.topics import MAX_RECORD_BYTES
 from tests.conftest import ROOT
 
 
