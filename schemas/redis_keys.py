@@ -28,7 +28,7 @@ PRODUCTS = "index:products"
 
 
 POSITIONS = "positions:latest"
-"""Hash: how far each partition has been written here (streams.sinks.positions)."""
+"""Hash: how far each partition has been written here (streams.sinks.latest.positions)."""
 
 
 def expiries(product: str) -> str:

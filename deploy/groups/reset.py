@@ -2,10 +2,10 @@
 
 Each group begins a new generation of its own kind. ``analytics``: an empty state at that position
 (streams.analytics.state). ``history``: the stored ticks from there on count no more and are read
-again (streams.sinks.tick_generations); derived values keep their ids, a repeat is a no-op.
-``latest``: values of that time and later are forgotten (streams.sinks.forgetting), and its
-positions in Redis set (streams.sinks.positions). The group's offsets are set first: the broker
-refuses that while a member is there, and then nothing was changed.
+again (streams.sinks.history.tick_generations); derived values keep their ids, a repeat is a no-op.
+``latest``: values of that time and later are forgotten (streams.sinks.latest.forgetting), and its
+positions in Redis set (streams.sinks.latest.positions). The group's offsets are set first: the
+broker refuses that while a member is there, and then nothing was changed.
 """
 
 from __future__ import annotations

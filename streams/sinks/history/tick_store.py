@@ -18,7 +18,7 @@ leaves open blocks its successor for a minute (docs/stores.md).
     underlying_tick_ranges   {_id: "<topic id>|<partition>|<first>|<epoch>", topic_id, partition,
                               first, last, epoch[, generation][, retired]}
 
-``generation``, ``cut`` and ``retired`` come with a reset: streams.sinks.tick_generations.
+``generation``, ``cut`` and ``retired`` come with a reset: streams.sinks.history.tick_generations.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ _FAMILIES = ("latest:*", "ohlc:*", "volatility_surface:*")
 _INDEXES = "index:*"
 _A_CALL = 500
 _MS_DIGITS = 16
-"""Every version begins with its event time (streams.sinks.versions, ``version`` of chains and of
-surfaces)."""
+"""Every version starts with its event time (``bar_version``, ``tick_version``, and ``version`` of
+chains and surfaces)."""
 
 
 def values_since(client: redis.Redis, namespace: Namespace, since_ms: int) -> list[str]:

@@ -30,11 +30,11 @@ from importlib import import_module
 from pathlib import Path
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.config import WorkerConfig
+from optionstream.streams.process import WorkerConfig
 group, kafka, mongo, redis, namespace, instance, rows = sys.argv[1:]
 settings = Settings(data_dir=Path("/nonexistent"), mongo_flush_rows=int(rows))
 config = WorkerConfig(kafka, mongo, redis, Namespace.parse(namespace), settings, instance)
-sys.exit(import_module(f"optionstream.streams.sinks.{group}").run(config))
+sys.exit(import_module(f"optionstream.streams.sinks.{group}.sink").run(config))
 """
 
 
