@@ -17,10 +17,11 @@ import redis
 
 from optionstream.schemas import redis_keys, topics
 from optionstream.schemas.derived import INTERVALS
+from optionstream.schemas.newer_wins import GUARD_MARGIN_S, Entry
 from optionstream.schemas.times import rfc3339
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.kafka.topic_ids import Topic
-from optionstream.streams.sinks.latest.newer_wins import GUARD_MARGIN_S, Entry, write_newer
+from optionstream.streams.sinks.latest.newer_wins import write_newer
 from optionstream.streams.sinks.latest.positions import Positions
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
 from tests.unit.sinks.proxy import Proxy

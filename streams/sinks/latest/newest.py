@@ -20,10 +20,9 @@ from optionstream.schemas.documents import (
     tick_document,
 )
 from optionstream.schemas.events import TickFrame
+from optionstream.schemas.newer_wins import Entry, bar_version, tick_version
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.sinks.latest.leg_values import EncodedLeg, encoded_legs, option_values
-from optionstream.streams.sinks.latest.newer_wins import Entry
-from optionstream.streams.sinks.latest.versions import bar_version, tick_version
 
 _encode = msgspec.json.Encoder().encode
 
@@ -43,14 +42,11 @@ class Batch:
     surfaces: dict[str, VolatilitySurface] = field(default_factory=dict)
     newest: dict[str, dict[str, int]] = field(default_factory=dict)
     """Scores of the index sets: key → member → newest event time, epoch ms."""
-    offered: int = 0
-    """How many values were offered, before the older of each key were left out."""
 
     def add_frame(self, frame: TickFrame) -> None:
         """Offer the newest tick of a frame whose ticks are all plausible."""
         at = newest_index(frame.ts_ms, frame.seq)
         version = tick_version(frame.ts_ms[at], frame.seq[at])
-        self.offered += 1
         held = self.ticks.get(frame.product)
         if held is None or version > held[0]:
             self.ticks[frame.product] = (version, frame_tick(frame, at))
@@ -59,20 +55,17 @@ class Batch:
     def add_bar(self, bar: Bar) -> None:
         version = bar_version(bar)
         key = bar.product, bar.interval
-        self.offered += 1
         held = self.bars.get(key)
         if held is None or version > held[0]:
             self.bars[key] = (version, bar)
             self._index(redis_keys.PRODUCTS, bar.product, bar.start)
 
     def add_chain(self, chain: ChainAnalytics) -> None:
-        self.offered += 1
         self.chains.setdefault((chain.product, chain.expiry), {})[chain.version] = chain
         self._index(redis_keys.PRODUCTS, chain.product, chain.ts_event)
         self._index(redis_keys.expiries(chain.product), chain.expiry, chain.ts_event)
 
     def add_surface(self, surface: VolatilitySurface) -> None:
-        self.offered += 1
         held = self.surfaces.get(surface.product)
         if held is None or surface.version > held.version:
             self.surfaces[surface.product] = surface

@@ -12,7 +12,8 @@ from typing import cast
 import redis
 from confluent_kafka import OFFSET_BEGINNING
 
-from optionstream.streams.sinks.latest.newer_wins import Moves, stands_elsewhere
+from optionstream.schemas.newer_wins import Moves
+from optionstream.streams.sinks.latest.newer_wins import position_differs
 from optionstream.streams.sinks.loop.contract import Assigned
 
 Place = tuple[str, int]
@@ -68,7 +69,7 @@ class Positions:
         """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""
         for place, value in self._read(list(self._held)).items():
             if value != self._held[place]:
-                raise stands_elsewhere(_field(place))
+                raise position_differs(_field(place))
 
     def _read(self, places: Sequence[Place]) -> dict[Place, str | None]:
         if not places:

@@ -16,10 +16,11 @@ from optionstream.schemas.connections import redis_options
 from optionstream.schemas.derived import Bar, ChainAnalytics, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
+from optionstream.schemas.newer_wins import NO_MOVES, Entry, Moves, Scores
 from optionstream.schemas.rejects import WRONG_TOPIC
 from optionstream.streams.core.ticks.plausible import Plausibility
 from optionstream.streams.process import WorkerConfig
-from optionstream.streams.sinks.latest.newer_wins import NO_MOVES, Entry, Moves, Scores, write_newer
+from optionstream.streams.sinks.latest.newer_wins import write_newer
 from optionstream.streams.sinks.latest.newest import Batch
 from optionstream.streams.sinks.latest.positions import Positions
 from optionstream.streams.sinks.loop import metrics as measures

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from optionstream.schemas import redis_keys
 from optionstream.schemas.documents import chain_document, option_documents, pcr_document
+from optionstream.schemas.newer_wins import Entry, bar_version, tick_version
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.sinks.latest.newer_wins import Entry
 from optionstream.streams.sinks.latest.newest import Batch, newest_index
-from optionstream.streams.sinks.latest.versions import bar_version, tick_version
 from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
 
 REPLAY = Namespace("test")

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
+from optionstream.schemas.newer_wins import Entry, Moves, Scores
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 from optionstream.streams.kafka.topic_ids import Topic
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.latest import sink as latest_sink
-from optionstream.streams.sinks.latest.newer_wins import Entry, Moves, Scores
 from optionstream.streams.sinks.latest.sink import LatestSink
 from optionstream.streams.sinks.loop import consumer
 from optionstream.streams.sinks.loop.consumer import SinkWorker
