@@ -1,6 +1,6 @@
 """The demonstration: a simulated trading day through every real part, from nothing to the API.
 
-It asks neither the clock nor today's calendar: the day is a fixed, seeded one.
+The day is a fixed, seeded one: neither the clock nor today's calendar matters.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +16,8 @@ from typing import Any
 
 from optionstream.deploy.namespaces import catalogue
 from optionstream.deploy.stack import Addresses, Health, Stack, free_port
-from optionstream.deploy.stack.processes import write_atomically
+from optionstream.deploy.stack.processes import start_logged, write_atomically
+from optionstream.deploy.waiting import attempts
 from optionstream.deploy.workers.launch import stop_detached, worker_env
 from optionstream.producers.simulated import SimulationConfig
 from optionstream.schemas.errors import OptionstreamError
@@ -33,49 +33,49 @@ _API_STOP_S = 10.0
 _LOOK_AGAIN_S = 0.1
 
 Row = dict[str, Any]
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def simulation(date: str) -> SimulationConfig:
-    """About 56,000 ticks and 5,600 chain snapshots of the two main indices."""
+    """Return the day's configuration: about 56,000 ticks and 5,600 chains of two indices."""
     return SimulationConfig(seed=SEED, date=date, products=PRODUCTS)
 
 
 @contextmanager
-def servers(settings: Settings, keep: bool, tell: Tell) -> Iterator[Addresses]:
-    """The local stack; stopped at the end when it was started here, unless it is to be kept."""
+def servers(settings: Settings, keep: bool, report: Report) -> Iterator[Addresses]:
+    """Start the local stack; stop it after the block if it was started here and not ``keep``."""
     stack = Stack(settings)
     ours = not any(row.health is Health.READY for row in stack.status())
     try:
-        yield stack.up(lambda server, text: tell(f"{server}: {text}"))
+        yield stack.up(lambda server, text: report(f"{server}: {text}"))
     finally:
         if ours and not keep:
-            stack.down(lambda server, text: tell(f"{server}: {text}"))
+            stack.down(lambda server, text: report(f"{server}: {text}"))
 
 
 @contextmanager
 def fresh_namespace(
-    addresses: Addresses, settings: Settings, keep: bool, tell: Tell
+    addresses: Addresses, settings: Settings, keep: bool, report: Report
 ) -> Iterator[Namespace]:
-    """The demonstration's namespace, without what an earlier one left; dropped unless kept."""
-    forget(addresses, settings, tell)
+    """Give the demonstration's namespace, emptied first; drop it at the end unless ``keep``."""
+    drop_demo(addresses, settings, report)
     try:
         yield NAMESPACE
     finally:
         if not keep:
-            forget(addresses, settings, tell)
+            drop_demo(addresses, settings, report)
 
 
-def forget(addresses: Addresses, settings: Settings, tell: Tell) -> None:
-    """Drop the demonstration's namespace, if there is one."""
+def drop_demo(addresses: Addresses, settings: Settings, report: Report) -> None:
+    """Drop the demonstration's namespace if it exists."""
     stop_detached(settings, NAMESPACE)
     names = [info.name for info in catalogue.list_namespaces(addresses)]
     if NAMESPACE.name in names:
-        catalogue.drop_namespace(addresses, NAMESPACE.name, settings, tell)
+        catalogue.drop_namespace(addresses, NAMESPACE.name, settings, report)
 
 
 class ApiProcess:
-    """``optionstream serve`` on a free port, as a process; a context manager."""
+    """The process of ``optionstream serve`` on a free port; a context manager."""
 
     def __init__(self, addresses: Addresses, settings: Settings, namespace: Namespace) -> None:
         self.port = free_port()
@@ -88,15 +88,7 @@ class ApiProcess:
 
     def __enter__(self) -> ApiProcess:
         write_atomically(self.log, "")
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._argv,
-                env=self._env,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the demonstration, which stops it
-            )
+        self._process = start_logged(self._argv, self._env, self.log)
         try:
             self._await_ready()
         except BaseException:
@@ -115,32 +107,31 @@ class ApiProcess:
             self._process.wait()
 
     def get(self, path: str) -> Any:
-        """The JSON answer to ``GET path``."""
+        """Return the JSON answer to ``GET path``."""
         with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
             return json.load(answer)
 
     def check(self) -> None:
-        """Raises when the process has ended."""
+        """Raise OptionstreamError if the process has ended."""
         if self._process is not None and self._process.poll() is not None:
             raise OptionstreamError(f"the API has ended by itself; see {self.log}")
 
     def _await_ready(self) -> None:
-        deadline_s = time.monotonic() + _API_START_S
-        while True:
+        problem: Exception | None = None
+        for _ in attempts(_API_START_S, _LOOK_AGAIN_S):
             self.check()
             try:
                 self.get("/health/ready")
                 return
             except (urllib.error.URLError, OSError) as error:
-                if time.monotonic() > deadline_s:
-                    raise OptionstreamError(
-                        f"the API is not ready after {_API_START_S:.0f} s: {error}; see {self.log}"
-                    ) from None
-            time.sleep(_LOOK_AGAIN_S)
+                problem = error
+        raise OptionstreamError(
+            f"the API is not ready after {_API_START_S:.0f} s: {problem}; see {self.log}"
+        )
 
 
 def last_bars(api: ApiProcess, interval: str = "15m", count: int = 3) -> list[Row]:
-    """The last bars of each product, over HTTP."""
+    """Return the last bars of each product, over HTTP."""
     return [
         bar
         for product in PRODUCTS
@@ -149,7 +140,7 @@ def last_bars(api: ApiProcess, interval: str = "15m", count: int = 3) -> list[Ro
 
 
 def last_ratios(api: ApiProcess) -> list[Row]:
-    """The newest put-call ratios of each product's expiries, over HTTP."""
+    """Return the newest put-call ratios of each product's expiries, over HTTP."""
     rows = []
     for product in PRODUCTS:
         for row in api.get(f"/api/data/expiries/{product}")["expiries"]:

@@ -113,7 +113,7 @@ def reset(
     resets = GroupReset(servers, name, context.settings())
     plan = resets.plan(group, target, topic, partition)
     if not dry_run:
-        resets.make(plan, output.note, forget_former=forget_former)
+        resets.apply(plan, output.note, forget_former=forget_former)
     rows = [asdict(row) for row in plan.rows if as_json or row.end]
     output.show("", _RESET_COLUMNS, rows, as_json)
     for line in consequences(plan, target):

@@ -159,7 +159,7 @@ def redrive(
 def _results(
     servers: Addresses, name: Namespace, choice: Choice, normalise: bool, dry_run: bool
 ) -> Iterator[Result]:
-    from optionstream.deploy.mongo import mongo_client
+    from optionstream.deploy.clients import mongo_client
     from optionstream.deploy.rejects.ledger import Ledger
     from optionstream.deploy.rejects.redrive import Redrive
 

@@ -33,7 +33,7 @@ def list_(as_json: JsonOption = False) -> None:
     from optionstream.schemas.replays import told
 
     with _registry() as registry:
-        rows = [told(row) for row in registry.rows().values()]
+        rows = [told(row) for row in registry.entries().values()]
     if as_json:
         for row in rows:
             output.json_line(row)
@@ -55,9 +55,9 @@ def status(id_: IdArgument, as_json: JsonOption = False) -> None:
     from optionstream.schemas.replays import told, unknown
 
     with _registry() as registry:
-        row = registry.one(id_)
+        row = registry.entry(id_)
         if row is None:
-            raise NamespaceError(unknown(id_, list(registry.rows())))
+            raise NamespaceError(unknown(id_, list(registry.entries())))
     if as_json:
         output.json_line(told(row))
         return
@@ -168,7 +168,7 @@ def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
 
     command = Command.checked(Action(action), value)
     with _registry() as registry:
-        answer = registry.command(id_, command)
+        answer = registry.send_command(id_, command)
     if as_json:
         output.json_line({"id": id_, "command": action, "answer": answer.text})
     else:
@@ -177,7 +177,7 @@ def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
 
 @contextmanager
 def _registry() -> Iterator[Registry]:
-    from optionstream.deploy.mongo import mongo_client
+    from optionstream.deploy.clients import mongo_client
     from optionstream.deploy.namespaces.registry import Registry
     from optionstream.deploy.stack import Server
 

@@ -91,14 +91,14 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
     import msgspec
 
     from optionstream.deploy.stack import Health, Stack, running_addresses
-    from optionstream.deploy.workers.launch import supervised
+    from optionstream.deploy.workers.launch import supervised_workers
 
     settings = context.settings()
     name = Namespace.parse(namespace)
     found = Stack(settings).status()
     ready = all(row.health is Health.READY for row in found)
     servers = [_server_row(row) for row in found]
-    workers = [msgspec.structs.asdict(row) for row in supervised(settings)]
+    workers = [msgspec.structs.asdict(row) for row in supervised_workers(settings)]
     where = running_addresses(settings) if ready else None
     lags = list(_lag_rows(where, name)) if where is not None else []
     if as_json:
@@ -188,7 +188,7 @@ def _start_workers(
     missing = launch.groups_without_worker(offsets, name, settings, groups)
     launch.start_detached(name, servers, settings, missing)
     launch.await_members(offsets, name, settings, groups)
-    for row in launch.supervised(settings, name):
+    for row in launch.supervised_workers(settings, name):
         output.note(f"worker {row.worker}: {row.state} (pid {row.pid}, log {row.log})")
 
 

@@ -1,30 +1,31 @@
-"""Setting where a group goes on: its positions, and with them what it has made of later records.
+"""Resets of consumer groups: their positions, and with them what they made of later records.
 
-Each group begins a new generation of its own kind. ``analytics``: an empty state at that position
-(streams.analytics.state). ``history``: the stored ticks from there on count no more and are read
-again (streams.sinks.history.tick_generations); derived values keep their ids, a repeat is a no-op.
-``latest``: values of that time and later are forgotten (streams.sinks.latest.forgetting), and its
-positions in Redis set (streams.sinks.latest.positions). The group's offsets are set first: the
-broker refuses that while a member is there, and then nothing was changed.
+Each group starts a new generation of its own kind:
+
+``analytics``  an empty state at that position (streams.analytics.state)
+``history``    stored ticks from there on no longer count and are read again
+               (streams.sinks.history.tick_generations); derived values keep their ids, so that
+               a repeat is a no-op
+``latest``     values of that time and later are forgotten (streams.sinks.latest.forgetting), and
+               its positions in Redis set (streams.sinks.latest.positions)
+
+The group's offsets are set first: the broker refuses that while a member is there, and then
+nothing was changed.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
 
-import redis as redis_client
-
+from optionstream.deploy.clients import mongo_client, redis_client
 from optionstream.deploy.groups.lag import GroupAtWork, GroupOffsets, Offsets
 from optionstream.deploy.groups.rows import ANALYTICS, GroupProgress
-from optionstream.deploy.mongo import mongo_client
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile
 from optionstream.schemas import redis_keys, topics
-from optionstream.schemas.connections import redis_options
-from optionstream.schemas.errors import ServerUnavailable, UsageError
+from optionstream.schemas.errors import UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import rfc3339
 from optionstream.schemas.topics import Namespace
@@ -42,21 +43,20 @@ LATEST = "latest"
 HISTORY = "history"
 RESETTABLE = (ANALYTICS, "latest", HISTORY)
 
-_SESSION_GRACE_S = 4.0
-_LOOK_AGAIN_S = 0.3
-
-Tell = Callable[[str], None]
-T = TypeVar("T")
+Report = Callable[[str], None]
 
 
 class MembersRun(UsageError):
-    """The group has members; the text says who and what to do."""
+    """The group has members; the text names them and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to: ``earliest``, ``latest``, the first record of ``time_ms`` (epoch ms, by receipt)
-    or later, or an ``offset`` in every partition. Exactly one is given."""
+    """The goal of a reset; exactly one field is given.
+
+    ``end`` is ``earliest`` or ``latest``; ``time_ms`` (epoch ms, by receipt) means the first
+    record of that time or later; ``offset`` holds for every partition.
+    """
 
     end: str | None = None
     time_ms: int | None = None
@@ -65,7 +65,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class ResetRow:
-    """One partition; ``before`` is None for a group that has not begun."""
+    """One partition of a reset; ``before`` is None for a group that has not started."""
 
     group: str
     topic: str
@@ -74,22 +74,22 @@ class ResetRow:
     to: int
     end: int
     skipped: int
-    """Records that are there, unread, and never will be."""
+    """Records that exist, are unread, and will never be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResetPlan:
-    """What a reset does. ``forgotten`` counts values in Redis; None where none are."""
+    """The changes of a reset. ``forgotten`` counts values in Redis; None if it forgets none."""
 
     group: str
     rows: list[ResetRow]
     since_ms: int | None = None
-    """From this event time on Redis forgets."""
+    """Redis forgets values from this event time on (epoch ms)."""
     forgotten: int | None = None
 
 
 class GroupReset:
-    """Plans and makes resets of one namespace's groups."""
+    """Plans and carries out resets of one namespace's groups."""
 
     def __init__(self, addresses: Addresses, namespace: Namespace, settings: Settings) -> None:
         self._addresses = addresses
@@ -100,9 +100,12 @@ class GroupReset:
     def plan(
         self, group: str, target: Target, topic: str | None = None, partition: int | None = None
     ) -> ResetPlan:
-        """What ``make`` would do; ``topic`` (without the namespace) and ``partition`` narrow it.
-        Changes nothing. Raises UsageError for what the group does not read."""
-        names = _names(group, topic)
+        """Return what ``apply`` would do; changes nothing.
+
+        ``topic`` (without the namespace) and ``partition`` narrow it. Raises UsageError for what
+        the group does not read.
+        """
+        names = _topics_of(group, topic)
         goal = {
             place: at
             for place, at in self._goal(names, target).items()
@@ -125,38 +128,33 @@ class GroupReset:
             for place, at in sorted(goal.items())
         ]
         narrowed = topic is not None or partition is not None
-        since_ms = None if group != "latest" or narrowed else _since(target)
-        if since_ms is None:
+        since_ms = 0 if target.end == EARLIEST else target.time_ms
+        if since_ms is None or group != "latest" or narrowed:
             return ResetPlan(group, rows)
-        with _redis(self._addresses) as client:
-            found = _asking_redis(lambda: values_since(client, self._namespace, since_ms))
+        with redis_client(self._addresses.redis) as client:
+            found = values_since(client, self._namespace, since_ms)
         return ResetPlan(group, rows, since_ms, len(found))
 
-    def refuse_members(self, group: str, tell: Tell) -> None:
-        """Raises MembersRun while somebody works in the group. A worker that was stopped stays a
-        (static) member until its session times out: that is waited for."""
+    def refuse_members(self, group: str, report: Report) -> None:
+        """Raise MembersRun if the group has members, after their sessions had time to end."""
         pid_file = PidFile(self._settings.worker_folder(self._namespace.name) / f"{group}.pid")
         if (process := pid_file.read()) is not None:
             raise self._members_run(group, f"pid {process.pid}")
-        patience_s = self._settings.session_timeout_ms / 1000 + _SESSION_GRACE_S
-        deadline_s, told = time.monotonic() + patience_s, False
-        while members := self._offsets.members(group):
-            if time.monotonic() > deadline_s:
-                raise self._members_run(group, ", ".join(members))
-            if not told:
-                tell(f"waiting up to {patience_s:.0f} s for the sessions of stopped workers to end")
-                told = True
-            time.sleep(_LOOK_AGAIN_S)
+        members = self._offsets.await_departure([group], self._settings, report)
+        if members:
+            raise self._members_run(group, ", ".join(members[group]))
 
     def is_at_work(self, group: str) -> bool:
-        """Whether the group has members now, those just stopped included."""
+        """Return True if the group has members now, just stopped ones included."""
         return bool(self._offsets.members(group))
 
-    def make(self, plan: ResetPlan, tell: Tell, *, forget_former: bool = False) -> None:
-        """Carry a plan out; may be repeated, also after it was interrupted. ``forget_former``:
-        of ``history``, ticks of a topic that was deleted and made anew count no more. Raises
-        MembersRun."""
-        self.refuse_members(plan.group, tell)
+    def apply(self, plan: ResetPlan, report: Report, *, forget_former: bool = False) -> None:
+        """Carry out a plan; may be repeated, also after it was interrupted.
+
+        ``forget_former`` is for ``history``: ticks of a topic that was deleted and created again
+        no longer count. Raises MembersRun.
+        """
+        self.refuse_members(plan.group, report)
         names = topics.GROUP_TOPICS[plan.group]
         ids = self._offsets.topic_ids(names)
         goal: Offsets = {(row.topic, row.partition): row.to for row in plan.rows}
@@ -170,12 +168,12 @@ class GroupReset:
         elif plan.group == HISTORY:
             self._reset_history(goal, ids, forget_former)
         else:
-            _asking_redis(lambda: self._reset_latest(goal, ids, plan.since_ms))
+            self._reset_latest(goal, ids, plan.since_ms)
 
     def _reset_latest(self, goal: Offsets, ids: dict[str, str], since_ms: int | None) -> None:
-        """Positions go first: interrupted in between, what was forgotten is read again."""
+        """Positions go first, so that after an interruption the forgotten values are read again."""
         key = self._namespace.redis(redis_keys.POSITIONS)
-        with _redis(self._addresses) as client:
+        with redis_client(self._addresses.redis) as client:
             if since_ms is not None:
                 forget_positions(client, key, list(goal))
                 forget_since(client, self._namespace, since_ms)
@@ -206,11 +204,8 @@ class GroupReset:
         return {place: min(end, max(beginnings[place], wanted)) for place, end in ends.items()}
 
     def _before(self, group: str) -> Offsets:
-        progress = GroupProgress(self._addresses.kafka, self._namespace)
-        try:
+        with closing(GroupProgress(self._addresses.kafka, self._namespace)) as progress:
             return progress.committed(group)
-        finally:
-            progress.close()
 
     def _members_run(self, group: str, who: str) -> MembersRun:
         name = self._namespace.name
@@ -221,40 +216,41 @@ class GroupReset:
 
 
 def consequences(plan: ResetPlan, target: Target) -> list[str]:
-    """What follows from a reset, a line each, for the person who asks for it."""
+    """Return the consequences of a reset, one line each, for the person who asks for it."""
     skipped = sum(row.skipped for row in plan.rows)
-    said = []
+    lines = []
     if plan.group == ANALYTICS:
-        said.append(_about_state(target))
+        lines.append(_describe_state(target))
     elif plan.group == HISTORY:
-        said.append(
-            "stored ticks of the records from there on count no more and are read again; bars, "
-            "chains, gaps and rejects keep their ids: what is there stays"
+        lines.append(
+            "stored ticks of the records from there on no longer count and are read again; bars, "
+            "chains, gaps and rejects keep their ids and stay"
         )
     elif plan.since_ms is not None:
         since = "all values" if plan.since_ms == 0 else f"values of {rfc3339(plan.since_ms)} on"
-        said.append(
+        lines.append(
             f"Redis forgets {since} ({plan.forgotten or 0} now) until they are read again; the API "
             "answers from MongoDB meanwhile"
         )
     else:
-        said.append("Redis keeps its values: newer wins")
+        lines.append("Redis keeps its values: newer wins")
     if skipped:
-        said.append(f"{skipped} records that the group has not read are skipped for good")
-    return said
+        lines.append(f"{skipped} records that the group has not read are skipped for good")
+    return lines
 
 
-def _about_state(target: Target) -> str:
-    text = "analytics begins with an empty state"
+def _describe_state(target: Target) -> str:
+    text = "analytics starts with an empty state"
     if target.end == EARLIEST:
-        return f"{text} at the first record there is and computes everything anew"
+        return f"{text} at the first record that exists and computes everything again"
     return (
-        f"{text} there: windows, day bars and changes of open interest of the session under way "
-        "lack what came before, a silence since the open is told as a gap; its counts begin at 0"
+        f"{text} there: windows, day bars and changes of open interest of the current session "
+        "lack what came before; a silence since the open is reported as a gap; its counts start "
+        "at 0"
     )
 
 
-def _names(group: str, topic: str | None) -> tuple[str, ...]:
+def _topics_of(group: str, topic: str | None) -> tuple[str, ...]:
     if group not in RESETTABLE:
         raise UsageError(f"group {group} cannot be reset: use {', '.join(RESETTABLE)}")
     names = topics.GROUP_TOPICS[group]
@@ -263,19 +259,3 @@ def _names(group: str, topic: str | None) -> tuple[str, ...]:
     if topic not in names:
         raise UsageError(f"group {group} does not read {topic!r}: it reads {', '.join(names)}")
     return (topic,)
-
-
-def _since(target: Target) -> int | None:
-    """From which event time on the values of Redis come again."""
-    return 0 if target.end == EARLIEST else target.time_ms
-
-
-def _redis(addresses: Addresses) -> redis_client.Redis:
-    return redis_client.Redis.from_url(**redis_options(addresses.redis))
-
-
-def _asking_redis(ask: Callable[[], T]) -> T:
-    try:
-        return ask()
-    except redis_client.RedisError as error:
-        raise ServerUnavailable(f"redis: {error}") from None

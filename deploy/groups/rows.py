@@ -43,7 +43,7 @@ class GroupProgress(GroupOffsets):
         self._state.close()
 
     def look(self) -> list[GroupRow]:
-        """Return all partitions of all groups, in order; an extra group only once it has started."""
+        """Return all partitions of all groups, in order; extra groups only once they started."""
         begun = (group for group in topics.EXTRA_GROUPS if self.committed(group))
         return [row for group in (*topics.GROUPS, *begun) for row in self._group(group)]
 

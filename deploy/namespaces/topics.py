@@ -7,13 +7,12 @@
 | raw.*                 | ``raw_retention_ms``     | kept until dropped |
 | state.*               | compacted                | compacted          |
 
-Live refuses record timestamps an hour ahead of the broker's clock (Kafka's default); sim, whose
-time may run faster, and replays take any.
+Live refuses record timestamps an hour ahead of the broker's clock (Kafka's default). Sim, whose
+time may run faster, and replays accept any.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Mapping
 
 from confluent_kafka import KafkaError
@@ -26,6 +25,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from optionstream.deploy.waiting import attempts
 from optionstream.producers.kafka.leaders import wait_for_leaders
 from optionstream.schemas import topics
 from optionstream.schemas.errors import ServerUnavailable, UsageError
@@ -40,15 +40,13 @@ from optionstream.streams.kafka.admin import (
 )
 from optionstream.streams.kafka.answers import kafka_call
 
-"""The largest record a topic takes: an exchange's body with every expiry, and to spare."""
-
 _ANY_TIMESTAMP = str(2**63 - 1)
 _SEGMENT_BYTES = 64 * 1024 * 1024
 _LOOK_AGAIN_S = 0.05
 
 
 def topic_config(name: str, namespace: Namespace, settings: Settings) -> dict[str, str]:
-    """The Kafka configuration of the topic that plays the part ``name``."""
+    """Return the Kafka configuration of a topic, named without the namespace."""
     config = {"max.message.bytes": str(MAX_RECORD_BYTES)}
     if namespace.name != topics.LIVE:
         config |= {"message.timestamp.after.max.ms": _ANY_TIMESTAMP}
@@ -66,18 +64,18 @@ def topic_config(name: str, namespace: Namespace, settings: Settings) -> dict[st
 
 
 def partitions_of(name: str, settings: Settings) -> int:
-    """How many partitions the topic that plays the part ``name`` has."""
+    """Return the number of partitions of a topic, named without the namespace."""
     return 1 if name in topics.RAW_TOPICS else settings.partitions
 
 
 def _compacted() -> dict[str, str]:
-    """The active segment is never compacted: it has to roll, and a little dirt has to do."""
+    """Return settings that compact soon: segments roll often, and little dirt suffices."""
     return {
         "cleanup.policy": "compact",
         "segment.bytes": str(_SEGMENT_BYTES),
         "segment.ms": "600000",
         "min.cleanable.dirty.ratio": "0.1",
-        # A late write of a worker thought dead may lie after a better snapshot for a while.
+        # A late write of a worker thought dead may follow a better snapshot for a while.
         "min.compaction.lag.ms": "600000",
         "max.compaction.lag.ms": "3600000",
         "delete.retention.ms": "60000",
@@ -85,10 +83,10 @@ def _compacted() -> dict[str, str]:
 
 
 def ensure_topics(kafka: str, namespace: Namespace, settings: Settings) -> list[str]:
-    """Create what is missing, bring the configuration of the rest in line, wait until all have
-    their leaders; returns the created.
+    """Create missing topics, update the configuration of the others, wait for all leaders.
 
-    A topic with another number of partitions is a UsageError: to repartition would move products.
+    Returns the names of those created. Raises UsageError for a topic with another number of
+    partitions: to repartition would move products.
     """
     admin = admin_client(kafka)
     wanted = {namespace.topic(name): name for name in topics.ALL_TOPICS}
@@ -106,7 +104,7 @@ def ensure_topics(kafka: str, namespace: Namespace, settings: Settings) -> list[
 
 
 def topics_of(namespace: Namespace, existing: Collection[str]) -> list[str]:
-    """Those of ``existing`` that belong to the namespace."""
+    """Return the topics among ``existing`` that belong to the namespace."""
     if namespace.is_live:
         own = {namespace.topic(name) for name in topics.ALL_TOPICS}
         return sorted(own & set(existing))
@@ -115,7 +113,7 @@ def topics_of(namespace: Namespace, existing: Collection[str]) -> list[str]:
 
 
 def namespaces_in(existing: Collection[str]) -> dict[str, list[str]]:
-    """Namespaces that have topics, with them."""
+    """Return the namespaces that have topics, each with its topics."""
     replays = {
         topic.split(".")[1]
         for topic in existing
@@ -139,7 +137,7 @@ def _check_partitions(topic: str, count: int | None, wanted: int) -> None:
     if count is not None and count != wanted:
         raise UsageError(
             f"topic {topic} has {count} partitions, the settings say {wanted}: set "
-            f"OPTIONSTREAM_PARTITIONS={count}, or drop the namespace and create it anew"
+            f"OPTIONSTREAM_PARTITIONS={count}, or drop the namespace and create it again"
         )
 
 
@@ -152,12 +150,7 @@ def _create(
     if not configs:
         return
     new = [
-        NewTopic(
-            topic,
-            num_partitions=partitions[topic],
-            replication_factor=replication,
-            config=dict(config),
-        )
+        NewTopic(topic, partitions[topic], replication, config=dict(config))
         for topic, config in configs.items()
     ]
     for future in admin.create_topics(new, operation_timeout=TIMEOUT_S).values():
@@ -165,35 +158,27 @@ def _create(
 
 
 def _configure(admin: AdminClient, configs: Mapping[str, Mapping[str, str]]) -> None:
-    """Set what differs; a setting that was changed takes effect at the next ``up``."""
+    """Set what differs: a changed setting takes effect at the next ``up``."""
     asked = [ConfigResource(ResourceType.TOPIC, topic) for topic in configs]
     if not asked:
         return
     described = kafka_call(lambda: results(admin.describe_configs(asked)))
     changes = []
     for resource, entries in described.items():
-        wanted = configs[resource.name].items()
-        changed = {k: v for k, v in wanted if k not in entries or entries[k].value != v}
+        changed = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
+            for name, value in configs[resource.name].items()
+            if name not in entries or entries[name].value != value
+        ]
         if changed:
-            changes.append(_change(resource.name, changed))
+            topic = resource.name
+            changes.append(ConfigResource(ResourceType.TOPIC, topic, incremental_configs=changed))
     if changes:
         kafka_call(lambda: results(admin.incremental_alter_configs(changes)))
 
 
-def _change(topic: str, values: Mapping[str, str]) -> ConfigResource:
-    return ConfigResource(
-        ResourceType.TOPIC,
-        topic,
-        incremental_configs=[
-            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-            for name, value in values.items()
-        ],
-    )
-
-
 def _wait(done: Callable[[], bool], complaint: str) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not done():
-        if time.monotonic() > deadline_s:
-            raise ServerUnavailable(f"kafka: {complaint} within {TIMEOUT_S:.0f} s")
-        time.sleep(_LOOK_AGAIN_S)
+    for _ in attempts(TIMEOUT_S, _LOOK_AGAIN_S):
+        if done():
+            return
+    raise ServerUnavailable(f"kafka: {complaint} within {TIMEOUT_S:.0f} s")

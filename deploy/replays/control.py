@@ -100,7 +100,7 @@ class Control:
     def _beat(self) -> None:
         with self._lock:
             answers = tuple(self._answers)
-        waiting = self._registry.beat(self._name, self._run_id, self._progress(), answers)
+        waiting = self._registry.send_heartbeat(self._name, self._run_id, self._progress(), answers)
         with self._lock:
             del self._answers[: len(answers)]
         for row in waiting:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from optionstream.deploy.clients import mongo_client
 from optionstream.deploy.groups.lag import GroupOffsets, wait_until_caught_up
-from optionstream.deploy.mongo import mongo_client
 from optionstream.deploy.namespaces.registry import Registry
 from optionstream.deploy.namespaces.topics import ensure_topics
 from optionstream.deploy.replays.control import Control, LagWatch
-from optionstream.deploy.replays.manifest import began_manifest, ended_manifest
+from optionstream.deploy.replays.manifest import manifest_changes, start_manifest
 from optionstream.deploy.replays.progress import (
     Observer,
     Progress,
@@ -103,9 +103,9 @@ def replay(
                 result = running.run(control)
                 control.refuse("the replay has just ended")
             counts = counts_row(result.counts)
-            manifest = ended_manifest(running.player, running.sent() | _of_namespace(counts))
+            manifest = manifest_changes(running.player, running.sent() | _of_namespace(counts))
             changes = {"counts": counts, **manifest}
-            registry.ended(plan.namespace.name, run, result.state, changes)
+            registry.end_run(plan.namespace.name, run, result.state, changes)
     return result
 
 
@@ -138,12 +138,12 @@ def _registered(running: _Running, registry: Registry, settings: Settings) -> It
     options = {"speed": speed} | {k: v for k, v in described.items() if k not in ("kind", "paths")}
     if plan.frame is not None:
         options["frame"] = plan.frame
-    manifest = began_manifest(name, described, speed, settings)
-    run = registry.began(name, plan.source.names, options, manifest)
+    manifest = start_manifest(name, described, speed, settings)
+    run = registry.start_run(name, plan.source.names, options, manifest)
 
     def ended(state: State, error: str | None) -> None:
-        told = ended_manifest(running.player, running.sent())
-        registry.ended(name, run, state, {"error": error, **told})
+        told = manifest_changes(running.player, running.sent())
+        registry.end_run(name, run, state, {"error": error, **told})
 
     try:
         yield run

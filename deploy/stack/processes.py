@@ -1,4 +1,4 @@
-"""Processes: run one to its end, start one detached, remember it in a file, stop it.
+"""Processes: run one to its end, start one with a log, remember it in a file, stop it.
 
 A process is identified by its id and its start time. An id that the system gave to another
 process since is therefore never mistaken for ours, and never signalled.
@@ -97,6 +97,25 @@ def spawn_detached(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Pr
         setsid=True,
     )
     return ProcessId.of(pid)
+
+
+def start_logged(
+    argv: Sequence[str], env: Mapping[str, str] | None, log: Path
+) -> subprocess.Popen[bytes]:
+    """Start a child process that appends its output to ``log``; None: this process's environment.
+
+    It is in a session of its own: Ctrl-C reaches only its parent, which then stops it. Raises
+    OSError when it cannot start.
+    """
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            list(argv),
+            env=None if env is None else dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
 
 def run_program(

@@ -1,7 +1,7 @@
-"""The workers of a namespace as processes: supervised by this process, or by one of their own.
+"""Worker processes of a namespace: supervised by this process, or by a detached supervisor.
 
 ``LocalWorkers`` end with the command that started them. ``start_detached`` leaves a supervisor
-behind (``optionstream supervise``) that ``optionstream down`` finds again and stops.
+running (``optionstream supervise``), which ``optionstream down`` stops.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from msgspec import Struct
 from optionstream.deploy.groups.lag import GroupOffsets
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.processes import PidFile, spawn_detached, stop, write_atomically
-from optionstream.deploy.stack.tail import last_lines
+from optionstream.deploy.stack.tail import last_words
+from optionstream.deploy.waiting import attempts
 from optionstream.deploy.workers.stalls import StallGuard
 from optionstream.deploy.workers.supervisor import (
     EventKind,
@@ -35,15 +36,13 @@ from optionstream.schemas.topics import Namespace
 
 STOP_GRACE_S = 15.0
 _START_S = 60.0
-_SESSION_GRACE_S = 3.0
-"""The broker looks for ended sessions now and then."""
 _LOOK_AGAIN_S = 0.2
 
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class WorkerFailed(OptionstreamError):
-    """A worker ended for good; the text has its last words and names its log."""
+    """A worker was given up; the text has the last line of its log and the log's path."""
 
 
 class WorkerRow(Struct, frozen=True):
@@ -64,7 +63,7 @@ def worker_specs(
     groups: Sequence[str],
     *more: str,
 ) -> list[WorkerSpec]:
-    """How to start one worker of each group; ``more`` goes to the end of its command."""
+    """Return the specs of one worker for each group; ``more`` is appended to its command."""
     env = worker_env(addresses, settings)
     base = settings.metrics_port
     specs = []
@@ -77,7 +76,7 @@ def worker_specs(
 
 
 def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:
-    """This process's environment with the addresses of the servers in it."""
+    """Return this process's environment with the servers' addresses and data folders set."""
     folders = {"AUDIT_DIR": settings.audit_dir, "FEATURES_DIR": settings.features_dir}
     return (
         dict(os.environ)
@@ -97,24 +96,22 @@ def groups_without_worker(
     settings: Settings,
     groups: Sequence[str] = topics.GROUPS,
 ) -> list[str]:
-    """Those of the groups in which nobody works.
+    """Return the groups that have no worker.
 
-    A worker that ended stays a (static) member until its session times out. Members that no
-    process of this machine stands for are therefore given that long to go away.
+    A group without a process of this machine may have members elsewhere, or stopped ones whose
+    sessions have yet to end; this waits for the latter.
     """
     folder = settings.worker_folder(namespace.name)
     others = [group for group in groups if PidFile(folder / f"{group}.pid").read() is None]
-    deadline_s = time.monotonic() + settings.session_timeout_ms / 1000 + _SESSION_GRACE_S
-    while occupied := [group for group in others if offsets.members(group)]:
-        if time.monotonic() > deadline_s:
-            break
-        time.sleep(_LOOK_AGAIN_S)
+    occupied = offsets.await_departure(others, settings)
     return [group for group in others if group not in occupied]
 
 
 class LocalWorkers:
-    """Workers that this process runs and stops, and that end by themselves should it be killed; a
-    context manager."""
+    """Workers that this process runs and stops; a context manager.
+
+    They end by themselves if this process is killed.
+    """
 
     def __init__(
         self,
@@ -122,10 +119,10 @@ class LocalWorkers:
         addresses: Addresses,
         settings: Settings,
         groups: Sequence[str],
-        tell: Tell,
+        report: Report,
     ) -> None:
         self.groups = tuple(groups)
-        self._tell = tell
+        self._report = report
         self._supervisor = Supervisor(
             worker_specs(namespace, addresses, settings, groups, "--ends-with", str(os.getpid())),
             settings.worker_folder(namespace.name),
@@ -143,18 +140,18 @@ class LocalWorkers:
 
     @property
     def logs(self) -> dict[str, str]:
-        """Log file of each worker."""
+        """The log file of each worker, by name."""
         return {status.name: str(status.log) for status in self._supervisor.status()}
 
     def check(self) -> None:
-        """Raises WorkerFailed when a worker was given up."""
+        """Raise WorkerFailed if a worker was given up."""
         for status in self._supervisor.status():
             if status.state is WorkerState.GIVEN_UP:
-                raise WorkerFailed(_obituary(status.name, status.log))
+                raise _failure(status.name, status.log)
 
     def _on_event(self, event: WorkerEvent) -> None:
         if event.kind in (EventKind.EXITED, EventKind.KILLED):
-            self._tell(f"worker {event.worker} {event.text}")
+            self._report(f"worker {event.worker} {event.text}")
 
 
 # -- detached -----------------------------------------------------------------------------------
@@ -163,7 +160,7 @@ class LocalWorkers:
 def start_detached(
     namespace: Namespace, addresses: Addresses, settings: Settings, groups: Sequence[str]
 ) -> None:
-    """Leave a supervisor behind that runs a worker of each group; one that lives already stays."""
+    """Start a detached supervisor with a worker for each group, unless one runs already."""
     folder = settings.worker_folder(namespace.name)
     pid_file = _supervisor_pid(folder)
     if pid_file.read() is not None or not groups:
@@ -177,22 +174,23 @@ def start_detached(
 def await_members(
     offsets: GroupOffsets, namespace: Namespace, settings: Settings, groups: Sequence[str]
 ) -> None:
-    """Until every group has a member; WorkerFailed when the supervisor gives one up."""
-    deadline_s = time.monotonic() + _START_S
-    while waiting := [group for group in groups if not offsets.members(group)]:
-        for row in supervised(settings, namespace):
+    """Wait until every group has a member; raise WorkerFailed if a worker is given up or late."""
+    waiting: list[str] = []
+    for _ in attempts(_START_S, _LOOK_AGAIN_S):
+        waiting = [group for group in groups if not offsets.members(group)]
+        if not waiting:
+            return
+        for row in supervised_workers(settings, namespace):
             if row.worker in waiting and row.state == WorkerState.GIVEN_UP.value:
-                raise WorkerFailed(_obituary(row.worker, Path(row.log)))
-        if time.monotonic() > deadline_s:
-            folder = settings.worker_folder(namespace.name)
-            raise WorkerFailed(f"no worker of {', '.join(waiting)} came up; see {folder}")
-        time.sleep(_LOOK_AGAIN_S)
+                raise _failure(row.worker, Path(row.log))
+    folder = settings.worker_folder(namespace.name)
+    raise WorkerFailed(f"no worker of {', '.join(waiting)} came up; see {folder}")
 
 
 def supervise(
     namespace: Namespace, addresses: Addresses, settings: Settings, groups: Sequence[str]
 ) -> None:
-    """Run workers until interrupted, with their state in ``supervisor.json`` for ``status``."""
+    """Run workers until interrupted; keep their status in ``supervisor.json``."""
     folder = settings.worker_folder(namespace.name)
     supervisor = Supervisor(
         worker_specs(namespace, addresses, settings, groups),
@@ -207,20 +205,20 @@ def supervise(
         lambda text: print(text, flush=True),
     )
     with supervisor, stalls:
-        told: list[WorkerRow] = []
+        written: list[WorkerRow] = []
         while True:
             rows = [
                 WorkerRow(namespace.name, s.name, s.state.value, s.pid, s.restarts, str(s.log))
                 for s in supervisor.status()
             ]
-            if rows != told:
+            if rows != written:
                 write_atomically(_state_file(folder), msgspec.json.encode(rows).decode())
-                told = rows
+                written = rows
             time.sleep(_LOOK_AGAIN_S)
 
 
-def supervised(settings: Settings, namespace: Namespace | None = None) -> list[WorkerRow]:
-    """The workers of living detached supervisors, of one namespace or of all."""
+def supervised_workers(settings: Settings, namespace: Namespace | None = None) -> list[WorkerRow]:
+    """Return the workers of detached supervisors that run, of one namespace or of all."""
     rows: list[WorkerRow] = []
     for folder in _folders(settings, namespace):
         if _supervisor_pid(folder).read() is None:
@@ -233,7 +231,7 @@ def supervised(settings: Settings, namespace: Namespace | None = None) -> list[W
 
 
 def stop_detached(settings: Settings, namespace: Namespace | None = None) -> list[str]:
-    """Stop detached supervisors and their workers; returns the namespaces they worked for."""
+    """Stop detached supervisors and their workers; return the names of their namespaces."""
     running = {
         folder: found
         for folder in _folders(settings, namespace)
@@ -247,8 +245,7 @@ def stop_detached(settings: Settings, namespace: Namespace | None = None) -> lis
 
 
 def stop_orphans(settings: Settings, namespace: Namespace) -> None:
-    """Stop the workers of this machine whose supervisor was killed and could not stop them; those
-    of a living one stay."""
+    """Stop this machine's workers whose supervisor was killed; those of a living one stay."""
     folder = settings.worker_folder(namespace.name)
     if is_supervised(folder):
         return
@@ -273,6 +270,5 @@ def _state_file(folder: Path) -> Path:
     return folder / "supervisor.json"
 
 
-def _obituary(worker: str, log: Path) -> str:
-    said = last_lines(log, 1)
-    return f"worker {worker} keeps ending: {said[0] if said else 'it said nothing'} (see {log})"
+def _failure(worker: str, log: Path) -> WorkerFailed:
+    return WorkerFailed(f"worker {worker} keeps ending: {last_words(log)} (see {log})")

@@ -1,8 +1,8 @@
-"""Keeps worker processes running: restarts them with backoff, gives up on a crash loop.
+"""Supervision of worker processes: restart them with backoff, give up on a crash loop.
 
-Every exit that was not asked for counts, exit code 0 too: a worker has no reason to end by
-itself. A life longer than ``steady_s`` clears the record of that worker, so that one crash now
-and then is always answered at once.
+Every exit counts unless the supervisor stopped the worker, exit code 0 too: a worker has no
+reason to end by itself. A life longer than ``steady_s`` clears a worker's record, so that an
+occasional crash is always followed by a restart at once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO
 
-from optionstream.deploy.stack.processes import PidFile, ProcessId, stop
+from optionstream.deploy.stack.processes import PidFile, ProcessId, start_logged, stop
 from optionstream.schemas.errors import UsageError
 
 _LOOK_S = 0.03
@@ -29,46 +29,48 @@ _LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpec:
-    """One worker: its name (also of its log file), its command, and its whole environment."""
+    """One worker: its name (also that of its log file), its command and its environment."""
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] | None = None
-    """None hands down the supervisor's own environment."""
+    """None: the supervisor's own environment."""
 
 
 @dataclass(frozen=True, slots=True)
 class RestartPolicy:
-    """When and how often a worker is started again."""
+    """When and how often a worker is restarted."""
 
     backoff_s: float = 0.25
-    """Pause before the second restart in a row; the first comes at once, each next doubles."""
+    """Pause before the second restart in a row. The first has none; each further one doubles."""
     cap_s: float = 30.0
     crash_limit: int = 6
-    """This many crashes within ``window_s``, and the worker is given up."""
+    """After this many crashes within ``window_s`` the worker is given up."""
     window_s: float = 60.0
     steady_s: float = 5.0
-    """A worker that lived this long is healthy again: neither counted nor slowed."""
+    """A worker that lived this long counts as healthy again."""
 
     def delay_s(self, crashes_in_a_row: int) -> float:
-        """Pause before a restart after so many quick crashes (1 or none: no pause)."""
+        """Return the pause before a restart; none after a first crash."""
         if crashes_in_a_row <= 1:
             return 0.0
         return min(self.cap_s, self.backoff_s * 2.0 ** min(crashes_in_a_row - 2, 32))
 
 
 class EventKind(StrEnum):
+    """Something that happened to a worker."""
+
     STARTED = "started"
     EXITED = "exited"
     GAVE_UP = "gave up"
     STOPPED = "stopped"
     KILLED = "killed"
-    """It did not end within the grace after SIGTERM, or stood still and is to be started anew."""
+    """It did not end in time after SIGTERM, or it stalled and will be restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerEvent:
-    """Something happened to a worker. ``text`` is a line for people."""
+    """An event of a worker. ``text`` is one line for people."""
 
     worker: str
     kind: EventKind
@@ -78,6 +80,8 @@ class WorkerEvent:
 
 
 class WorkerState(StrEnum):
+    """The state of a worker, as ``status`` shows it."""
+
     RUNNING = "running"
     WAITING = "waiting to restart"
     GIVEN_UP = "given up"
@@ -86,7 +90,7 @@ class WorkerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One worker now. ``restarts`` counts since the supervisor started."""
+    """The status of one worker. ``restarts`` counts since the supervisor started."""
 
     name: str
     state: WorkerState
@@ -115,11 +119,11 @@ class _Worker:
 
 
 class Supervisor:
-    """Starts the workers, watches them from one thread, stops them.
+    """Starts the workers, watches them from one thread, stops them; a context manager.
 
-    ``on_event`` is called from that thread (and from the caller's in ``start`` and ``stop``),
-    never for two events at once. One supervisor for each ``log_dir``: workers left over from one
-    that was killed are stopped first, a second living one raises UsageError.
+    ``on_event`` is called from that thread, and from the caller's in ``start`` and ``stop``, for
+    one event at a time. A ``log_dir`` has one supervisor: a second one raises UsageError.
+    Workers of one that was killed are stopped first.
     """
 
     def __init__(
@@ -133,7 +137,7 @@ class Supervisor:
         if len(set(names)) != len(names):
             raise ValueError(f"two workers share a name: {names}")
         self._log_dir = log_dir
-        self._tell = on_event or (lambda event: None)
+        self._report = on_event or (lambda event: None)
         self._policy = policy or RestartPolicy()
         self._workers = [
             _Worker(s, log_dir / f"{s.name}.log", PidFile(log_dir / f"{s.name}.pid")) for s in specs
@@ -144,7 +148,7 @@ class Supervisor:
         self._lock_handle: IO[str] | None = None
 
     def start(self) -> None:
-        """Start all workers; returns at once."""
+        """Start all workers without waiting for them to be ready."""
         if self._thread is not None:
             raise RuntimeError("this supervisor was started already")
         self._log_dir.mkdir(parents=True, exist_ok=True)
@@ -158,7 +162,7 @@ class Supervisor:
         self._thread.start()
 
     def stop(self, grace_s: float = 15.0) -> None:
-        """SIGTERM all workers, SIGKILL those that outlive the grace; returns when all ended."""
+        """Send SIGTERM to all workers, SIGKILL after ``grace_s``; return when all have ended."""
         self._ending.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
@@ -177,17 +181,19 @@ class Supervisor:
             self._lock_handle = None
 
     def restart(self, name: str, pid: int | None, why: str) -> None:
-        """Kill a worker that does not get on, so that a new one follows; nothing happens when
-        it is not that process any more. SIGKILL: who hangs or is frozen hears nothing else."""
+        """Kill a stalled worker, so that a new one follows it; no-op if its pid has changed.
+
+        By SIGKILL: a process that hangs or is frozen reacts to nothing else.
+        """
         with self._guard:
             for worker in self._workers:
                 process = worker.process
                 if worker.spec.name == name and process is not None and process.pid == pid:
-                    self._event(worker, EventKind.KILLED, f"{why}; killed, to be started anew")
+                    self._event(worker, EventKind.KILLED, f"{why}; killed, will be restarted")
                     self._signal(worker, signal.SIGKILL)
 
     def status(self) -> list[WorkerStatus]:
-        """All workers, in the order of their specs."""
+        """Return the status of all workers, in the order of their specs."""
         with self._guard:
             return [
                 WorkerStatus(
@@ -212,11 +218,11 @@ class Supervisor:
         while not self._ending.wait(_LOOK_S):
             with self._guard:
                 for worker in self._workers:
-                    self._look_at(worker)
+                    self._check(worker)
 
-    def _look_at(self, worker: _Worker) -> None:
+    def _check(self, worker: _Worker) -> None:
         if worker.process is not None and worker.process.poll() is not None:
-            self._ended(worker, worker.process.returncode)
+            self._handle_exit(worker, worker.process.returncode)
         if worker.state is WorkerState.WAITING and time.monotonic() >= worker.due_s:
             worker.restarts += 1
             self._launch(worker)
@@ -226,34 +232,23 @@ class Supervisor:
             worker.log.replace(worker.log.with_suffix(".log.1"))
         worker.started_s = time.monotonic()
         try:
-            with worker.log.open("ab") as log:
-                worker.process = subprocess.Popen(
-                    list(worker.spec.argv),
-                    env=None if worker.spec.env is None else dict(worker.spec.env),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    # Ctrl-C is the supervisor's to hear; it then stops its workers in order.
-                    start_new_session=True,
-                )
+            worker.process = start_logged(worker.spec.argv, worker.spec.env, worker.log)
         except OSError as error:
-            self._crashed(worker, f"cannot start: {error}", None)
+            self._schedule_restart(worker, f"cannot start: {error}", None)
             return
         worker.state = WorkerState.RUNNING
-        # Popen returns after the exec: the process exists until it is waited for here.
+        # Popen returned after the exec: the process exists until it is waited for here.
         worker.pid_file.write(ProcessId.of(worker.process.pid))
         self._event(worker, EventKind.STARTED, f"started as pid {worker.process.pid}")
 
-    def _ended(self, worker: _Worker, returncode: int) -> None:
-        worker.process = None
-        worker.returncode = returncode
-        worker.pid_file.clear()
+    def _handle_exit(self, worker: _Worker, returncode: int) -> None:
+        self._forget_process(worker, returncode)
         if time.monotonic() - worker.started_s >= self._policy.steady_s:
             worker.in_a_row = 0
             worker.crashes.clear()
-        self._crashed(worker, _in_words(returncode), returncode)
+        self._schedule_restart(worker, _describe_exit(returncode), returncode)
 
-    def _crashed(self, worker: _Worker, why: str, returncode: int | None) -> None:
+    def _schedule_restart(self, worker: _Worker, why: str, returncode: int | None) -> None:
         now_s = time.monotonic()
         worker.in_a_row += 1
         worker.crashes.append(now_s)
@@ -278,15 +273,17 @@ class Supervisor:
             return
         try:
             returncode = worker.process.wait(timeout=patience_s)
-            kind, text = EventKind.STOPPED, _in_words(returncode)
+            kind, text = EventKind.STOPPED, _describe_exit(returncode)
         except subprocess.TimeoutExpired:
             self._signal(worker, signal.SIGKILL)
             returncode = worker.process.wait()
-            kind, text = EventKind.KILLED, "did not end when asked to; killed"
-        worker.process = None
-        worker.returncode = returncode
-        worker.pid_file.clear()
+            kind, text = EventKind.KILLED, "did not end after SIGTERM; killed"
+        self._forget_process(worker, returncode)
         self._event(worker, kind, text, returncode)
+
+    def _forget_process(self, worker: _Worker, returncode: int) -> None:
+        worker.process, worker.returncode = None, returncode
+        worker.pid_file.clear()
 
     def _signal(self, worker: _Worker, number: signal.Signals) -> None:
         if worker.process is not None:
@@ -296,19 +293,17 @@ class Supervisor:
         self, worker: _Worker, kind: EventKind, text: str, returncode: int | None = None
     ) -> None:
         pid = worker.process.pid if worker.process else None
-        self._tell(WorkerEvent(worker.spec.name, kind, text, pid, returncode))
+        self._report(WorkerEvent(worker.spec.name, kind, text, pid, returncode))
 
     def _take_lock(self) -> None:
-        handle = (self._log_dir / "supervisor.lock").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        handle = _open_lock(self._log_dir)
+        if not _lock(handle):
             handle.seek(0)
             holder = handle.read().strip() or "unknown"
             handle.close()
             raise UsageError(
                 f"the workers of {self._log_dir} are supervised already, by pid {holder}"
-            ) from None
+            )
         handle.truncate(0)
         handle.write(f"{os.getpid()}\n")
         handle.flush()
@@ -316,18 +311,28 @@ class Supervisor:
 
 
 def is_supervised(log_dir: Path) -> bool:
-    """Whether a living supervisor works in the folder."""
+    """Return True if a living supervisor works in the folder."""
     try:
-        with (log_dir / "supervisor.lock").open("a+", encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:  # nobody ever did
+        with _open_lock(log_dir) as handle:
+            return not _lock(handle)
+    except FileNotFoundError:  # there never was one
         return False
-    return False
 
 
-def _in_words(returncode: int) -> str:
+def _open_lock(log_dir: Path) -> IO[str]:
+    return (log_dir / "supervisor.lock").open("a+", encoding="utf-8")
+
+
+def _lock(handle: IO[str]) -> bool:
+    """Lock the file until it is closed; return False if another process has locked it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _describe_exit(returncode: int) -> str:
     if returncode >= 0:
         return f"exited with code {returncode}"
     try:

@@ -46,7 +46,7 @@ def resets(world: Running) -> GroupReset:
 
 def reset(world: Running, group: str, target: Target, **options: bool) -> None:
     made = resets(world)
-    made.make(made.plan(group, target), lambda text: None, **options)
+    made.apply(made.plan(group, target), lambda text: None, **options)
 
 
 def generations(world: Running) -> set[int]:
@@ -161,7 +161,7 @@ def test_a_frozen_worker_is_noticed_and_another_takes_its_place(world: Running) 
         supervisor.wait(30)
     said = log.read_text()
     assert "latest: stalled: it committed offset" in said, said
-    assert "killed, to be started anew" in said
+    assert "killed, will be restarted" in said
     assert said.count("stalled") == 1
 
 

@@ -59,12 +59,12 @@ def plan(group: str, skipped: int = 0, since_ms: int | None = None) -> ResetPlan
 
 def test_what_follows_is_told_before_it_is_done() -> None:
     (anew,) = consequences(plan("analytics"), Target(end="earliest"))
-    assert "computes everything anew" in anew
+    assert "computes everything again" in anew
     empty, skipped = consequences(plan("analytics", skipped=2), Target(offset=5))
     assert "empty state" in empty and "lack what came before" in empty
     assert skipped == "2 records that the group has not read are skipped for good"
     (ticks,) = consequences(plan("history"), Target(offset=5))
-    assert "count no more and are read again" in ticks
+    assert "no longer count and are read again" in ticks
     (keys,) = consequences(plan("latest", since_ms=1_767_688_200_000), Target(time_ms=1))
     assert "forgets values of 2026-01-06T14:00:00+05:30 on (7 now)" in keys
     (kept,) = consequences(plan("latest"), Target(end="latest"))

@@ -17,7 +17,7 @@ def test_records_wait_and_the_position_does_not_move() -> None:
     assert watch.look([row(5, 9)], 0) is None
     assert watch.look([row(5, 20)], 59) is None
     assert watch.look([row(5, 30)], 60) == row(5, 30)
-    assert watch.stood_still_s(row(5, 30), 60) == 60
+    assert watch.idle_s(row(5, 30), 60) == 60
 
 
 def test_a_lag_that_stays_the_same_is_a_stall_too() -> None:
@@ -68,7 +68,7 @@ def test_after_a_restart_that_did_not_help_the_patience_doubles_until_the_group_
         while watch.look([row(5, 9)], now_s) is None:
             now_s += 1.0
         waits.append(now_s - began_s)
-        watch.restarted()
+        watch.extend_patience()
     assert waits == [60, 120, 240, 480, 600, 600]
     watch.look([row(5, 9)], now_s)
     watch.look([row(6, 9)], now_s + 1)

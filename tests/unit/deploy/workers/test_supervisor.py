@@ -154,7 +154,7 @@ def test_a_worker_that_stands_still_is_killed_and_follows_itself_with_the_reason
     wait_for(lambda: supervisor.status()[0].pid not in (frozen, None))
     killed = next(event for event in events if event.kind is EventKind.KILLED)
     assert (killed.worker, killed.pid) == ("w0", frozen)
-    assert killed.text == "stalled: no record for 60 s; killed, to be started anew"
+    assert killed.text == "stalled: no record for 60 s; killed, will be restarted"
     heir = supervisor.status()[0].pid
     supervisor.restart("w0", frozen, "too late: it is another process now")
     time.sleep(0.1)
