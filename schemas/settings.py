@@ -65,7 +65,9 @@ class Settings:
     iv_mode: IvMode = "black76"
     """How implied volatility is computed: ``black76`` on the parity forward, or ``nse``."""
     session_timeout_ms: int = 6_000
-    """Kafka group session timeout of the workers (the broker's minimum is 6,000)."""
+    """Kafka group session timeout of the workers; at least ``kafka_min_session_ms``."""
+    kafka_min_session_ms: int = 6_000
+    """Shortest session timeout that the local Kafka accepts."""
     stall_ms: int = 60_000
     """A supervised worker whose group has records to read and does not move for so long is
     started anew; 0: never."""
@@ -131,6 +133,7 @@ class Settings:
         iv_mode = text("IV_MODE") or "black76"
         if iv_mode not in get_args(IvMode):
             raise SettingsError(f"{ENV_PREFIX}IV_MODE={iv_mode!r}: use black76 or nse")
+        min_session_ms = number("KAFKA_MIN_SESSION_MS", 6_000, 1_000)
         stack = text("STACK") or "auto"
         if stack not in ("auto", "docker", "native"):
             raise SettingsError(f"{ENV_PREFIX}STACK={stack!r}: use auto, docker or native")
@@ -156,7 +159,10 @@ class Settings:
             quote_cadence_ms=number("QUOTE_CADENCE_MS", 1_000),
             stale_ms=number("STALE_MS", 300_000, 1),
             iv_mode=iv_mode,  # type: ignore[arg-type]
-            session_timeout_ms=number("SESSION_TIMEOUT_MS", 6_000, 6_000),
+            session_timeout_ms=number(
+                "SESSION_TIMEOUT_MS", max(6_000, min_session_ms), min_session_ms
+            ),
+            kafka_min_session_ms=min_session_ms,
             stall_ms=number("STALL_MS", 60_000),
             mongo_flush_rows=number("MONGO_FLUSH_ROWS", 20_000, 1),
             audit_dir=_folder(text("AUDIT_DIR")),

@@ -11,7 +11,7 @@ from typing import Any
 from optionstream.deploy.stack.processes import last_line, run_program
 from optionstream.deploy.stack.types import Server, local_address, local_port, port_variable
 from optionstream.schemas.errors import ServerUnavailable
-from optionstream.schemas.settings import Settings
+from optionstream.schemas.settings import ENV_PREFIX, Settings
 
 COMPOSE_FILE = Path(__file__).with_name("docker-compose.kafka.yml")
 PROJECT = "optionstream"
@@ -30,7 +30,8 @@ class Compose:
 
     def __init__(self, settings: Settings, env: Mapping[str, str]) -> None:
         ports = {port_variable(server): str(local_port(settings, server)) for server in Server}
-        self.env = dict(env) | ports
+        session = {f"{ENV_PREFIX}KAFKA_MIN_SESSION_MS": str(settings.kafka_min_session_ms)}
+        self.env = dict(env) | ports | session
 
     def engine_answers(self) -> bool:
         """Return True if a Docker engine with the compose plugin answers within seconds."""

@@ -82,7 +82,7 @@ class NativeKafka(NativeServer):
             "message.max.bytes": MAX_RECORD_BYTES,
             "replica.fetch.max.bytes": MAX_RECORD_BYTES,
             "group.initial.rebalance.delay.ms": 0,
-            "group.min.session.timeout.ms": 6_000,
+            "group.min.session.timeout.ms": self._settings.kafka_min_session_ms,
             "offsets.topic.num.partitions": 8,
             "offsets.topic.replication.factor": 1,
             "transaction.state.log.num.partitions": 8,

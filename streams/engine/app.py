@@ -106,7 +106,7 @@ def engine_options(data_dir: Path, instance: str, session_timeout_s: float) -> d
         "consumer_group_instance_id": instance,
         "consumer_auto_offset_reset": "earliest",
         "broker_session_timeout": session_timeout_s,
-        "broker_heartbeat_interval": 1.0,
+        "broker_heartbeat_interval": min(1.0, session_timeout_s / 4),
         "broker_rebalance_timeout": 10.0,
         "broker_request_timeout": 40.0,
         "broker_commit_interval": 1.0,

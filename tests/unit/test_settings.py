@@ -62,6 +62,23 @@ def test_a_bad_value_is_named_with_its_variable(name: str, value: str) -> None:
     assert caught.value.exit_code == 2
 
 
+def test_a_session_may_be_as_short_as_the_local_kafka_accepts() -> None:
+    env = {"HOME": "/", "OPTIONSTREAM_KAFKA_MIN_SESSION_MS": "2000"}
+    assert Settings.from_env(env).session_timeout_ms == 6_000
+    env["OPTIONSTREAM_SESSION_TIMEOUT_MS"] = "2000"
+    assert Settings.from_env(env).session_timeout_ms == 2_000
+    env["OPTIONSTREAM_SESSION_TIMEOUT_MS"] = "1999"
+    with pytest.raises(SettingsError, match="below the least value 2000"):
+        Settings.from_env(env)
+
+
+def test_a_session_is_never_shorter_than_the_local_kafka_accepts() -> None:
+    with pytest.raises(SettingsError, match="SESSION_TIMEOUT_MS=5999 is below the least value"):
+        Settings.from_env({"HOME": "/", "OPTIONSTREAM_SESSION_TIMEOUT_MS": "5999"})
+    longer = Settings.from_env({"HOME": "/", "OPTIONSTREAM_KAFKA_MIN_SESSION_MS": "9000"})
+    assert longer.session_timeout_ms == 9_000
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(FrozenInstanceError):
         Settings(data_dir=Path("/")).kafka = "x"  # type: ignore[misc]
