@@ -1,19 +1,26 @@
-"""What all suites share: the shared data, and a closing line on where the time went."""
+"""What all suites share: one seed, servers, the shared data, and where the time went."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.harness.seeds import again, choose_seed
+from tests.harness.servers import SERVERS_VARIABLE, addresses_in, held_servers
+
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
+SERVER_TESTS = ROOT / "tests" / "server"
 
 _seconds: defaultdict[str, float] = defaultdict(float)
 _missing: Counter[str] = Counter()
+_run = ExitStack()
 
 
 @pytest.fixture(scope="session")
@@ -36,8 +43,84 @@ def shared_data() -> Callable[[str], Path]:
     return find
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the seed; where tests are spread over processes, start servers for all of them."""
+    config.option.hypothesis_seed = config.option.hypothesis_seed or choose_seed(os.environ)
+    if _spreads(config) and _has_server_tests(config) and SERVERS_VARIABLE not in os.environ:
+        os.environ[SERVERS_VARIABLE] = str(_run.enter_context(held_servers()))
+        _run.callback(os.environ.pop, SERVERS_VARIABLE)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what this process has started."""
+    _run.close()
+
+
+def _spreads(config: pytest.Config) -> bool:
+    """True if this process has others run the tests."""
+    return not hasattr(config, "workerinput") and bool(getattr(config.option, "numprocesses", 0))
+
+
+def _has_server_tests(config: pytest.Config) -> bool:
+    """True if a path that was asked for holds tests on servers, or is one."""
+    asked = [Path(config.invocation_params.dir, arg.split("::")[0]) for arg in config.args]
+    return any(
+        path.is_relative_to(SERVER_TESTS) or SERVER_TESTS.is_relative_to(path) for path in asked
+    )
+
+
+def pytest_report_header() -> str:
+    return again(choose_seed(os.environ))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep each module of tests without servers in one process, for the sake of its fixtures.
+
+    Where tests are spread, those start first that take longest, and last those without servers.
+    """
+    for item in items:
+        if item.path.is_relative_to(SERVER_TESTS):
+            item.add_marker(pytest.mark.server)
+        else:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    if hasattr(config, "workerinput"):
+        items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[int, float]:
+    """What runs one after the other, other tests on servers by the time they may take, the rest."""
+    if item.get_closest_marker("server") is None:
+        return 2, 0.0
+    limit = item.get_closest_marker("timeout")
+    grouped = item.get_closest_marker("xdist_group") is not None
+    return (0 if grouped else 1), -float(limit.args[0]) if limit else 0.0
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Wait for the servers while other processes collect: no test's time limit is used up."""
+    if _spreads(session.config) and (file := os.environ.get(SERVERS_VARIABLE)):
+        try:
+            addresses_in(Path(file))
+        except RuntimeError as error:
+            pytest.exit(str(error), returncode=2)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _seconds["/".join(report.nodeid.split("/")[:2])] += report.duration
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process that runs tests for another hands over what it missed."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["missing"] = dict(_missing)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    _missing.update(getattr(node, "workeroutput", {}).get("missing", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -33,7 +33,7 @@ from tests.bench.producers import files_sent, memory_growth
 from tests.bench.report import Report, Result, machine, ratio, table
 from tests.bench.sinks_live import sinks_live
 from tests.bench.worker import watch
-from tests.own_servers import own_settings
+from tests.harness.servers import own_settings
 
 PRICING_ROUNDS = 30
 LIVE_S = 30.0

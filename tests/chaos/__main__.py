@@ -18,7 +18,7 @@ from rich.table import Table
 from tests.chaos.outcome import Outcome
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import Step
-from tests.own_servers import own_stack
+from tests.harness.servers import own_stack
 
 _COLUMNS = (
     "faults",

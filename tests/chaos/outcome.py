@@ -12,9 +12,9 @@ from optionstream.schemas.topics import MARKET_TOPICS, Namespace
 from optionstream.streams.kafka.topic_reader import TopicReader
 from optionstream.streams.sinks.audit.check import verify_archive
 from optionstream.streams.verify.report import MISSING, SURPLUS, Report
-from tests.server.archived import Place, archive, in_kafka
-from tests.server.running import Running
-from tests.server.seeded import Sent
+from tests.harness.archived import Place, archive, in_kafka
+from tests.harness.running import Running
+from tests.harness.seeded import Sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.topics import Namespace
-from tests.server.seeded import Sent
+from tests.harness.seeded import Sent
 
 _STEPS_A_SECOND = 20
 _LONGEST_END_S = 90.0

@@ -13,7 +13,7 @@ from optionstream.schemas.settings import Settings
 from tests.chaos.outcome import Outcome, archived, not_in_topics, outcome
 from tests.chaos.schedule import Step, schedule
 from tests.chaos.world import Chaos
-from tests.server.seeded import messy_input
+from tests.harness.seeded import messy_input
 
 _S_A_FAULT = 4.0
 """Seconds of input for each fault: so long the sender takes if nothing holds it."""

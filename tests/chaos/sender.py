@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from optionstream.schemas.topics import Namespace
-from tests.server.running import input_producer, produce
-from tests.server.seeded import Sent
+from tests.harness.running import input_producer, produce
+from tests.harness.seeded import Sent
 
 
 class Sender:

@@ -20,9 +20,9 @@ from optionstream.schemas.errors import OptionstreamError
 from optionstream.schemas.settings import Settings
 from tests.chaos.producing import Producing
 from tests.chaos.schedule import Fault, Step
-from tests.server.archived import keep_archive
-from tests.server.running import SINKS, Running
-from tests.server.seeded import Sent
+from tests.harness.archived import keep_archive
+from tests.harness.running import SINKS, Running
+from tests.harness.seeded import Sent
 
 FROZEN_S = 9.0
 """Longer than a session may be silent."""

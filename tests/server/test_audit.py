@@ -22,10 +22,11 @@ from optionstream.schemas.files.audit_manifest import PARTIAL
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
-from tests.server.archived import archive, in_archive, in_kafka, intact, keep_archive
-from tests.server.running import Running, Stream, new_seed, running
-from tests.server.seeded import messy_input
-from tests.server.storms import joined_frozen_and_killed, killed_again_and_again
+from tests.harness.archived import archive, in_archive, in_kafka, intact, keep_archive
+from tests.harness.running import Running, Stream, running
+from tests.harness.seeded import messy_input
+from tests.harness.seeds import new_seed
+from tests.harness.storms import joined_frozen_and_killed, killed_again_and_again
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 

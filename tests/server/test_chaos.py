@@ -6,8 +6,8 @@ import pytest
 
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import Fault
-from tests.own_servers import own_stack
-from tests.server.running import new_seed
+from tests.harness.seeds import new_seed
+from tests.harness.servers import own_stack
 
 
 @pytest.mark.timeout(420)

@@ -24,9 +24,10 @@ from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
 from optionstream.streams.process import EXIT_RESTART
-from tests.server.faulty_worker import AT_ONCE, SYNCHRONOUS, UP, Forked, How, Plan, Step
-from tests.server.running import Running, Worker, new_seed, running
-from tests.server.seeded import Sent, messy_input
+from tests.harness.faulty_worker import AT_ONCE, SYNCHRONOUS, UP, Forked, How, Plan, Step
+from tests.harness.running import Running, Worker, running
+from tests.harness.seeded import Sent, messy_input
+from tests.harness.seeds import new_seed
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 

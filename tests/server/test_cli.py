@@ -73,6 +73,9 @@ def cli(
     monkeypatch.setenv("OPTIONSTREAM_MONGO", addresses.mongo)
     monkeypatch.setenv("OPTIONSTREAM_REDIS", addresses.redis)
     monkeypatch.setenv("OPTIONSTREAM_PARTITIONS", str(stack_settings.partitions))
+    session_ms = str(stack_settings.session_timeout_ms)
+    monkeypatch.setenv("OPTIONSTREAM_SESSION_TIMEOUT_MS", session_ms)
+    monkeypatch.setenv("OPTIONSTREAM_KAFKA_MIN_SESSION_MS", session_ms)
     return Cli(addresses, data_dir)
 
 

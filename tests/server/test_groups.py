@@ -24,8 +24,8 @@ from optionstream.schemas.settings import Settings
 from optionstream.streams.analytics.state import KafkaState
 from optionstream.streams.kafka.topic_reader import TopicReader
 from optionstream.streams.sinks.history.tick_reading import raw_surplus
-from tests.server.running import Running, running
-from tests.server.seeded import messy_input, open_ms
+from tests.harness.running import Running, running
+from tests.harness.seeded import messy_input, open_ms
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -24,17 +24,17 @@ from optionstream.streams.analytics.counts import Counts, read_counts
 from optionstream.streams.analytics.state import KafkaState
 from optionstream.streams.process import EXIT_RESTART
 from optionstream.streams.sinks.history.tick_reading import raw_surplus
-from tests.server.running import (
+from tests.harness.running import (
     SINKS,
     STOPPED,
     Running,
     Stream,
     Worker,
-    new_seed,
     pause,
     running,
 )
-from tests.server.seeded import messy_input
+from tests.harness.seeded import messy_input
+from tests.harness.seeds import new_seed
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -21,7 +21,7 @@ from optionstream.schemas.documents import BARS, CHAINS
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import IST
 from optionstream.streams.core.market.calendar import CASH, nse_calendar
-from tests.server.running import Running, running
+from tests.harness.running import Running, running
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 

@@ -32,8 +32,8 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.kafka.topic_reader import TopicReader
-from tests.server.running import Running, running
-from tests.server.seeded import Sent, open_ms, sent
+from tests.harness.running import Running, running
+from tests.harness.seeded import Sent, open_ms, sent
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 

@@ -13,7 +13,7 @@ import pytest
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
-from tests.server.running import new_seed
+from tests.harness.seeds import new_seed
 from tests.sessions.cases import CHAIN_DAY, TICK_DAY, Case, Session, extreme, reference
 from tests.sessions.run import Replayed, replayed
 

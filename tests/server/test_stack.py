@@ -30,7 +30,7 @@ from optionstream.deploy.stack import (
 from optionstream.deploy.stack.processes import PidFile, ProcessId
 from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.settings import Settings
-from tests.own_servers import own_settings
+from tests.harness.servers import own_settings
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -13,8 +13,9 @@ from confluent_kafka import KafkaException, Producer
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
-from tests.server.running import Running, new_seed, produce, running
-from tests.server.seeded import Sent, messy_input
+from tests.harness.running import Running, produce, running
+from tests.harness.seeded import Sent, messy_input
+from tests.harness.seeds import new_seed
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.conftest import SHARED
-from tests.own_servers import own_stack
+from tests.harness.servers import own_stack
 from tests.sessions.cases import CHAINS, TICKS, Session, every, pairs
 from tests.sessions.matrix import Place, session_outcomes
 from tests.sessions.run import Outcome

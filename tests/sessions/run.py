@@ -17,7 +17,7 @@ from typing import Any
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
-from tests.server.running import Running, running
+from tests.harness.running import Running, running
 from tests.sessions.cases import Case
 
 _AT_WORK_S = 120.0

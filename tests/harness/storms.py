@@ -6,7 +6,7 @@ import random
 import signal
 from collections.abc import Callable
 
-from tests.server.running import Running, pause
+from tests.harness.running import Running, pause
 
 FROZEN_S = 9.0
 """Past the session timeout of 6 s."""

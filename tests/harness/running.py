@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import signal
 import subprocess
 import sys
@@ -38,9 +37,8 @@ from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.kafka.admin import admin_client, partition_counts
 from optionstream.streams.verify import Report
 from optionstream.streams.verify import verify as recompute
-from tests.server.seeded import Sent
+from tests.harness.seeded import Sent
 
-SEED_VARIABLE = "OPTIONSTREAM_TEST_SEED"
 SINKS = tuple(group for group in topics.GROUPS if group != "analytics")
 STOPPED = (0, 143, -signal.SIGTERM)
 """Exit codes after SIGTERM: at work, in its start (docs/cli.md), and before Python is up."""
@@ -71,13 +69,6 @@ def command(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-
-
-def new_seed() -> int:
-    """The seed of this run, printed; OPTIONSTREAM_TEST_SEED repeats an earlier one."""
-    seed = int(os.environ.get(SEED_VARIABLE) or secrets.randbelow(1_000_000))
-    print(f"seed {seed} (again with {SEED_VARIABLE}={seed})")
-    return seed
 
 
 @dataclass
@@ -135,6 +126,8 @@ class Running:
             "OPTIONSTREAM_MONGO": addresses.mongo,
             "OPTIONSTREAM_REDIS": addresses.redis,
             "OPTIONSTREAM_PARTITIONS": str(settings.partitions),
+            "OPTIONSTREAM_SESSION_TIMEOUT_MS": str(settings.session_timeout_ms),
+            "OPTIONSTREAM_KAFKA_MIN_SESSION_MS": str(settings.kafka_min_session_ms),
             "PYTHONFAULTHANDLER": "1",
         }
         self._producer = input_producer(addresses.kafka)

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from optionstream.producers.feeds.audit import archived_records
 from optionstream.streams.sinks.audit.check import Verdict, verify_archive
-from tests.server.running import Running
+from tests.harness.running import Running
 
 Place = tuple[str, int, int]
 """Topic without its namespace, partition, offset."""
