@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,20 +111,19 @@ def held_servers() -> Iterator[Path]:
     The block need not wait for them: ``addresses_in`` does. The holder stops them when this process
     is gone, whatever ended it.
     """
-    with tempfile.TemporaryDirectory(prefix="optionstream-held-") as name:
-        file = Path(name) / "servers.json"
-        holder = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(file)],
-            stdin=subprocess.PIPE,
-            cwd=_ROOT,
-            start_new_session=True,  # Ctrl-C is for the tests; the holder ends after them
-        )
-        try:
-            yield file
-        finally:
-            assert holder.stdin is not None
-            holder.stdin.close()
-            holder.wait(_LONGEST_STOP_S)
+    file = Path(tempfile.mkdtemp(prefix="optionstream-held-")) / "servers.json"
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "tests.harness.servers", str(file)],
+        stdin=subprocess.PIPE,
+        cwd=_ROOT,
+        start_new_session=True,  # Ctrl-C is for the tests; the holder ends after them
+    )
+    try:
+        yield file
+    finally:
+        assert holder.stdin is not None
+        holder.stdin.close()
+        holder.wait(_LONGEST_STOP_S)
 
 
 def addresses_in(file: Path) -> Addresses:
@@ -147,7 +147,7 @@ def _write(file: Path, row: dict[str, str]) -> None:
 
 
 def _hold(file: Path) -> int:
-    """Servers until standard input ends."""
+    """Servers until standard input ends; then the file's folder goes too."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         with running_servers() as found:
@@ -156,7 +156,10 @@ def _hold(file: Path) -> int:
             sys.stdin.read()
     except OptionstreamError as error:
         _write(file, {"error": str(error)})
+        sys.stdin.read()
         return 1
+    finally:
+        shutil.rmtree(file.parent, ignore_errors=True)
     return 0
 
 
