@@ -11,7 +11,7 @@ from optionstream.deploy.cli import context, output
 from optionstream.deploy.cli.options import JsonOption
 from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import GROUPS, SIM, Namespace
+from optionstream.schemas.topics import GROUPS, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
@@ -63,7 +63,7 @@ def check(
     """The report on a namespace that exists."""
     from optionstream.deploy.replays.progress import counts_row
     from optionstream.streams.analytics.counts import read_counts
-    from optionstream.streams.core.market.calendar import always_open_calendar, nse_calendar
+    from optionstream.streams.core.market.calendar import calendar_for
     from optionstream.streams.verify import verify as recompute
 
     _check_exists(addresses.kafka, namespace)
@@ -76,7 +76,7 @@ def check(
             addresses.redis,
             namespace,
             settings,
-            always_open_calendar() if namespace.name == SIM else nse_calendar(),
+            calendar_for(namespace),
             counts_row(read_counts(addresses.kafka, namespace)),
             lambda what, done, total: bars.update(
                 task, description=what, completed=done, total=total

@@ -13,7 +13,6 @@ from optionstream.schemas.errors import NamespaceError
 from optionstream.schemas.topics import (
     OPTION_CHAIN,
     OPTION_QUOTE,
-    SIM,
     STATE_TOPIC_OF,
     UNDERLYING,
     Namespace,
@@ -22,7 +21,6 @@ from optionstream.streams.analytics.indicators import installed_indicators
 from optionstream.streams.analytics.state import KafkaState, begin_anew
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Source
-from optionstream.streams.core.market.calendar import Calendar, always_open_calendar, nse_calendar
 from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.partition import TickPartition
@@ -76,7 +74,7 @@ def build_app(config: WorkerConfig, state: KafkaState, partitions: int) -> Engin
         _lanes(namespace),
         **engine_options(data_dir, f"analytics-{config.instance}", timeout_s),
     )
-    rules = rules_for(config)
+    rules = Rules.of(namespace, settings)
     indicators = installed_indicators()
 
     def source(tp: TP) -> Source:
@@ -129,25 +127,6 @@ def _agent(app: EngineApp, lane: Lane, metrics: EngineMetrics) -> None:
             waits.observe(time.monotonic() - fetch.at_hand_s)
             with takes.time():
                 await app.checkpoint.take(fetch)
-
-
-def rules_for(config: WorkerConfig) -> Rules:
-    """The rules in force in a namespace."""
-    namespace, settings = config.namespace, config.settings
-    return Rules(
-        calendar=calendar_for(namespace),
-        lateness_ms=settings.allowed_lateness_ms,
-        future_limit_ms=settings.future_limit_ms if namespace.is_live else None,
-        silence_ms=settings.silence_ms,
-        quote_cadence_ms=settings.quote_cadence_ms,
-        stale_ms=settings.stale_ms,
-        iv_mode=settings.iv_mode,
-    )
-
-
-def calendar_for(namespace: Namespace) -> Calendar:
-    """The live simulation trades around the clock, all else by the exchange's calendar."""
-    return always_open_calendar() if namespace.name == SIM else nse_calendar()
 
 
 def _refuse_while_members_run(config: WorkerConfig) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from optionstream.schemas import rejects
 from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
-from optionstream.schemas.codec import decode
+from optionstream.schemas.codec import Headers, decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
@@ -68,6 +68,13 @@ _BELONGS: dict[str, tuple[type, ...]] = {
     OPTION_CHAIN: (ChainSnapshot,),
     OPTION_QUOTE: (OptionQuoteFrame,),
 }
+_CHECKS: dict[type, Callable[[Any], None]] = {
+    TickFrame: check_frame,
+    CandleFrame: check_candles,
+    OptionQuoteFrame: check_quotes,
+    ChainSnapshot: check_chain,
+}
+"""What rule 3 says of each kind of record; the others are checked by their types alone."""
 
 
 class Refused(RecordError):
@@ -80,33 +87,48 @@ class Refused(RecordError):
 
 
 def read(incoming: Incoming, source: Source) -> MarketRecord:
-    """The event of a record; raises Refused by the first rule it breaks."""
+    """Return the event of a record; raises Refused by the first of rules 1 to 5 it breaks."""
+    record = read_content(incoming.value, incoming.headers, source.topic)
+    check_place(record, incoming.key, source)
+    return record
+
+
+def read_content(value: bytes | None, headers: Headers | None, topic: str) -> MarketRecord:
+    """Return the event of a record on a market topic (its name without the namespace's prefix);
+    raises Refused by the first of rules 1 to 3 it breaks."""
     events = 1
     try:
-        record = decode(incoming.value, incoming.headers)
-        if not isinstance(record, _BELONGS[source.topic]):
+        record = decode(value, headers)
+        if not isinstance(record, _BELONGS[topic]):
             raise RecordError(
-                rejects.WRONG_TOPIC, f"{type(record).__name__} does not belong on {source.topic}"
+                rejects.WRONG_TOPIC, f"{type(record).__name__} does not belong on {topic}"
             )
-        if type(record) is TickFrame:
-            events = len(record.ts_ms)
-            check_frame(record)
-        elif type(record) is CandleFrame:
-            events = len(record.start_ms)
-            check_candles(record)
-        elif type(record) is OptionQuoteFrame:
-            events = len(record.ts_ms)
-            check_quotes(record)
-        elif type(record) is ChainSnapshot:
-            check_chain(record)
-        _check_place(record, incoming.key, source)  # type: ignore[arg-type]
+        events = _count_events(record)  # type: ignore[arg-type]
+        check = _CHECKS.get(type(record))
+        if check is not None:
+            check(record)
     except RecordError as error:
         raise Refused(error, events) from None
     return record  # type: ignore[return-value]  # _BELONGS lets only market records through
 
 
+def check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
+    """Check that key and partition are those of the record's content, rules 4 and 5; else raise
+    Refused."""
+    try:
+        _check_place(record, key, source)
+    except RecordError as error:
+        raise Refused(error, _count_events(record)) from None
+
+
+def _count_events(record: MarketRecord) -> int:
+    """Return how many events a record counts as when it is refused."""
+    if isinstance(record, TickFrame | OptionQuoteFrame):
+        return len(record.ts_ms)
+    return len(record.start_ms) if isinstance(record, CandleFrame) else 1
+
+
 def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
-    """The record's key and partition are those of its content."""
     product = record.product
     expected, home = _place(product, source.partitions)
     if isinstance(record, ChainSnapshot | OptionQuoteFrame):

@@ -10,7 +10,7 @@ from optionstream.schemas.documents import TICKS
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.sinks.history.collections import connect, database, ensure_collections
 from optionstream.streams.sinks.history.tick_rows import tick_rows
 from tests.bench.inputs import records_of
@@ -18,7 +18,7 @@ from tests.bench.inputs import records_of
 
 def raw_insert_rate(mongo: str, namespace: Namespace, settings: Settings, ticks: int) -> float:
     """Documents a second; the documents are ready-made and batched as the sink batches them."""
-    plausible = Plausibility.of(namespace, settings.future_limit_ms)
+    rules = Rules.of(namespace, settings)
     client = connect(mongo)
     try:
         client.drop_database(namespace.mongo_db)
@@ -27,7 +27,7 @@ def raw_insert_rate(mongo: str, namespace: Namespace, settings: Settings, ticks:
         rows = []
         for offset, frame in enumerate(records_of(ticks, 1_000)):
             assert isinstance(frame, TickFrame)
-            rows += tick_rows(frame, 0, offset, ObjectId(), plausible)[0]
+            rows += tick_rows(frame, 0, offset, ObjectId(), rules)[0]
         size = settings.mongo_flush_rows
         started = time.perf_counter()
         for at in range(0, len(rows), size):

@@ -30,7 +30,7 @@ from optionstream.schemas.documents import (
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.kafka.topic_ids import Topic
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.history.collections import ensure_collections
@@ -56,7 +56,7 @@ def here(addresses: Any) -> Iterator[World]:
 def _store(here: World, topic_id: str = "a") -> tuple[TickStore, int]:
     """A tick store that was given partition 0, and where it goes on."""
     ensure_collections(here.db)
-    store = TickStore(here.db, Plausibility.of(here.namespace, 60_000))
+    store = TickStore(here.db, Rules.of(here.namespace, Settings(data_dir=Path("/nonexistent"))))
     given = Assigned(topics.UNDERLYING, Topic("t", topic_id, 1), 0)
     return store, store.start([given])["t", 0]
 

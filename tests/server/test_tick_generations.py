@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from optionstream.schemas import topics
 from optionstream.schemas.documents import SINK_POSITIONS, TICK_RANGES
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.schemas.settings import Settings
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.kafka.topic_ids import Topic
 from optionstream.streams.sinks.history import tick_generations, tick_store
 from optionstream.streams.sinks.history.collections import ensure_collections
@@ -35,7 +37,7 @@ def here(addresses: Any) -> Iterator[World]:
 
 def store(here: World, topic_id: str = "a") -> tuple[TickStore, int]:
     """A tick store that was given partition 0, and where it goes on."""
-    made = TickStore(here.db, Plausibility.of(here.namespace, 60_000))
+    made = TickStore(here.db, Rules.of(here.namespace, Settings(data_dir=Path("/nonexistent"))))
     given = Assigned(topics.UNDERLYING, Topic("t", topic_id, 1), 0)
     return made, made.start([given])["t", 0]
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from optionstream.schemas import rejects
 from optionstream.schemas.derived import ChainAnalytics
-from optionstream.schemas.errors import CalendarError, RecordError
+from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.topics import CHAIN, chain_key
@@ -19,9 +19,8 @@ from optionstream.streams.core.chains.analyse import Accepted, ExpiryChains, ana
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
 from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
-from optionstream.streams.core.market.calendar import FNO
 from optionstream.streams.core.ranges import RangeSet
-from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS, Rules
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, surface_output
 
 HORIZON: Final = 1_024
@@ -144,18 +143,9 @@ class ChainPartition:
         return [Output(CHAIN, key, chain, chain.known_at), *map(surface_output, surfaces)]
 
     def _check_time(self, chain: ChainSnapshot) -> None:
-        limit = self.rules.future_limit_ms
         ts = chain.ts_event
-        reason = None
-        if limit is not None and ts > chain.ts_recv + limit:
-            reason = rejects.FUTURE_EVENT
-        elif not EARLIEST_MS <= ts < LATEST_MS:
-            reason = rejects.BAD_TIME
-        else:
-            try:
-                self.rules.calendar.session_at(FNO, ts)
-            except CalendarError:
-                reason = rejects.NO_CALENDAR
+        is_future = self.rules.is_future(ts, chain.ts_recv)
+        reason = rejects.FUTURE_EVENT if is_future else self.rules.fault(ts, ts, None)
         if reason is not None:
             raise Refused(RecordError(reason, rejects.MEANING[reason]), 1)
 

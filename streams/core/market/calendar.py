@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 
 from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
+from optionstream.schemas.topics import SIM, Namespace
 from optionstream.streams.core.market.contract_facts import contract_facts
 
 CASH: Final = "cash"
@@ -129,9 +130,15 @@ class Calendar:
         self._pre_open = _newest_first(pre_open)
         self._by_day: dict[tuple[str, int], tuple[Session, ...]] = {}
         self._phases: dict[tuple[str, int], tuple[tuple[int, int, Phase], ...]] = {}
+        self._from_ms = _midnight_ms(date(first_year, 1, 1))
+        self._to_ms = _midnight_ms(date(last_year + 1, 1, 1))
 
     def __repr__(self) -> str:
         return f"Calendar({self.name!r}, {self.first_year}-{self.last_year})"
+
+    def covers(self, ts_ms: int) -> bool:
+        """True if the instant (UTC epoch ms) is in a year (IST) of the table."""
+        return self._from_ms <= ts_ms < self._to_ms
 
     def sessions_for(self, segment: str, date: date) -> tuple[Session, ...]:
         """The sessions of an IST date in order; ``()`` when the market is closed that day.
@@ -278,6 +285,12 @@ def always_open_calendar() -> Calendar:
     )
 
 
+def calendar_for(namespace: Namespace) -> Calendar:
+    """Return the calendar of a namespace: the simulation trades around the clock, all else by
+    the exchange's calendar."""
+    return always_open_calendar() if namespace.name == SIM else nse_calendar()
+
+
 def product_info(product: str) -> ProductInfo | None:
     """Strike step and chain width of an index now; None for one the table does not list."""
     rows = [row for row in contract_facts().grid if row.product == product]
@@ -303,6 +316,10 @@ def _hours(rows: Iterable[Mapping[str, Any]]) -> list[Hours]:
 
 def _span(row: Mapping[str, Any]) -> Span:
     return Span(_minute(row["open"]), _minute(row["close"]))
+
+
+def _midnight_ms(on: date) -> int:
+    return (on.toordinal() - _EPOCH_ORDINAL) * DAY_MS - IST_OFFSET_MS
 
 
 def _minute(at: time) -> int:

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from optionstream.schemas import rejects
-from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import MAX_STRIKES, OptionQuoteFrame
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.market.calendar import FNO, Session
 from optionstream.streams.core.quotes.book import Assembled, Book
 from optionstream.streams.core.quotes.rows import Quote, is_sound, is_sound_quote, quotes_of
 from optionstream.streams.core.quotes.seen_numbers import SeenNumbers
-from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS, MAX_WAITING, Rules
+from optionstream.streams.core.rules import MAX_WAITING, Rules
 
 _time = attrgetter("ts")
 
@@ -62,8 +61,7 @@ class ExpiryQuotes:
     def apply(self, frame: OptionQuoteFrame, offset: int) -> Outcome:
         """Apply the quotes of a frame in order; ``offset`` is that of its record."""
         outcome = Outcome()
-        limit = self.rules.future_limit_ms
-        sound = (limit is None or max(frame.ts_ms) <= frame.ts_recv + limit) and is_sound(frame)
+        sound = not self.rules.is_future(max(frame.ts_ms), frame.ts_recv) and is_sound(frame)
         for quote in quotes_of(frame, offset):
             session = self.session
             if sound and session is not None and session.open_ms <= quote.ts < session.close_ms:
@@ -92,15 +90,12 @@ class ExpiryQuotes:
 
     def _judge(self, quote: Quote, outcome: Outcome) -> None:
         """All rules, for a quote that is not known to be sound and of the current session."""
-        reason = self._fault(quote)
+        figures = None if is_sound_quote(quote) else rejects.BAD_QUOTE
+        reason = self.rules.fault(quote.ts, quote.origin.ts_recv, figures)
         if reason is not None:
             self._refuse(reason, quote, outcome)
             return
-        try:
-            session = self.rules.calendar.session_at(FNO, quote.ts)
-        except CalendarError:
-            self._refuse(rejects.NO_CALENDAR, quote, outcome)
-            return
+        session = self.rules.calendar.session_at(FNO, quote.ts)
         current = self.session
         if session is None:
             self.counts.add_outside(self.rules.calendar.phase_at(FNO, quote.ts))
@@ -110,16 +105,6 @@ class ExpiryQuotes:
             self._refuse(rejects.TOO_LATE, quote, outcome)
         else:
             self._accept(quote, outcome)
-
-    def _fault(self, quote: Quote) -> str | None:
-        if not EARLIEST_MS <= quote.ts < LATEST_MS:
-            return rejects.BAD_TIME
-        if not is_sound_quote(quote):
-            return rejects.BAD_QUOTE
-        limit = self.rules.future_limit_ms
-        if limit is not None and quote.ts > quote.origin.ts_recv + limit:
-            return rejects.FUTURE_EVENT
-        return None
 
     def _refuse(self, reason: str, quote: Quote, outcome: Outcome) -> None:
         outcome.refused.setdefault(reason, []).append(quote.position)

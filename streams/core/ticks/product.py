@@ -7,11 +7,9 @@ and sessions; what happens within a session is in ``session_ticks``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
 from typing import Final
 
 from optionstream.schemas import rejects
-from optionstream.schemas.errors import CalendarError
 from optionstream.schemas.events import CandleFrame
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS
 from optionstream.streams.core.counts import Counts
@@ -75,8 +73,7 @@ class ProductTicks:
         """Apply the feed's word that time has reached ``ts``."""
         outcome = Outcome()
         self.counts.heartbeats += 1
-        limit = self.rules.future_limit_ms
-        if limit is not None and ts > ts_recv + limit:
+        if self.rules.is_future(ts, ts_recv):
             return outcome
         session = self._session_before(ts)
         if session is None:
@@ -106,48 +103,29 @@ class ProductTicks:
     # -- single events ----------------------------------------------------------------------
 
     def _is_orderly(self, columns: Columns) -> bool:
-        """Rising times and numbers, good prices and volumes, none from the future."""
+        """True if times and numbers rise, all ticks are sound, and all or none have a volume."""
         ts, order, volume = columns.ts, columns.order, columns.volume
         first = order[0]
-        limit = self.rules.future_limit_ms
         return (
-            ts[0] >= EARLIEST_MS
-            and ts[-1] < LATEST_MS
-            and (limit is None or ts[-1] <= columns.first_recv + limit)
-            and order[-1] - first == len(order) - 1
+            order[-1] - first == len(order) - 1
             and order == list(range(first, first + len(order)))
             and ts == sorted(ts)
-            and min(columns.price) > 0
-            and max(columns.price) < inf
+            and self.rules.are_sound(ts[0], ts[-1], columns.price, columns.first_recv)
             and (volume is None or None not in volume)
         )
 
     def _apply_single(self, event: Single, at: int, outcome: Outcome) -> None:
-        reason = self._fault(event)
+        reason = self.rules.fault(event.ts, event.ts_recv, event.figures_fault())
         if reason is not None:
             self._refuse(reason, at, outcome)
             return
-        try:
-            session = self._session_at(event.ts)
-        except CalendarError:
-            self._refuse(rejects.NO_CALENDAR, at, outcome)
-            return
+        session = self._session_at(event.ts)
         if session is None:
             self.counts.add_outside(self.rules.calendar.phase_at(CASH, event.ts))
         elif not event.fits(session):
             self._refuse(rejects.MISALIGNED_CANDLE, at, outcome)
         else:
             self._place(event, session, at, outcome)
-
-    def _fault(self, event: Single) -> str | None:
-        if not EARLIEST_MS <= event.ts < LATEST_MS:
-            return rejects.BAD_TIME
-        if not event.is_sound():
-            return event.FAULT
-        limit = self.rules.future_limit_ms
-        if limit is not None and event.ts > event.ts_recv + limit:
-            return rejects.FUTURE_EVENT
-        return None
 
     def _place(self, event: Single, session: Session, at: int, outcome: Outcome) -> None:
         """An event of ``session``: it counts, waits, or comes too late."""
@@ -208,7 +186,7 @@ class ProductTicks:
         return self.current
 
     def _session_at(self, ts: int) -> Session | None:
-        """The session that holds ``ts``; raises CalendarError for a year without calendar."""
+        """Return the session that holds ``ts``, an instant that the calendar covers."""
         current = self.current
         if current is not None and current.session.open_ms <= ts < current.session.close_ms:
             return current.session
@@ -216,14 +194,11 @@ class ProductTicks:
 
     def _session_before(self, ts: int) -> Session | None:
         """The session open at ``ts``, or the last one of its IST date that has ended by then."""
-        if not EARLIEST_MS <= ts < LATEST_MS:
+        if not (EARLIEST_MS <= ts < LATEST_MS and self.rules.calendar.covers(ts)):
             return None
         current = self.current
         if current is not None and current.session.open_ms <= ts < current.session.close_ms:
             return current.session
-        try:
-            sessions = self.rules.calendar.sessions_on(CASH, (ts + IST_OFFSET_MS) // DAY_MS)
-        except CalendarError:
-            return None
+        sessions = self.rules.calendar.sessions_on(CASH, (ts + IST_OFFSET_MS) // DAY_MS)
         begun = [session for session in sessions if session.open_ms <= ts]
         return begun[-1] if begun else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from math import inf
-from typing import ClassVar
 
 from msgspec import Struct
 
 from optionstream.schemas import rejects
 from optionstream.schemas.events import CandleFrame, TickFrame
 from optionstream.streams.core.market.calendar import Session
+from optionstream.streams.core.rules import price_fault
 from optionstream.streams.core.ticks.cells import CELL_MS, Cell, cell_of_candle, new_cell
 from optionstream.streams.core.ticks.columns import Columns, Feed
 
@@ -18,8 +18,6 @@ Identity = tuple[Feed, str, int, int]
 
 class SingleTick(Struct, array_like=True, tag="tick"):
     """A tick. ``order`` is its identity, unless it has an ``id``."""
-
-    FAULT: ClassVar[str] = rejects.BAD_PRICE
 
     feed: Feed
     ts: int
@@ -33,9 +31,9 @@ class SingleTick(Struct, array_like=True, tag="tick"):
     position: int
     """In that record."""
 
-    def is_sound(self) -> bool:
-        """Whether its figures can be."""
-        return 0 < self.price < inf
+    def figures_fault(self) -> str | None:
+        """Return ``bad_price`` for a price that is not finite or not above 0, else None."""
+        return price_fault(self.price)
 
     def fits(self, session: Session) -> bool:
         """Whether it may start where it does."""
@@ -73,8 +71,6 @@ class SingleTick(Struct, array_like=True, tag="tick"):
 class SingleCandle(Struct, array_like=True, tag="candle"):
     """A candle; ``ts`` is its start. Its end is never after the close of its session."""
 
-    FAULT: ClassVar[str] = rejects.BAD_CANDLE
-
     feed: Feed
     ts: int
     interval_ms: int
@@ -87,13 +83,14 @@ class SingleCandle(Struct, array_like=True, tag="candle"):
     offset: int
     position: int
 
-    def is_sound(self) -> bool:
-        """Whether its figures can be."""
-        return (
+    def figures_fault(self) -> str | None:
+        """Return ``bad_candle`` for prices or a volume that cannot be, else None."""
+        is_sound = (
             0 < self.low <= self.open <= self.high < inf
             and self.low <= self.close <= self.high
             and (self.volume is None or self.volume >= 0)
         )
+        return None if is_sound else rejects.BAD_CANDLE
 
     def fits(self, session: Session) -> bool:
         """Whether it may start where it does: a whole number of its lengths after the open."""

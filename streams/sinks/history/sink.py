@@ -24,7 +24,7 @@ from optionstream.schemas.documents import (
 )
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.rejects import BAD_TIME, WRONG_TOPIC
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.history.collections import connect, database, ensure_collections
 from optionstream.streams.sinks.history.storable import insert_new
@@ -54,8 +54,7 @@ class HistorySink:
     def __init__(self, config: WorkerConfig) -> None:
         self._client = connect(config.mongo)
         self._db = database(self._client, config.namespace)
-        plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
-        self._ticks = TickStore(self._db, plausible)
+        self._ticks = TickStore(self._db, Rules.of(config.namespace, config.settings))
         self._derived: dict[str, list[Document]] = {
             name: [] for name in (BARS, CHAINS, SURFACES, GAPS, REJECTS)
         }

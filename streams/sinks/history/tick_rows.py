@@ -14,20 +14,19 @@ from bson import ObjectId
 
 from optionstream.schemas.documents import Document
 from optionstream.schemas.events import TickFrame
-from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import EARLIEST_MS, LATEST_MS, Rules
 
 _EPOCH = datetime(1970, 1, 1)
 _MS = timedelta(milliseconds=1)
 
 
 def tick_rows(
-    frame: TickFrame, partition: int, offset: int, epoch: ObjectId, plausible: Plausibility
+    frame: TickFrame, partition: int, offset: int, epoch: ObjectId, rules: Rules
 ) -> tuple[list[Document], int]:
     """The rows of a checked frame, and how many ticks were left out because their time is
     before 2000 or after 2100 (analytics writes rejects for them)."""
     if len(frame.ts_ms) == 1:
-        return _single(frame, partition, offset, epoch, plausible)
+        return _single(frame, partition, offset, epoch, rules)
     product, source, session = frame.product, frame.source, frame.session
     rows: list[Document] = [
         {
@@ -51,13 +50,13 @@ def tick_rows(
     if frame.tick_id is not None:
         for row in rows:
             row["tick_id"] = frame.tick_id[row["i"]]
-    if not plausible.all_plausible(frame):
-        _mark_refused(rows, frame, plausible)
+    if not rules.is_sound_frame(frame):
+        _mark_refused(rows, frame, rules)
     return rows, len(frame.ts_ms) - len(rows)
 
 
 def _single(
-    frame: TickFrame, partition: int, offset: int, epoch: ObjectId, plausible: Plausibility
+    frame: TickFrame, partition: int, offset: int, epoch: ObjectId, rules: Rules
 ) -> tuple[list[Document], int]:
     """The same for a frame of one tick, in half the time."""
     ts_ms, price = frame.ts_ms[0], frame.price[0]
@@ -78,14 +77,14 @@ def _single(
     }
     if frame.tick_id is not None:
         row["tick_id"] = frame.tick_id[0]
-    reason = plausible.reason(ts_ms, price, frame.ts_recv)
+    reason = rules.tick_fault(ts_ms, price, frame.ts_recv)
     if reason is not None:
         row["refused"] = reason
     return [row], 0
 
 
-def _mark_refused(rows: list[Document], frame: TickFrame, plausible: Plausibility) -> None:
+def _mark_refused(rows: list[Document], frame: TickFrame, rules: Rules) -> None:
     for row in rows:
-        reason = plausible.reason(frame.ts_ms[row["i"]], row["price"], frame.ts_recv)
+        reason = rules.tick_fault(frame.ts_ms[row["i"]], row["price"], frame.ts_recv)
         if reason is not None:
             row["refused"] = reason

@@ -33,7 +33,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 
 from optionstream.schemas.documents import SINK_POSITIONS, TICKS, Document
 from optionstream.schemas.events import TickFrame
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.sinks.history.collections import Db
 from optionstream.streams.sinks.history.storable import UNSTORABLE, is_duplicate, keep_storable
 from optionstream.streams.sinks.history.tick_generations import finish_cuts, write_ranges
@@ -68,7 +68,7 @@ class TickStore:
     """The rows of the underlying topic's partitions that this process was given."""
 
     db: Db
-    plausible: Plausibility
+    rules: Rules
     epoch: ObjectId = field(default_factory=ObjectId)
     rows: list[Document] = field(default_factory=list)
     _partitions: dict[int, _Partition] = field(default_factory=dict)
@@ -105,7 +105,7 @@ class TickStore:
         part.last = offset
         if frame is None:
             return 0
-        rows, left_out = tick_rows(frame, partition, offset, self.epoch, self.plausible)
+        rows, left_out = tick_rows(frame, partition, offset, self.epoch, self.rules)
         self.rows += rows
         return left_out
 

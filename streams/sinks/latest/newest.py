@@ -44,7 +44,7 @@ class Batch:
     """Scores of the index sets: key → member → newest event time, epoch ms."""
 
     def add_frame(self, frame: TickFrame) -> None:
-        """Offer the newest tick of a frame whose ticks are all plausible."""
+        """Offer the newest tick of a frame without refused ticks."""
         at = newest_index(frame.ts_ms, frame.seq)
         version = tick_version(frame.ts_ms[at], frame.seq[at])
         held = self.ticks.get(frame.product)

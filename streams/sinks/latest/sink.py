@@ -18,7 +18,7 @@ from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.newer_wins import NO_MOVES, Entry, Moves, Scores
 from optionstream.schemas.rejects import WRONG_TOPIC
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.latest.newer_wins import write_newer
 from optionstream.streams.sinks.latest.newest import Batch
@@ -64,7 +64,7 @@ class LatestSink:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._namespace = config.namespace
-        self._plausible = Plausibility.of(config.namespace, config.settings.future_limit_ms)
+        self._rules = Rules.of(config.namespace, config.settings)
         self._client = redis.Redis.from_url(
             # The worker's loop retries, and logs it.
             **redis_options(config.redis, 10, 3, retry=Retry(NoBackoff(), 0))
@@ -152,17 +152,17 @@ class LatestSink:
         if frame is None:
             return
         topic = message.topic() or ""
-        reading.check_place(message, frame.product, self._partitions[topic])
-        if not self._plausible.all_plausible(frame):
-            frame = self._only_plausible(frame, topic)
+        reading.check_ticks_place(message, frame, self._partitions[topic])
+        if not self._rules.is_sound_frame(frame):
+            frame = self._without_refused(frame, topic)
         if frame.ts_ms:
             self._batch.add_frame(frame)
 
-    def _only_plausible(self, frame: TickFrame, topic: str) -> TickFrame:
+    def _without_refused(self, frame: TickFrame, topic: str) -> TickFrame:
         """The frame without its refused ticks, which are counted."""
         kept = []
         for at, (ts_ms, price) in enumerate(zip(frame.ts_ms, frame.price, strict=True)):
-            reason = self._plausible.reason(ts_ms, price, frame.ts_recv)
+            reason = self._rules.tick_fault(ts_ms, price, frame.ts_recv)
             if reason is None:
                 kept.append(at)
             else:

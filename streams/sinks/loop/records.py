@@ -11,13 +11,13 @@ from datetime import date
 from confluent_kafka import Message
 
 from optionstream.schemas import rejects
-from optionstream.schemas.checks import check_candles, check_frame
 from optionstream.schemas.codec import Record, decode
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, VolatilitySurface
 from optionstream.schemas.errors import RecordError
-from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
+from optionstream.schemas.events import Tick, TickFrame
 from optionstream.schemas.identity import frame_of_tick
-from optionstream.schemas.topics import partition_for
+from optionstream.schemas.topics import UNDERLYING
+from optionstream.streams.core.intake import Source, check_place, read_content
 
 LAST_MS = 253_402_214_400_000
 """9999-12-31 UTC: the last day that dates can say in every zone."""
@@ -36,18 +36,10 @@ def read_ticks(message: Message) -> TickFrame | None:
     Rules 1 to 3 for whole records of docs/semantics.md; RecordError when one is broken. A single
     tick becomes a frame of one.
     """
-    record = read(message)
-    if isinstance(record, TickFrame):
-        check_frame(record)
-        return record
-    if isinstance(record, CandleFrame):
-        check_candles(record)
-        return None
-    if isinstance(record, Heartbeat):
-        return None
+    record = read_content(message.value(), message.headers(), UNDERLYING)  # type: ignore[arg-type]
     if isinstance(record, Tick):
         return frame_of_tick(record, message.timestamp()[1])
-    raise RecordError(rejects.WRONG_TOPIC, type(record).__name__)
+    return record if isinstance(record, TickFrame) else None
 
 
 def check_bar(bar: Bar) -> None:
@@ -75,12 +67,11 @@ def check_surface(surface: VolatilitySurface) -> None:
     _check_times(surface.ts_event, surface.ts_recv, surface.known_at, *moments)
 
 
-def check_place(message: Message, product: str, partitions: int) -> None:
-    """Rules 4 and 5: key and partition are the product's; else RecordError."""
-    if message.key() != product.encode():
-        raise RecordError(rejects.KEY_MISMATCH, f"key {message.key()!r}, product {product}")
-    if message.partition() != partition_for(product, partitions):
-        raise RecordError(rejects.FOREIGN_PARTITION, f"partition {message.partition()}")
+def check_ticks_place(message: Message, frame: TickFrame, partitions: int) -> None:
+    """Check that key and partition are the product's, rules 4 and 5 for whole records; else raise
+    RecordError. ``partitions`` is how many the topic has."""
+    source = Source(UNDERLYING, message.partition() or 0, partitions)
+    check_place(frame, message.key(), source)
 
 
 def _check_times(*moments: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
@@ -11,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.schemas import rejects
+from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.core.ticks.plausible import Plausibility
+from optionstream.streams.core.rules import Rules
 from optionstream.streams.sinks.history.storable import keep_storable
 from optionstream.streams.sinks.history.tick_reading import Ownership
 from optionstream.streams.sinks.history.tick_rows import tick_rows
 from optionstream.streams.sinks.latest.newest import frame_tick
 from tests.unit.sinks.support import OPEN_MS, frame
 
-LIMITS = Plausibility.of(Namespace("test"), 60_000)
+LIMITS = Rules.of(Namespace("test"), Settings(data_dir=Path("/nonexistent")))
 EPOCH = ObjectId()
 
 
