@@ -15,7 +15,7 @@ from optionstream.deploy.cli import (
     features,
     feed,
     groups,
-    inspecting,
+    inspect,
     namespaces,
     rejects,
     replay,
@@ -120,7 +120,7 @@ app.command("worker")(worker.worker)
 app.command("supervise", hidden=True)(worker.supervise)
 app.command("serve")(serve.serve)
 app.command("demo")(demo.demo)
-app.command("inspect")(inspecting.inspect)
+app.command("inspect")(inspect.inspect)
 app.command("bars")(bars.bars)
 app.command("surface")(surface.surface)
 app.command("verify")(verify.verify)

@@ -70,7 +70,7 @@ def verify(
             place, head, lambda done, total: bars.update(task, completed=done, total=total)
         )
     if as_json:
-        output.json_line(verdict.row())
+        output.print_json(verdict.row())
     else:
         _show(verdict)
     if not verdict.ok:
@@ -110,15 +110,17 @@ def prune(
     days = settings.audit_retention_days if older_than is None else older_than
     pruned = archive.prune(days, signature("command"), dry_run)
     if pruned is None:
-        output.say(f"nothing was archived more than {days} days ago")
+        output.print_line(f"nothing was archived more than {days} days ago")
     else:
-        output.say(f"would have {told(pruned)}" if dry_run else told(pruned))
+        output.print_line(f"would have {told(pruned)}" if dry_run else told(pruned))
 
 
 def _show(verdict: Verdict) -> None:
     row = verdict.row()
-    output.table(str(verdict.folder), _COLUMNS, [row])
-    output.table("deleted by rule", ("at", "days", "files", "records", "by"), _pruned(verdict))
+    output.print_table(str(verdict.folder), _COLUMNS, [row])
+    output.print_table(
+        "deleted by rule", ("at", "days", "files", "records", "by"), _pruned(verdict)
+    )
     if verdict.unfinished:
         output.note("note: the manifest ends in an append that was cut off; a worker removes it")
     if verdict.not_in_topic:
@@ -128,14 +130,14 @@ def _show(verdict: Verdict) -> None:
         )
     if not verdict.ok:
         counts = [{"kind": kind, "count": count} for kind, count in verdict.counts.items()]
-        output.table("not what was written", ("kind", "count"), counts)
+        output.print_table("not what was written", ("kind", "count"), counts)
         shown = row["problems"][:SHOWN]
-        output.table(f"the first {len(shown)}", ("kind", "where", "detail"), shown)
+        output.print_table(f"the first {len(shown)}", ("kind", "where", "detail"), shown)
     elif verdict.after_head is not None:
-        output.say(f"intact; {verdict.after_head} entries follow the head that was given")
+        output.print_line(f"intact; {verdict.after_head} entries follow the head that was given")
     else:
-        output.say("intact")
-    output.say(f"head {verdict.head}")
+        output.print_line("intact")
+    output.print_line(f"head {verdict.head}")
 
 
 def _pruned(verdict: Verdict) -> list[dict[str, Any]]:

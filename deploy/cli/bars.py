@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,29 +18,17 @@ from optionstream.deploy.cli.options import (
     ProductsOption,
     parse_products,
 )
-from optionstream.schemas.errors import InputError
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from optionstream.producers.feeds import FeedHints
-    from optionstream.schemas.derived import Bar
     from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
     from optionstream.streams.core.ticks.offline import Offline
 
     Event = TickFrame | CandleFrame | Heartbeat
 
-_COLUMNS = (
-    "product",
-    "interval",
-    "start",
-    "open",
-    "high",
-    "low",
-    "close",
-    "volume",
-    "ticks",
-)
+FIELDS = ("product", "interval", "start", "open", "high", "low", "close", "volume", "ticks")
+"""Fields of ``bars --json``."""
+_COLUMNS = ("date", "start", "open", "high", "low", "close", "volume", "ticks")
 
 
 class BarInterval(StrEnum):
@@ -61,12 +50,13 @@ def bars(
     products: ProductsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bars of tick and candle files.
+    """Compute bars from tick and candle files.
 
-    Computed here, without any server. The files of one product are one stream, in the order of
-    the input. Only what lies inside a trading session enters a bar; a candle only one whose length
-    is a multiple of its own. The last bar ends with the session; 1d is all of it. Prices are
-    rupees; volume is what traded within the bar; ticks counts ticks, or the candles rolled up.
+    Needs no server. The files of one product are one stream, in the order of the input. Only
+    ticks and candles inside a trading session count; a candle counts in bars whose length is a
+    multiple of its own. The last bar ends with the session; 1d is the whole session.
+
+    Prices are rupees. Volume is what traded within the bar. Ticks counts ticks, or candles.
 
     \b
     Examples:
@@ -76,90 +66,80 @@ def bars(
       optionstream bars ticks/ --interval 1m --json > bars.jsonl
     """
     failures = output.Failures()
-    given = files.hints(product, None, None)
-    rows = _rows(files.expand(paths, failures), given, interval, products, failures, as_json)
-    output.show("", _COLUMNS, rows, as_json)
+    hints = files.feed_hints(product)
+    chosen = parse_products(products)
+    found = _compute(
+        files.expand_paths(paths, failures), hints, interval, chosen, failures, as_json
+    )
+    if as_json:
+        for row in found:
+            output.print_json(row)
+    else:
+        print_bars(found)
     failures.finish()
 
 
-def bar_row(bar: Bar) -> dict[str, Any]:
-    """The fields of ``bars --json``."""
-    from optionstream.schemas.times import rfc3339
-
-    return {
-        "product": bar.product,
-        "interval": bar.interval,
-        "start": rfc3339(bar.start),
-        "open": bar.open,
-        "high": bar.high,
-        "low": bar.low,
-        "close": bar.close,
-        "volume": bar.volume,
-        "ticks": bar.ticks,
-    }
+def print_bars(rows: list[dict[str, Any]]) -> None:
+    """Print a table for each product and interval; ``rows`` have FIELDS and are grouped so."""
+    for (product, interval), group in groupby(rows, lambda row: (row["product"], row["interval"])):
+        shown = [row | {"date": row["start"][:10], "start": row["start"][11:16]} for row in group]
+        output.print_table(f"{product}, {interval} bars", _COLUMNS, shown, shared=("date",))
 
 
-def _rows(
+def _compute(
     paths: list[Path],
-    given: FeedHints,
+    hints: FeedHints,
     interval: BarInterval,
-    products: str | None,
+    products: frozenset[str] | None,
     failures: output.Failures,
     as_json: bool,
 ) -> list[dict[str, Any]]:
+    """Return the fields of ``bars --json``: by product as they came, then by start."""
+    from optionstream.schemas.times import rfc3339
     from optionstream.streams.core.market.calendar import nse_calendar
     from optionstream.streams.core.ticks.offline import bars_from_events
 
-    chosen = parse_products(products)
     order: dict[str, int] = {}
-    with output.progress(as_json) as progress:
-        events = _chosen(_events(paths, given, failures, progress), chosen, order)
-        found = bars_from_events(events, nse_calendar(), interval.value)
-    _tell_left_out(found, interval)
-    # Within a product they are in order of time.
-    return [bar_row(bar) for bar in sorted(found.bars, key=lambda bar: order[bar.product])]
+
+    def chosen_events() -> Iterator[Event]:
+        for event in _read_frames(paths, hints, failures, as_json):
+            if products is None or event.product in products:
+                order.setdefault(event.product, len(order))
+                yield event
+
+    found = bars_from_events(chosen_events(), nse_calendar(), interval.value)
+    _note_skipped(found, interval)
+    return [
+        {name: getattr(bar, name) for name in FIELDS} | {"start": rfc3339(bar.start)}
+        for bar in sorted(found.bars, key=lambda bar: order[bar.product])
+    ]
 
 
-def _tell_left_out(found: Offline, interval: BarInterval) -> None:
-    """What entered no bar, by product and reason."""
+def _note_skipped(found: Offline, interval: BarInterval) -> None:
+    """Report what is in no bar, by product and reason."""
     for product, fate in found.counts.items():
-        left_out = {
-            **{f"outside the session ({phase})": n for phase, n in fate.outside.items()},
-            "duplicate": fate.duplicates,
-            "held, the only one of its session": fate.held,
-            **fate.rejects,
-            f"candles of which {interval} is no multiple": found.unfit[product],
+        skipped = {
+            **{f"ticks or candles outside the session ({p})": n for p, n in fate.outside.items()},
+            "duplicates": fate.duplicates,
+            "held back as the only one of its session": fate.held,
+            **{f"rejected ({reason})": count for reason, count in fate.rejects.items()},
+            f"candles that do not fit into {interval} bars": found.unfit[product],
         }
-        told = [f"{count:,} {reason}" for reason, count in left_out.items() if count]
-        if told:
-            output.note(f"note: {product}: in no bar: {', '.join(told)}")
+        reasons = [f"{count:,} {reason}" for reason, count in skipped.items() if count]
+        if reasons:
+            output.note(f"note: {product}: skipped {', '.join(reasons)}")
 
 
-def _chosen(
-    events: Iterator[Event], products: frozenset[str] | None, order: dict[str, int]
+def _read_frames(
+    paths: list[Path], hints: FeedHints, failures: output.Failures, as_json: bool
 ) -> Iterator[Event]:
-    """The events of the products asked for; ``order`` learns in which order products come."""
-    for event in events:
-        if products is None or event.product in products:
-            order.setdefault(event.product, len(order))
-            yield event
-
-
-def _events(
-    paths: list[Path], given: FeedHints, failures: output.Failures, progress: Progress
-) -> Iterator[Event]:
+    """Yield ticks, candles and heartbeats; report a file without ticks and candles."""
     from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
 
-    task = progress.add_task("reading", total=len(paths), detail="")
-    for path in paths:
-        progress.update(task, detail=path.name)
+    for path in files.each_file(paths, as_json):
         found = False
-        for event in files.read_events(path, given, failures):
-            if isinstance(event, TickFrame | CandleFrame):
-                found = True
+        for event in files.read_events(path, hints, failures):
+            if isinstance(event, TickFrame | CandleFrame | Heartbeat):
+                found = found or not isinstance(event, Heartbeat)
                 yield event
-            elif isinstance(event, Heartbeat):
-                yield event
-        if not found and not failures.has(path):
-            failures.add(InputError(str(path), "holds no ticks and no candles"))
-        progress.advance(task)
+        failures.require(found, path, "holds no ticks and no candles")

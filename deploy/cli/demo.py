@@ -71,7 +71,7 @@ def _day(servers: Addresses, settings: Settings, as_json: bool) -> bool:
     output.note("verifying: everything computed again from the raw input, another way")
     report = verify.check(demos.NAMESPACE, servers, settings, as_json)
     if as_json:
-        output.json_line(report.to_dict())
+        output.print_json(report.to_dict())
     else:
         verify.show(report)
     return report.ok
@@ -93,10 +93,10 @@ def _show(api: ApiProcess, as_json: bool) -> None:
     from optionstream.deploy import demo as demos
 
     bars = "the last bars, from GET /api/data/ohlc/{product}?interval=15m"
-    output.show(bars, _BAR_COLUMNS, demos.last_bars(api), as_json)
+    output.print_rows(bars, _BAR_COLUMNS, demos.last_bars(api), as_json)
     ratios = "put-call ratios, from GET /api/data/pcr/{product}"
-    output.show(ratios, _RATIO_COLUMNS, demos.last_ratios(api), as_json)
-    (output.note if as_json else output.say)(f"API documentation: {api.url}/docs")
+    output.print_rows(ratios, _RATIO_COLUMNS, demos.last_ratios(api), as_json)
+    (output.note if as_json else output.print_line)(f"API documentation: {api.url}/docs")
 
 
 def _serve(api: ApiProcess) -> None:

@@ -37,7 +37,7 @@ class Drawing(Observer):
         self._begun += 1
 
     def bad(self, error: InputError) -> None:
-        self._failures.add(error)
+        self._failures.add_error(error)
 
     def moved(self, progress: Progress) -> None:
         verb = _VERBS.get(progress.state, progress.state.value)
@@ -63,7 +63,7 @@ def line(progress: Progress) -> str:
     if progress.state is State.DRAINING:  # the groups have bars of their own
         return " · ".join([*parts, f"{progress.events:,} events"])
     parts.append(f"{progress.rate:,.0f} events/s")
-    parts.append("lag " + "/".join(output.cell(left) for left in progress.lag.values()))
+    parts.append("lag " + "/".join(output.plain_cell(left) for left in progress.lag.values()))
     if progress.time_left_s is not None:
         parts.append(f"{timedelta(seconds=round(progress.time_left_s))} left")
     return " · ".join(parts)

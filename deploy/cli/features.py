@@ -89,7 +89,7 @@ def export(
         }
         for part in parts
     ]
-    output.show("", _COLUMNS, rows, as_json)
+    output.print_rows("", _COLUMNS, rows, as_json)
     output.note(f"{sum(len(part.rows) for part in parts)} rows in {out}")
 
 
@@ -103,7 +103,7 @@ def columns(as_json: JsonOption = False) -> None:
     """
     from optionstream.schemas.files.feature_rows import COLUMNS
 
-    output.show("", _DESCRIBED, [column._asdict() for column in COLUMNS], as_json)
+    output.print_rows("", _DESCRIBED, [column._asdict() for column in COLUMNS], as_json)
 
 
 def _product(text: str | None) -> str | None:

@@ -112,8 +112,8 @@ def file(
         )
     failures = output.Failures()
     pace, chosen = parse_speed(speed), parse_products(products)
-    given = files.hints(product, expiry_date, timestamp, instruments)
-    found = files.expand(paths, failures)
+    given = files.feed_hints(product, expiry_date, timestamp, instruments)
+    found = files.expand_paths(paths, failures)
     if found:
         from optionstream.deploy.cli.received import ReceivedFiles
 
@@ -151,7 +151,7 @@ def _write(out: Path, seed: int, day: str, products: tuple[str, ...], as_json: b
 
     events = session_file(out, SimulationConfig(seed=seed, date=day, products=products))
     row = {"path": str(out), "events": events, "bytes": out.stat().st_size}
-    output.show("", tuple(row), [row], as_json)
+    output.print_rows("", tuple(row), [row], as_json)
 
 
 def _simulate_live(
@@ -243,7 +243,7 @@ def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
         "delivered": stats.delivered,
         "raw": stats.raw,
     }
-    output.show("", tuple(row), [row], as_json)
+    output.print_rows("", tuple(row), [row], as_json)
 
 
 def _ordered(products: str | None) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Input files of the offline commands: expanded, opened, read; the bad ones told and skipped."""
+"""Input files of commands: expanded, opened, read; bad ones are reported and skipped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optionstream.deploy.cli import output
 from optionstream.deploy.cli.options import parse_timestamp
 from optionstream.deploy.cli.output import Failures
 from optionstream.schemas.errors import CalendarError, InputError
@@ -13,32 +14,31 @@ from optionstream.schemas.errors import CalendarError, InputError
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.producers.feeds.kite.instruments import Instrument
-    from optionstream.schemas.events import MarketEvent
-
+    from optionstream.schemas.events import ChainSnapshot, MarketEvent
 
 NEAREST = "nearest"
 
 
-def expand(args: Sequence[str], failures: Failures) -> list[Path]:
-    """The files that the arguments name, in order; an argument that names none is told."""
-    from optionstream.producers.feeds import expand_paths
+def expand_paths(args: Sequence[str], failures: Failures) -> list[Path]:
+    """Return the files that the arguments name, in order; report an argument that names none."""
+    from optionstream.producers import feeds
 
     paths: list[Path] = []
     for arg in args:
         try:
-            paths += expand_paths([arg])
+            paths += feeds.expand_paths([arg])
         except InputError as error:
-            failures.add(error)
+            failures.add_error(error)
     return paths
 
 
-def hints(
+def feed_hints(
     product: str | None = None,
     expiry_date: str | None = None,
     timestamp: str | None = None,
     instruments: Path | None = None,
 ) -> FeedHints:
-    """What the options say where a file is silent."""
+    """Return what the options say where a file is silent."""
     from optionstream.producers.feeds import FeedHints
 
     nearest = expiry_date == NEAREST
@@ -47,12 +47,12 @@ def hints(
         expiry=None if nearest else expiry_date,
         timestamp_ms=parse_timestamp(timestamp),
         nearest_expiry=nearest_expiry if nearest else None,
-        instruments=_instruments(instruments) if instruments else {},
+        instruments=_read_instruments(instruments) if instruments else {},
     )
 
 
 def nearest_expiry(product: str, day: str) -> str | None:
-    """The first expiry that the exchange listed on the day; None where the calendar lacks it."""
+    """Return the first expiry that was listed on the day; None if the calendar lacks the day."""
     from optionstream.streams.core.market.contracts import expiries
 
     try:
@@ -61,8 +61,8 @@ def nearest_expiry(product: str, day: str) -> str | None:
         return None
 
 
-def _instruments(path: Path) -> dict[int, Instrument]:
-    """The broker's list of instruments. Raises InputError, also for a row that cannot be read."""
+def _read_instruments(path: Path) -> dict[int, Instrument]:
+    """Read the broker's list of instruments. Raises InputError, also for one bad row."""
     from optionstream.producers.feeds.files.content import file_source
     from optionstream.producers.feeds.kite.instruments import read_instruments
 
@@ -73,13 +73,35 @@ def _instruments(path: Path) -> dict[int, Instrument]:
     return found
 
 
-def read_events(path: Path, given: FeedHints, failures: Failures) -> Iterator[MarketEvent]:
-    """A file's events; what stops the reading, and rows it could not use, are told."""
+def each_file(paths: Sequence[Path], as_json: bool) -> Iterator[Path]:
+    """Yield the paths, drawing how many are read."""
+    with output.progress(as_json) as bars:
+        task = bars.add_task("reading", total=len(paths), detail="")
+        for path in paths:
+            bars.update(task, detail=path.name)
+            yield path
+            bars.advance(task)
+
+
+def read_events(path: Path, hints: FeedHints, failures: Failures) -> Iterator[MarketEvent]:
+    """Yield a file's events; report what ends the reading, and rows that cannot be used."""
     from optionstream.producers.feeds import open_feed
 
     try:
-        feed = open_feed(path, given)
+        feed = open_feed(path, hints)
         yield from feed.events()
         failures.add_problems(str(path), feed.problems)
     except InputError as error:
-        failures.add(error)
+        failures.add_error(error)
+
+
+def read_chains(path: Path, hints: FeedHints, failures: Failures) -> Iterator[ChainSnapshot]:
+    """Yield a file's option chains; report a file without any."""
+    from optionstream.schemas.events import ChainSnapshot
+
+    found = False
+    for event in read_events(path, hints, failures):
+        if isinstance(event, ChainSnapshot):
+            found = True
+            yield event
+    failures.require(found, path, "holds no option chain")

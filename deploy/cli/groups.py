@@ -115,7 +115,7 @@ def reset(
     if not dry_run:
         resets.apply(plan, output.note, forget_former=forget_former)
     rows = [asdict(row) for row in plan.rows if as_json or row.end]
-    output.show("", _RESET_COLUMNS, rows, as_json)
+    output.print_rows("", _RESET_COLUMNS, rows, as_json)
     for line in consequences(plan, target):
         output.note(line)
     if not dry_run:
@@ -163,6 +163,6 @@ def _where(namespace: str) -> tuple[Addresses, Namespace]:
 def _print(rows: Sequence[Any], as_json: bool) -> None:
     """As JSON all rows; in the table those of partitions that ever held a record."""
     shown = [asdict(row) for row in rows if as_json or row.end]
-    output.show("", _COLUMNS, shown, as_json)
+    output.print_rows("", _COLUMNS, shown, as_json)
     if len(shown) < len(rows):
         output.note(f"{len(rows) - len(shown)} partitions without records are left out")

@@ -30,9 +30,9 @@ def list_(as_json: JsonOption = False) -> None:
     found = list_namespaces(context.addresses(context.settings()))
     if as_json:
         for info in found:
-            output.json_line(_full(info))
+            output.print_json(_full(info))
     else:
-        output.table("", _COLUMNS, [_short(info) for info in found])
+        output.print_table("", _COLUMNS, [_short(info) for info in found])
 
 
 def drop(

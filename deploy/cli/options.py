@@ -1,4 +1,4 @@
-"""Options and arguments that several commands share, and the reading of their values."""
+"""Options and arguments that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING
 PathsArgument = Annotated[
     list[str], typer.Argument(metavar="PATH", help="Files, folders or globs.")
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="JSON objects, one a line, instead of tables.")
+NamespaceOption = Annotated[str, typer.Option(metavar="NAME", help="Namespace to act on.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")]
+DryRunOption = Annotated[
+    bool, typer.Option("--dry-run", help="Report what would happen; change nothing.")
 ]
 ProductOption = Annotated[
-    str | None, typer.Option("--product", help="The product, where a file does not say it.")
+    str | None,
+    typer.Option("--product", metavar="NAME", help="Product of files that do not name it."),
 ]
 ExpiryDateOption = Annotated[
     str | None,
     typer.Option(
         "--expiry-date",
         metavar="DATE|nearest",
-        help="The expiry, where a file does not say it; nearest: the first listed on its day.",
+        help="Expiry of files that do not name it; nearest: the first listed on the file's day.",
     ),
 ]
 InstrumentsOption = Annotated[
@@ -38,7 +41,7 @@ InstrumentsOption = Annotated[
         metavar="FILE",
         exists=True,
         dir_okay=False,
-        help="The broker's list of instruments: which contract a token in its packets is.",
+        help="The broker's list of instruments, which maps tokens in packets to contracts.",
     ),
 ]
 TimestampOption = Annotated[
@@ -46,8 +49,8 @@ TimestampOption = Annotated[
     typer.Option(
         "--timestamp",
         metavar="TIME",
-        help="The time of a chain whose file does not say it: 2025-10-27T15:14:26 (IST), "
-        "with another offset, or epoch milliseconds.",
+        help="Time of chains in files that do not name it: 2025-10-27T15:14:26 (IST), with "
+        "another offset, or epoch milliseconds.",
     ),
 ]
 ProductsOption = Annotated[
@@ -59,12 +62,12 @@ SpeedOption = Annotated[
     typer.Option(
         "--speed",
         metavar="max|realtime|N",
-        help="max: as fast as it goes; N: N times as fast as it happened; realtime: 1.",
+        help="max: as fast as possible; realtime: as it happened; N: N times as fast.",
     ),
 ]
 
 SIMULATED_DATE = "2026-01-06"
-"""A Tuesday on which the exchange trades: expiry day of NIFTY's weekly options."""
+"""A Tuesday and trading day, on which weekly NIFTY options expire."""
 
 _PRODUCT = re.compile(r"^[A-Z0-9][A-Z0-9&_-]{0,31}$")
 
@@ -78,12 +81,12 @@ class IvModeName(StrEnum):
 
 IvModeOption = Annotated[
     IvModeName,
-    typer.Option(help="Volatility: black76 on the parity forward, or as the exchange does."),
+    typer.Option(help="Volatility model: Black-76 on the parity forward, or the exchange's."),
 ]
 
 
 def parse_speed(text: str, option: str = "--speed") -> float | None:
-    """``max`` → None, ``realtime`` → 1, else a factor above 0."""
+    """Return None for ``max``, 1 for ``realtime``, else a factor above 0."""
     if text == "max":
         return None
     if text == "realtime":
@@ -98,7 +101,7 @@ def parse_speed(text: str, option: str = "--speed") -> float | None:
 
 
 def parse_products(text: str | None) -> frozenset[str] | None:
-    """``NIFTY,BANKNIFTY`` → the two; None for all products."""
+    """Return the names in ``NIFTY,BANKNIFTY``; None for all products."""
     if text is None:
         return None
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
@@ -109,7 +112,7 @@ def parse_products(text: str | None) -> frozenset[str] | None:
 
 
 def parse_date(option: str, text: str) -> date:
-    """An ISO date."""
+    """Return the ISO date of an option."""
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -117,18 +120,23 @@ def parse_date(option: str, text: str) -> date:
 
 
 def parse_timestamp(text: str | None) -> int | None:
-    """``parse_instant`` of ``--timestamp``; None for none."""
+    """Return ``parse_instant`` of ``--timestamp``; None if it was not given."""
     return None if text is None else parse_instant("--timestamp", text)
 
 
-def parse_instant(option: str, text: str) -> int:
-    """UTC epoch milliseconds of an RFC 3339 time (without offset: IST) or of epoch ms."""
+def parse_instant(
+    option: str, text: str, allowed: str = "a time such as 2025-10-27T15:14:26"
+) -> int:
+    """Return the UTC epoch milliseconds of an RFC 3339 time (without offset: IST) or of epoch ms.
+
+    Raises UsageError, which names what is ``allowed``.
+    """
     if text.isdigit():
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"{option} {text}: use a time such as 2025-10-27T15:14:26") from None
+        raise UsageError(f"{option} {text}: use {allowed}") from None
     return to_ms(moment if moment.tzinfo else moment.replace(tzinfo=IST))
 
 
@@ -136,7 +144,10 @@ _PLACE = re.compile(r"^([a-z._]+):(\d+):(\d*)-(\d*)$")
 
 
 def parse_places(texts: list[str] | None) -> dict[tuple[str, int], tuple[int, int | None]] | None:
-    """``market.underlying:0:100-200`` → {("market.underlying", 0): (100, 200)}; None for none."""
+    """Return {("market.underlying", 0): (100, 200)} for ``market.underlying:0:100-200``.
+
+    An end left out is None. Returns None if the option was not given.
+    """
     if not texts:
         return None
     places: dict[tuple[str, int], tuple[int, int | None]] = {}

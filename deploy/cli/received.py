@@ -44,7 +44,7 @@ class ReceivedFiles:
                         yield event
                 self._failures.add_problems(str(path), feed.problems)
             except InputError as error:
-                self._failures.add(error)
+                self._failures.add_error(error)
 
     def _received(self, path: Path) -> Feed:
         try:

@@ -59,7 +59,7 @@ def list_(
     choice = _choice([], reason, topic, product)
     servers, name = _where(namespace, "kafka")
     rows = sorted((_row(one) for one in _read(servers, name, choice)), key=_by_time)
-    output.show("", _COLUMNS, rows[-limit:] if limit else rows, as_json)
+    output.print_rows("", _COLUMNS, rows[-limit:] if limit else rows, as_json)
     if not rows:
         output.note(f"no rejects in namespace {name.name}")
 
@@ -94,10 +94,10 @@ def show(
     ]
     row = _full(reject, chain)
     if as_json:
-        output.json_line(row)
+        output.print_json(row)
         return
     for field, value in row.items():
-        output.say(f"{field}: {_text(value)}")
+        output.print_line(f"{field}: {_text(value)}")
 
 
 def redrive(
@@ -143,10 +143,10 @@ def redrive(
         seen.add(result.reject.id)
         row = _result_row(result)
         if as_json:
-            output.json_line(row)
+            output.print_json(row)
         else:
             rows.append(row)
-    output.table("", _RESULT_COLUMNS, rows)
+    output.print_table("", _RESULT_COLUMNS, rows)
     unknown = sorted(chosen.ids - seen)
     for one in unknown:
         output.note(f"there is no such reject: {one}")

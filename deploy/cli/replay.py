@@ -118,7 +118,7 @@ def replay(
     failures = output.Failures()
     pace = parse_speed(speed)
     chosen = parse_products(products)
-    given = files.hints(product, expiry_date, timestamp, instruments)
+    given = files.feed_hints(product, expiry_date, timestamp, instruments)
     span = _span(start, end, offsets)
     name = context.replay_namespace(replays.new_name() if namespace is None else namespace)
     settings = context.settings()
@@ -148,7 +148,7 @@ def _files(paths: list[str] | None, failures: output.Failures) -> list[Path]:
             "Missing argument 'PATH': name files, or --from-topics NAMESPACE "
             "(see `optionstream replay run --help`)"
         )
-    found = files.expand(paths, failures)
+    found = files.expand_paths(paths, failures)
     if not found:
         failures.finish()
         raise UsageError("no files to replay")
@@ -238,20 +238,20 @@ def tell(result: ReplayResult, as_json: bool) -> None:
     """The outcome: one JSON object, or two small tables."""
     row = result.row()
     if as_json:
-        output.json_line(row)
+        output.print_json(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
     from optionstream.schemas.replays import State
 
     stopped = ", stopped" if result.state is State.STOPPED else ""
     kinds = tuple(kind for kind in ("raw", "ticks", "candles", "quotes", "chains") if row[kind])
-    output.table(
+    output.print_table(
         f"replay into namespace {result.namespace}{stopped}",
         (*result.source, "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
         [row],
     )
     fates = ("read", "accepted", "outside_session", "duplicates", "held")
-    output.table("events", (*fates, "rejected"), [row | {"rejected": sum(rejects.values())}])
+    output.print_table("events", (*fates, "rejected"), [row | {"rejected": sum(rejects.values())}])
     if rejects:
         rows = [{"reason": reason, "events": count} for reason, count in rejects.items()]
-        output.table("rejects by reason", ("reason", "events"), rows)
+        output.print_table("rejects by reason", ("reason", "events"), rows)

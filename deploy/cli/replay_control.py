@@ -36,9 +36,9 @@ def list_(as_json: JsonOption = False) -> None:
         rows = [told(row) for row in registry.entries().values()]
     if as_json:
         for row in rows:
-            output.json_line(row)
+            output.print_json(row)
         return
-    output.table("", _COLUMNS, [_short(row) for row in rows])
+    output.print_table("", _COLUMNS, [_short(row) for row in rows])
 
 
 def status(id_: IdArgument, as_json: JsonOption = False) -> None:
@@ -59,13 +59,13 @@ def status(id_: IdArgument, as_json: JsonOption = False) -> None:
         if row is None:
             raise NamespaceError(unknown(id_, list(registry.entries())))
     if as_json:
-        output.json_line(told(row))
+        output.print_json(told(row))
         return
     shown = told(row)
-    output.table("", _COLUMNS, [_short(shown)])
+    output.print_table("", _COLUMNS, [_short(shown)])
     if shown["error"]:
-        output.say(f"error: {shown['error']}")
-    output.table("manifest", ("field", "value"), list(_flat(shown["manifest"] or {})))
+        output.print_line(f"error: {shown['error']}")
+    output.print_table("manifest", ("field", "value"), list(_flat(shown["manifest"] or {})))
 
 
 def pause(id_: IdArgument, as_json: JsonOption = False) -> None:
@@ -170,9 +170,9 @@ def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
     with _registry() as registry:
         answer = registry.send_command(id_, command)
     if as_json:
-        output.json_line({"id": id_, "command": action, "answer": answer.text})
+        output.print_json({"id": id_, "command": action, "answer": answer.text})
     else:
-        output.say(f"{id_}: {answer.text}")
+        output.print_line(f"{id_}: {answer.text}")
 
 
 @contextmanager
@@ -190,7 +190,7 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     source = (row["manifest"] or {}).get("source", {})
     return row | {
         "time_left": str(timedelta(seconds=round(left))) if left is not None else None,
-        "lag": "/".join(output.cell(one) for one in row["lag"].values()) or None,
+        "lag": "/".join(output.plain_cell(one) for one in row["lag"].values()) or None,
         "source": _told_source(source),
     }
 
@@ -217,4 +217,4 @@ def _flat(manifest: dict[str, Any], under: str = "") -> Iterator[dict[str, Any]]
 def _plain(value: Any) -> str:
     if isinstance(value, list) and len(value) > 3:
         return f"{value[0]} and {len(value) - 1} more"
-    return output.cell(value or None if isinstance(value, list | dict) else value)
+    return output.plain_cell(value or None if isinstance(value, list | dict) else value)

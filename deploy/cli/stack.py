@@ -73,7 +73,7 @@ def up(
         {"server": "mongo", "address": servers.mongo},
         {"server": "redis", "address": servers.redis},
     ]
-    output.show("", ("server", "address"), rows, as_json)
+    output.print_rows("", ("server", "address"), rows, as_json)
 
 
 def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> None:
@@ -103,13 +103,13 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
     lags = list(_lag_rows(where, name)) if where is not None else []
     if as_json:
         for row in (*servers, *workers, *lags):
-            output.json_line(row)
+            output.print_json(row)
     else:
-        output.table("", _SERVER_COLUMNS, servers)
+        output.print_table("", _SERVER_COLUMNS, servers)
         if workers:
-            output.table("workers", _WORKER_COLUMNS, workers)
+            output.print_table("workers", _WORKER_COLUMNS, workers)
         if lags:
-            output.table(f"records to read in namespace {name.name}", _LAG_COLUMNS, lags)
+            output.print_table(f"records to read in namespace {name.name}", _LAG_COLUMNS, lags)
     if not ready or any(row["state"] == "given up" for row in workers):
         raise typer.Exit(1)
 

@@ -50,7 +50,7 @@ def verify(
         return
     report = check(Namespace.parse(namespace), context.addresses(settings), settings, as_json)
     if as_json:
-        output.json_line(report.to_dict())
+        output.print_json(report.to_dict())
     else:
         show(report)
     if not report.ok:
@@ -113,7 +113,7 @@ def _side_by_side(name: str, against: str, settings: Settings, as_json: bool) ->
         raise NamespaceError(f"--against {against}: name another namespace")
     found = compare(one, other, context.addresses(settings), as_json)
     if as_json:
-        output.json_line(found.to_dict())
+        output.print_json(found.to_dict())
     else:
         show_comparison(found)
     if not found.ok:
@@ -123,9 +123,11 @@ def _side_by_side(name: str, against: str, settings: Settings, as_json: bool) ->
 def show_comparison(found: Comparison) -> None:
     """What was compared, and the first differences."""
     compared = [{"compared": name, "count": count} for name, count in found.compared.items()]
-    output.table(f"{found.namespace} against {found.against}", ("compared", "count"), compared)
+    output.print_table(
+        f"{found.namespace} against {found.against}", ("compared", "count"), compared
+    )
     if found.ok:
-        output.say("no difference")
+        output.print_line("no difference")
         return
     _totals(found.difference_totals)
     _listed(found.differences, (found.against, found.namespace))
@@ -157,11 +159,11 @@ def show(report: Report) -> None:
     """Counts, checks, and the first differences."""
     counts = report.counts.to_dict()
     rows = [{"events": name, "count": value} for name, value in flat(counts)]
-    output.table(f"input of namespace {report.namespace}", ("events", "count"), rows)
+    output.print_table(f"input of namespace {report.namespace}", ("events", "count"), rows)
     checked = [{"compared": name, "count": count} for name, count in report.checked.items()]
-    output.table("compared", ("compared", "count"), checked)
+    output.print_table("compared", ("compared", "count"), checked)
     if report.ok:
-        output.say("no difference")
+        output.print_line("no difference")
         return
     _totals(report.difference_totals)
     _listed(report.differences, ("expected", "actual"))
@@ -169,7 +171,7 @@ def show(report: Report) -> None:
 
 def _totals(totals: Mapping[str, int]) -> None:
     rows = [{"place": place, "count": n} for place, n in totals.items() if n]
-    output.table("differences", ("place", "count"), rows)
+    output.print_table("differences", ("place", "count"), rows)
 
 
 def _listed(differences: Sequence[Difference], names: tuple[str, str]) -> None:
@@ -179,7 +181,7 @@ def _listed(differences: Sequence[Difference], names: tuple[str, str]) -> None:
         | {names[0]: _short(one.expected), names[1]: _short(one.actual)}
         for one in differences[:SHOWN]
     ]
-    output.table(f"the first {len(listed)}", ("kind", "where", "id", *names), listed)
+    output.print_table(f"the first {len(listed)}", ("kind", "where", "id", *names), listed)
 
 
 def flat(counts: dict[str, Any]) -> list[tuple[str, int]]:

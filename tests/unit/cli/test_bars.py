@@ -82,11 +82,11 @@ def test_a_late_tick_shows_in_its_bar_and_the_bar_only_once(tmp_path: Path) -> N
     assert rows[0]["high"] == 27000.0
 
 
-def test_a_sundays_ticks_make_no_bar_and_are_told_in_one_line(tmp_path: Path) -> None:
+def test_a_sundays_ticks_make_no_bar_and_are_reported_in_one_line(tmp_path: Path) -> None:
     path = written(tmp_path / "nifty.csv", tick_lines([("2026-01-04 10:00:00", 1.0)] * 3))
     ran = run("bars", path, "--json")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.complaint == "note: NIFTY: in no bar: 3 outside the session (closed)"
+    assert ran.complaint == ("note: NIFTY: skipped 3 ticks or candles outside the session (closed)")
 
 
 def candle_lines(minutes: list[int], length: int = 1) -> str:
@@ -117,14 +117,14 @@ def test_candles_longer_than_a_bar_are_counted_in_one_line(tmp_path: Path) -> No
     path = written(tmp_path / "nifty_15min.csv", candle_lines([0, 15, 30], length=15))
     ran = run("bars", path, "--interval", "5m", "--json")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.complaint == "note: NIFTY: in no bar: 3 candles of which 5m is no multiple"
+    assert ran.complaint == "note: NIFTY: skipped 3 candles that do not fit into 5m bars"
 
 
 def test_misaligned_candles_are_counted_in_one_line(tmp_path: Path) -> None:
     path = written(tmp_path / "nifty_15min.csv", candle_lines([0, 15, 31, 45, 60], length=15))
     ran = run("bars", path, "--interval", "30m", "--json")
     assert [row["ticks"] for row in ran.rows] == [2, 1, 1]
-    assert ran.complaint == "note: NIFTY: in no bar: 1 misaligned_candle"
+    assert ran.complaint == "note: NIFTY: skipped 1 rejected (misaligned_candle)"
 
 
 def test_several_products_are_kept_apart(tmp_path: Path) -> None:
@@ -165,3 +165,30 @@ def test_a_chain_file_has_no_ticks_and_no_candles(tmp_path: Path) -> None:
     ran = run("bars", path)
     assert ran.code == 2
     assert "holds no ticks and no candles" in ran.complaint
+
+
+def test_the_tables_are_one_for_each_product_and_fit_80_columns(tmp_path: Path) -> None:
+    lines = [(second(n), 126000.05 + n) for n in range(90)]
+    nifty = written(tmp_path / "nifty.csv", tick_lines(lines))
+    bank = written(tmp_path / "banknifty.csv", tick_lines(lines))
+    shown = run("bars", nifty, bank).out.splitlines()
+    assert [line.rstrip() for line in shown if line.startswith(("NIFTY", "BANK"))] == [
+        f"NIFTY, 1m bars, date {DAY}",
+        f"BANKNIFTY, 1m bars, date {DAY}",
+    ]
+    assert [line.split()[:2] for line in shown if line.startswith("09:")] == [
+        ["09:15", "126,000.05"],
+        ["09:16", "126,060.05"],
+    ] * 2
+    assert max(map(len, shown)) <= 80
+
+
+def test_a_table_of_several_days_has_a_column_of_dates(tmp_path: Path) -> None:
+    prices = {"2026-01-06": 100.0, "2026-01-07": 200.0}
+    days = tick_lines([(f"{day} 09:20:0{n}", prices[day]) for day in prices for n in range(5)])
+    shown = run("bars", written(tmp_path / "nifty.csv", days), "--interval", "1d").out
+    assert shown.startswith("NIFTY, 1d bars\n")
+    assert [line.split()[:3] for line in shown.splitlines() if line.startswith("2026")] == [
+        ["2026-01-06", "09:15", "100"],
+        ["2026-01-07", "09:15", "200"],
+    ]

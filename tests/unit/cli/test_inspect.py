@@ -104,7 +104,7 @@ def test_all_expiries_or_one_can_be_asked_for(tmp_path: Path) -> None:
     assert [found["expiry"] for found in rows] == ["2026-01-20"]
 
 
-def test_an_expiry_that_no_chain_has_is_told(tmp_path: Path) -> None:
+def test_an_expiry_that_no_chain_has_is_reported(tmp_path: Path) -> None:
     path = written(tmp_path / "chain.json", chain("13-Jan-2026"))
     ran = run("inspect", path, "--expiry", "2026-02-24", "--json")
     assert ran.code == 2
@@ -129,10 +129,10 @@ def test_bad_files_do_not_hide_the_good_ones(tmp_path: Path) -> None:
     ran = run("inspect", empty, good, missing, page, cut, "--json")
     assert ran.code == 2
     assert [found["source"] for found in ran.rows] == [str(good)]
-    told = ran.err.splitlines()
-    assert len(told) == 4
+    reported = ran.err.splitlines()
+    assert len(reported) == 4
     for path in (empty, missing, page, cut):
-        assert sum(line.startswith(f"error: {path}: ") for line in told) == 1
+        assert sum(line.startswith(f"error: {path}: ") for line in reported) == 1
 
 
 def test_a_tick_file_is_no_chain(tmp_path: Path) -> None:
@@ -145,9 +145,21 @@ def test_a_tick_file_is_no_chain(tmp_path: Path) -> None:
 def test_without_json_it_is_a_table(tmp_path: Path) -> None:
     path = written(tmp_path / "chain.json", chain("13-Jan-2026"))
     shown = run("inspect", path).out
-    assert "max pain" in shown
-    assert "26,000" in shown
-    assert "NIFTY" in shown
+    title, *lines = shown.splitlines()
+    assert title == f"NIFTY, date 2026-01-06, OI unit shares, source {path}"
+    assert lines[0].split()[:3] == ["time", "under-", "max"]
+    assert lines[3].split()[:3] == ["2026-01-13", "10:31:07", "26,000.4"]
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_tables_are_one_for_each_product(tmp_path: Path) -> None:
+    for name in ("nifty-1", "banknifty-1", "nifty-2"):
+        written(tmp_path / f"{name}.json", chain("13-Jan-2026"))
+    shown = run("inspect", tmp_path, "--product", "NIFTY").out.splitlines()
+    assert [line.split(",")[0] for line in shown if "OI unit" in line] == ["NIFTY"]
+    assert [line.split()[-1] for line in shown if line.startswith("2026")] == [
+        str(tmp_path / f"{name}.json") for name in ("banknifty-1", "nifty-1", "nifty-2")
+    ]
 
 
 def test_a_ratio_that_cannot_be_is_null(tmp_path: Path) -> None:

@@ -47,10 +47,11 @@ def test_every_surface_comes_in_order(tmp_path: Path) -> None:
 def test_the_table_has_a_row_for_each_expiry(tmp_path: Path) -> None:
     path, _ = day(tmp_path)
     ran = run("surface", path)
-    lines = [line for line in ran.out.splitlines() if line.startswith("│")]
-    assert [any(one in line for line in lines) for one in (NEAR, NEXT, FAR)] == [True] * 3
-    assert len(lines) == 3
-    assert "risk reversal 25" in ran.out
+    title, *lines = ran.out.splitlines()
+    assert title == "NIFTY, date 2026-01-06"
+    assert [line.split()[0] for line in lines if line[:1].isdigit()] == [NEAR, NEXT, FAR]
+    assert "RR 25Δ" in ran.out
+    assert max(map(len, lines)) <= 80
 
 
 def test_files_are_one_stream_and_products_are_apart(tmp_path: Path) -> None:
