@@ -42,9 +42,8 @@ from optionstream.streams.verify.stores import (
 from optionstream.streams.verify.surface.compare import (
     compare_newest_surfaces,
     compare_surfaces,
-    surfaces_of,
 )
-from optionstream.streams.verify.surface.facts import Facts
+from optionstream.streams.verify.surface.expected import Surface
 from optionstream.streams.verify.ticks.compare import (
     compare_bars,
     compare_latest_ticks,
@@ -80,7 +79,7 @@ class Check:
         self._bars: ExpectedBars | None = None
         self._finals = pl.DataFrame(schema=BAR_COLUMNS)
         self._gaps: dict[str, GapFacts] = {}
-        self._surfaces: dict[str, Facts] = {}
+        self._surfaces: dict[str, Surface] = {}
         self._has_surfaces = partitions.get(SURFACE, 0) > 0
         """A namespace of a release without surfaces has none, in whatever place."""
         self._report = Report(namespace.name)
@@ -118,10 +117,9 @@ class Check:
         )
 
     def _compare_surfaces(self) -> None:
-        """Those of Kafka; they follow from the chains told there."""
+        """Recompute the surfaces, and compare them with those of Kafka."""
         if self._has_surfaces:
-            sources = list(self._expected.strikes.values())
-            self._surfaces = surfaces_of(self._told.chain_order, sources)
+            self._surfaces = self._expected.surfaces()
         where = f"kafka {SURFACE}"
         compare_surfaces(self._surfaces, self._told.surfaces, where, self._differences)
 

@@ -15,7 +15,7 @@ from optionstream.schemas.events import (
 )
 from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, OPTION_QUOTE, UNDERLYING
 from optionstream.streams.kafka.records import RawRecord
-from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.facts import ChainFacts, Made
 from optionstream.streams.verify.chains.fold import ChainFold
 from optionstream.streams.verify.intake import (
     Content,
@@ -28,6 +28,7 @@ from optionstream.streams.verify.intake import (
 from optionstream.streams.verify.ledger import Counts, Ledger, Refused, RejectKey
 from optionstream.streams.verify.quotes.fold import QuoteFold
 from optionstream.streams.verify.rules import Rules
+from optionstream.streams.verify.surface.expected import Surface, expected_surfaces
 from optionstream.streams.verify.ticks.fold import TickFold
 from optionstream.streams.verify.ticks.journal_frames import EVENTS_A_PART, Timeline, timelines_of
 from optionstream.streams.verify.ticks.stored import StoredTicks
@@ -36,7 +37,6 @@ from optionstream.streams.verify.ticks.stored import StoredTicks
 class Expectation:
     """Feed it every input record (``take``), then ``finish``, then ask.
 
-    ``strikes`` are those of each chain, by the topic of the input and the chain's id.
     ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
     the same content was accepted again (another number, or beyond the horizon).
     """
@@ -44,12 +44,13 @@ class Expectation:
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.chains: dict[str, list[ChainFacts]] = {}
-        self.strikes: dict[str, dict[str, list[float]]] = {OPTION_CHAIN: {}, OPTION_QUOTE: {}}
         self.stored = StoredTicks(rules)
         self._ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
         self._ticks: dict[str, TickFold] = {}
         self._chains: dict[str, ChainFold] = {}
         self._quotes = QuoteFold(rules, self._ledgers[OPTION_QUOTE])
+        self._made: dict[tuple[str, str], list[Made]] = {}
+        """By topic and product, every chain that must go out, of each expiry in its order."""
 
     def take_all(self, records: Iterable[RawRecord]) -> None:
         for record in records:
@@ -97,11 +98,20 @@ class Expectation:
         for product, fold in sorted(self._ticks.items()):
             yield from timelines_of(product, fold.journal, lateness_ms, events_a_part)
 
+    def surfaces(self) -> dict[str, Surface]:
+        """Return by id the volatility surfaces of the chains, taken in the order of the input."""
+        found: dict[str, Surface] = {}
+        for made in self._made.values():
+            in_order = sorted(made, key=lambda one: one.offset)
+            found |= expected_surfaces(one.facts for one in in_order)
+        return found
+
     def _fold(self, record: RawRecord, content: Content) -> None:
         match content:
             case ChainSnapshot():
-                facts = self._chain_fold(content.product).take(record, content)
-                self._must_go_out(OPTION_CHAIN, [] if facts is None else [facts])
+                self._must_go_out(
+                    OPTION_CHAIN, self._chain_fold(content.product).take(record, content)
+                )
             case OptionQuoteFrame():
                 self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
             case TickRun():
@@ -111,13 +121,15 @@ class Expectation:
             case Heartbeat():
                 self._tick_fold(content.product).beat(content)
 
-    def _must_go_out(self, topic: str, chains: Iterable[ChainFacts]) -> None:
-        for facts in chains:
-            assert facts.basis is not None
-            self.strikes[topic][facts.id] = facts.basis.strikes.tolist()
+    def _must_go_out(self, topic: str, chains: Iterable[Made]) -> None:
+        for made in chains:
+            facts = made.facts
             variants = self.chains.setdefault(facts.id, [])
             if facts not in variants:
                 variants.append(facts)
+            kept = variants[variants.index(facts)]
+            every = self._made.setdefault((topic, facts.product), [])
+            every.append(Made(made.offset, kept))
 
     def _tick_fold(self, product: str) -> TickFold:
         fold = self._ticks.get(product)

@@ -14,8 +14,11 @@ from optionstream.schemas.topics import (
     CHAIN,
     GAPS,
     OHLC,
+    OPTION_CHAIN,
+    OPTION_QUOTE,
     REJECTS,
     SURFACE,
+    UNDERLYING,
     chain_key,
     partition_for,
 )
@@ -37,19 +40,25 @@ _BELONGS: dict[str, type] = {
     GAPS: Gap,
     REJECTS: Reject,
 }
+_SOURCES = {
+    OHLC: (UNDERLYING,),
+    GAPS: (UNDERLYING,),
+    CHAIN: (OPTION_CHAIN, OPTION_QUOTE),
+    SURFACE: (OPTION_CHAIN, OPTION_QUOTE),
+}
+"""The topics whose partition a record goes out to."""
 
 
 class Outputs:
     """Feed it every output record (``take_all``), then ask.
 
-    ``chains`` and ``surfaces``: by id, the different facts told under it; ``chain_order`` has those
-    of chains in the order told. ``rejects`` and ``gaps``: the different ones told. What cannot be
-    read or lies in the wrong place goes to ``differences``.
+    ``chains`` and ``surfaces``: by id, the different facts reported under it. ``rejects`` and
+    ``gaps``: the different ones. A record that cannot be read, or is in the wrong place, goes to
+    ``differences``.
     """
 
     def __init__(self, partitions: dict[str, int], differences: Differences) -> None:
         self.chains: dict[str, list[ChainFacts]] = {}
-        self.chain_order: list[ChainFacts] = []
         self.surfaces: dict[str, list[Facts]] = {}
         self.rejects: set[RejectPart] = set()
         self.gaps: set[GapFacts] = set()
@@ -95,7 +104,6 @@ class Outputs:
         told = self.chains.setdefault(facts.id, [])
         if facts not in told:
             told.append(facts)
-            self.chain_order.append(facts)
 
     def _take_surface(self, surface: VolatilitySurface) -> None:
         facts = facts_of_surface(surface)
@@ -117,11 +125,14 @@ class Outputs:
         return content
 
     def _check_place(self, record: RawRecord, product: str, key: str) -> None:
-        home = partition_for(product, self._partitions[record.topic])
-        if record.key != key.encode() or record.partition != home:
+        """Report a record without the key of its content, or not on the partition of its input."""
+        counts = {self._partitions.get(topic, 0) for topic in _SOURCES[record.topic]} - {0}
+        homes = sorted({partition_for(product, count) for count in counts})
+        if record.key != key.encode() or record.partition not in homes:
             shown = (record.key or b"").decode("utf-8", "backslashreplace")
-            told = f"key {shown}, partition {record.partition}"
-            self._report(MISPLACED, record, f"key {key}, partition {home}", told)
+            wanted = " or ".join(map(str, homes))
+            actual = f"key {shown}, partition {record.partition}"
+            self._report(MISPLACED, record, f"key {key}, partition {wanted}", actual)
 
     def _report(self, kind: str, record: RawRecord, expected: str, actual: str) -> None:
         place = f"{record.partition}|{record.offset}"

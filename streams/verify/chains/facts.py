@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -101,6 +101,16 @@ class ChainFacts(Struct, frozen=True, kw_only=True):
     def figures(self) -> Floats:
         """``computed`` as `chain_legs.COLUMNS` by legs."""
         return np.frombuffer(self.computed).reshape(len(COLUMNS), -1)
+
+
+class Made(NamedTuple):
+    """A chain that must go out; ``offset`` is that of the input record it goes out with.
+
+    The chains of a product go out in the order of these offsets, those of one record by time.
+    """
+
+    offset: int
+    facts: ChainFacts
 
 
 _LEGS = ("legs", "oi_intraday", "reasons", "computed")

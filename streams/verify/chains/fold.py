@@ -8,7 +8,7 @@ from optionstream.schemas import rejects
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
 from optionstream.streams.kafka.records import RawRecord
-from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.facts import Made
 from optionstream.streams.verify.chains.history import ChainHistory
 from optionstream.streams.verify.chains.recomputed import recomputed
 from optionstream.streams.verify.ledger import Ledger
@@ -33,17 +33,18 @@ class ChainFold:
         self._histories: dict[str, ChainHistory] = defaultdict(ChainHistory)
         """By expiry."""
 
-    def take(self, record: RawRecord, chain: ChainSnapshot) -> ChainFacts | None:
-        """What must come out for this snapshot; None when it is refused or a duplicate."""
+    def take(self, record: RawRecord, chain: ChainSnapshot) -> list[Made]:
+        """Return what must come out for this snapshot: nothing if it is refused or a duplicate."""
         reason = self._flaw(chain)
         if reason is not None:
             self._ledger.reject_record(record, reason, 1)
-            return None
+            return []
         if self._repeated(chain):
             self._ledger.counts.duplicates += 1
-            return None
+            return []
         self._ledger.counts.accepted += 1
-        return recomputed(self._histories[chain.expiry].add(chain), self._rules)
+        facts = recomputed(self._histories[chain.expiry].add(chain), self._rules)
+        return [Made(record.offset, facts)]
 
     def _flaw(self, chain: ChainSnapshot) -> str | None:
         if self._rules.from_the_future(chain.ts_event, chain.ts_recv):

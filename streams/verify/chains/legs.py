@@ -89,6 +89,30 @@ def reasons(legs: Legs, told: Reasons = ()) -> Reasons:
     return tuple(_REASONS[code] for code in found.tolist())
 
 
+def out_of_the_money(legs: Legs, forward: float) -> Floats:
+    """Return what the legs beyond or at ``forward`` that have a volatility are solved from.
+
+    Rows by legs: strike, 1.0 for a call, forward of the market, `Market.carried`, time value
+    (undiscounted rupees) and the size of what rounding made an error in on the way to it.
+    """
+    if legs.market is None:
+        return np.empty((6, 0))
+    beyond = np.where(legs.is_call, legs.strike >= forward, legs.strike <= forward)
+    chosen = legs.only(legs.present & beyond & (_codes(legs, legs.market, 0) == 0))
+    value, intrinsic = _undiscounted(chosen, legs.market)
+    ones = np.ones_like(value)
+    return np.array(
+        [
+            chosen.strike,
+            chosen.is_call,
+            ones * legs.market.forward,
+            ones * legs.market.carried,
+            value - intrinsic,
+            np.where(intrinsic > 0, np.maximum(chosen.strike, legs.market.forward), 0),
+        ]
+    )
+
+
 def judge(legs: Legs, wanted: Reasons, told: Reasons, figures: Floats) -> Wrong:
     """What is wrong with the ``figures`` told, ``COLUMNS`` by legs; the first wrong leg of each."""
     columns = dict(zip(COLUMNS, figures, strict=True))

@@ -42,6 +42,11 @@ class Market:
     def forward(self) -> float:
         return self.price / self.discount if self.on_spot else self.price
 
+    @property
+    def carried(self) -> float:
+        """Value now of one unit of the price that delta is for."""
+        return 1.0 if self.on_spot else self.discount
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -52,52 +57,75 @@ class Parts:
 
 
 def time_value(market: Market, strike: Floats, iv: Floats) -> Parts:
-    """Undiscounted price of the option of each strike that is out of the money, rupees.
+    """Return the undiscounted price of each strike's option that is out of the money, rupees."""
+    parts, _ = option_value(market.forward, strike, iv * sqrt(market.years))
+    return parts
+
+
+def option_value(forward: float | Floats, strike: Floats, total: Floats) -> tuple[Parts, Floats]:
+    """Return `time_value` at the volatility ``total`` (for the whole time), and its slope.
 
     Rounding enters by both terms, and by d1 and d2: N(z) changes by about z² of a change of z.
     """
-    d1, d2 = _d(market, strike, iv)
-    sign = np.where(strike >= market.forward, 1.0, -1.0)
-    mine, theirs = market.forward * _normal(sign * d1), strike * _normal(sign * d2)
-    return Parts(sign * (mine - theirs), (mine + theirs) * (1 + d1 * d1))
+    d1, d2 = _d(forward, strike, total)
+    sign = np.where(strike >= forward, 1.0, -1.0)
+    mine, theirs = forward * normal(sign * d1), strike * normal(sign * d2)
+    size = (mine + theirs) * (1 + d1 * d1)
+    return Parts(sign * (mine - theirs), size), forward * density(d1)
 
 
 def greeks(
     market: Market, strike: Floats, is_call: Bools, premium: Floats, iv: Floats
 ) -> dict[str, Parts]:
     """Delta, gamma, theta (a calendar day), vega (a volatility point) and rho (1 % of rate)."""
-    d1, d2 = _d(market, strike, iv)
+    d1, d2 = _d(market.forward, strike, iv * sqrt(market.years))
     sign = np.where(is_call, 1.0, -1.0)
-    carried = 1.0 if market.on_spot else market.discount
-    density = np.exp(-d1 * d1 / 2) / sqrt(2 * pi)
-    vega = market.price * carried * density * sqrt(market.years)
+    carried, dense = market.carried, density(d1)
+    vega = market.price * carried * dense * sqrt(market.years)
     decay = vega * iv / (2 * market.years)
     if market.on_spot:
-        paid = sign * strike * market.discount * _normal(sign * d2)
+        paid = sign * strike * market.discount * normal(sign * d2)
         interest, rho = -market.rate * paid, market.years * paid
     else:
         interest, rho = market.rate * premium, -market.years * premium
     return {
-        "delta": _alone(sign * carried * _normal(sign * d1)),
-        "gamma": _alone(carried * density / (market.price * iv * sqrt(market.years))),
+        "delta": _alone(sign * carried * normal(sign * d1)),
+        "gamma": _alone(carried * dense / (market.price * iv * sqrt(market.years))),
         "theta": Parts((interest - decay) / DAYS_A_YEAR, (abs(interest) + decay) / DAYS_A_YEAR),
         "vega": _alone(vega * POINT),
         "rho": _alone(rho * POINT),
     }
 
 
-def _d(market: Market, strike: Floats, iv: Floats) -> tuple[Floats, Floats]:
-    total = iv * sqrt(market.years)
-    ahead = market.forward - strike
-    # ln(F/K) without the rounding of F/K, which near the money would be most of it.
-    apart = np.log1p(abs(ahead) / np.minimum(market.forward, strike))
-    d1 = np.copysign(apart, ahead) / total + total / 2
-    return d1, d1 - total
+def delta(forward: Floats, strike: Floats, is_call: Bools, total: Floats) -> Floats:
+    """Return the delta of each option at the volatility ``total``, before `Market.carried`."""
+    d1, _ = _d(forward, strike, total)
+    sign = np.where(is_call, 1.0, -1.0)
+    found: Floats = sign * normal(sign * d1)
+    return found
 
 
-def _normal(z: Floats) -> Floats:
+def distance(forward: float | Floats, strike: Floats) -> Floats:
+    """Return |ln(F/K)| without the rounding of F/K, which near the money would be most of it."""
+    found: Floats = np.log1p(abs(forward - strike) / np.minimum(forward, strike))
+    return found
+
+
+def normal(z: Floats) -> Floats:
+    """Return the standard normal distribution, from the complementary error function."""
     half: Floats = erfc(-z / sqrt(2)) / 2
     return half
+
+
+def density(z: Floats) -> Floats:
+    """Return the density of the standard normal distribution."""
+    found: Floats = np.exp(-z * z / 2) / sqrt(2 * pi)
+    return found
+
+
+def _d(forward: float | Floats, strike: Floats, total: Floats) -> tuple[Floats, Floats]:
+    d1 = np.copysign(distance(forward, strike), forward - strike) / total + total / 2
+    return d1, d1 - total
 
 
 def _alone(value: Floats) -> Parts:

@@ -8,7 +8,7 @@ running maxima, so nothing here moves through the session event by event.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -29,33 +29,49 @@ _IN_OI_UNIT = ("oi", "oi_change")
 
 
 class Assembled(NamedTuple):
-    """A chain, and the age of its oldest leg in milliseconds."""
+    """A chain, and the age of its oldest leg in milliseconds.
+
+    ``offset`` is that of the record with which the chain goes out: it let the watermark reach the
+    boundary, or began a later session.
+    """
 
     chain: ChainSnapshot
     oldest_leg_ms: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """``cadence_ms`` 0 makes a chain at every change; ``ended``: a later session has begun."""
+    """``cadence_ms`` 0 makes a chain at every change.
+
+    ``ended_by`` is the offset of the record that began a later session; None while there is none.
+    """
 
     session: Session
     cadence_ms: int
     lateness_ms: int
-    ended: bool
+    ended_by: int | None
 
 
 def assembled(product: str, expiry: str, log: QuoteLog, timing: Timing) -> Iterator[Assembled]:
-    """The chains that must have gone out for these quotes, in order (docs/semantics.md)."""
-    boundary, applied = _boundaries(_ints(log.ts), timing)
-    batch = _Batch(log, boundary, applied)
+    """Yield the chains that must have gone out for these quotes, in order (docs/semantics.md)."""
+    ts = _ints(log.ts)
+    watermark = np.maximum.accumulate(ts) - timing.lateness_ms
+    boundary, applied = _boundaries(ts, watermark, timing)
+    batch = _Batch(log, boundary, applied, _offsets(log, watermark, timing))
     for first in range(0, len(batch.bounds), _CHUNK):
         yield from batch.chains(product, expiry, first)
 
 
-def _boundaries(ts: Ints, timing: Timing) -> tuple[Ints, NDArray[np.bool_]]:
-    """Of each quote: the boundary it takes part from, and whether that was reached."""
-    watermark = np.maximum.accumulate(ts) - timing.lateness_ms
+def _offsets(log: QuoteLog, watermark: Ints, timing: Timing) -> Callable[[Ints], Ints]:
+    """Return a function from boundaries to the offsets of the records that reached them."""
+    ended_by = _NEVER if timing.ended_by is None else timing.ended_by
+    offsets = np.append(_ints(log.offset), ended_by)
+    return lambda bounds: offsets[np.searchsorted(watermark, bounds)]
+
+
+def _boundaries(ts: Ints, watermark: Ints, timing: Timing) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return the boundary each quote takes part from, and whether that was reached."""
     before = np.concatenate(([np.iinfo(np.int64).min], watermark))[: len(ts)]
     after = np.maximum(ts, before)
     if timing.cadence_ms:
@@ -66,7 +82,7 @@ def _boundaries(ts: Ints, timing: Timing) -> tuple[Ints, NDArray[np.bool_]]:
         known = np.unique(ts[ts >= before]) + 1
         boundary = known[np.searchsorted(known, after, side="right")]
     reached = boundary <= watermark.max(initial=0)
-    if timing.ended:
+    if timing.ended_by is not None:
         boundary = np.where(reached, boundary, timing.session.close_ms)
         reached = np.ones(len(ts), dtype=bool)
     return boundary, reached
@@ -95,7 +111,13 @@ class _Newest:
 class _Batch:
     """Applied quotes, sorted by boundary."""
 
-    def __init__(self, log: QuoteLog, boundary: Ints, applied: NDArray[np.bool_]) -> None:
+    def __init__(
+        self,
+        log: QuoteLog,
+        boundary: Ints,
+        applied: NDArray[np.bool_],
+        offsets_of: Callable[[Ints], Ints],
+    ) -> None:
         places = np.flatnonzero(applied)
         places = places[np.argsort(boundary[places], kind="stable")]
         ts, seq = _ints(log.ts)[places], _ints(log.seq)[places]
@@ -103,6 +125,7 @@ class _Batch:
         self._by_rank = np.lexsort((places, seq, ts))
         rank = np.argsort(self._by_rank)
         self.bounds, at = np.unique(boundary[places], return_inverse=True)
+        self._offsets = offsets_of(self.bounds).tolist()
         self._strikes, row = np.unique(np.array(log.strike)[places], return_inverse=True)
         leg, legs = 2 * row + _ints(log.is_put)[places], 2 * len(self._strikes)
         one = np.zeros_like(leg)
@@ -141,7 +164,8 @@ class _Batch:
                 puts=Legs(*(_optional(legs[name][at, 1::2][there]) for name in LEG_COLUMNS)),
                 underlying_price=_optional(price[at])[0],
             )
-            yield Assembled(chain, moment - int(times[at][quoted].min()))
+            oldest_leg_ms = moment - int(times[at][quoted].min())
+            yield Assembled(chain, oldest_leg_ms, self._offsets[first + at])
 
     def _figure(self, name: str, first: int, last: int, unit: Ints) -> Floats:
         """Boundaries by cells, NaN for none."""

@@ -6,7 +6,7 @@ from optionstream.schemas import rejects
 from optionstream.schemas.events import LARGEST_FIGURE, MAX_STRIKES, OptionQuoteFrame
 from optionstream.streams.core.market.calendar import FNO, Session
 from optionstream.streams.kafka.records import RawRecord
-from optionstream.streams.verify.chains.facts import ChainFacts
+from optionstream.streams.verify.chains.facts import Made
 from optionstream.streams.verify.chains.history import ChainHistory
 from optionstream.streams.verify.chains.recomputed import recomputed
 from optionstream.streams.verify.ledger import Ledger
@@ -32,17 +32,17 @@ class QuoteFold:
         """Quotes that wait for a second one of their session."""
         return sum(fold.held for fold in self._expiries.values())
 
-    def take(self, record: RawRecord, frame: OptionQuoteFrame) -> list[ChainFacts]:
-        """Decide about every quote of one record; the chains of the sessions that it ended."""
+    def take(self, record: RawRecord, frame: OptionQuoteFrame) -> list[Made]:
+        """Decide about every quote of one record; return the chains of the sessions it ended."""
         place = frame.product, frame.expiry
         fold = self._expiries.get(place)
         if fold is None:
             fold = self._expiries[place] = _ExpiryFold(*place, self._rules, self._ledger)
-        return [facts for quote in quotes_of(record, frame) for facts in fold.take(quote)]
+        return [made for quote in quotes_of(record, frame) for made in fold.take(quote)]
 
-    def finish(self) -> list[ChainFacts]:
-        """No more records: the chains of the sessions that have not ended."""
-        return [facts for fold in self._expiries.values() for facts in fold.chains(ended=False)]
+    def finish(self) -> list[Made]:
+        """Return the chains of the sessions that have not ended when there are no more records."""
+        return [made for fold in self._expiries.values() for made in fold.chains(ended_by=None)]
 
 
 class _ExpiryFold:
@@ -65,8 +65,8 @@ class _ExpiryFold:
     def held(self) -> int:
         return len(self._waiting)
 
-    def take(self, quote: Quote) -> list[ChainFacts]:
-        """Decide about one quote; the chains of the session that it ended, if it did."""
+    def take(self, quote: Quote) -> list[Made]:
+        """Decide about one quote; return the chains of the session that it ended, if it did."""
         reason = _flaw(quote, self._rules)
         if reason is not None:
             self._reject(quote, reason)
@@ -77,15 +77,17 @@ class _ExpiryFold:
             return []
         return self._place(session, quote)
 
-    def chains(self, *, ended: bool) -> list[ChainFacts]:
-        """What must come of the current session's quotes."""
+    def chains(self, *, ended_by: int | None) -> list[Made]:
+        """Return the chains of the current session, which the record at ``ended_by`` ended."""
         if self._current is None:
             return []
         rules = self._rules
-        timing = Timing(self._current, rules.quote_cadence_ms, rules.lateness_ms, ended)
+        timing = Timing(self._current, rules.quote_cadence_ms, rules.lateness_ms, ended_by)
         return [
-            recomputed(self._history.add(chain), rules, oldest_leg_ms)
-            for chain, oldest_leg_ms in assembled(self._product, self._expiry, self._log, timing)
+            Made(offset, recomputed(self._history.add(chain), rules, oldest_leg_ms))
+            for chain, oldest_leg_ms, offset in assembled(
+                self._product, self._expiry, self._log, timing
+            )
         ]
 
     def _session_at(self, ts_ms: int) -> Session | None:
@@ -94,7 +96,7 @@ class _ExpiryFold:
             return current
         return self._rules.calendar.session_at(FNO, ts_ms)
 
-    def _place(self, session: Session, quote: Quote) -> list[ChainFacts]:
+    def _place(self, session: Session, quote: Quote) -> list[Made]:
         current = self._current
         if current is not None and session.open_ms < current.open_ms:
             self._reject(quote, rejects.TOO_LATE)
@@ -104,7 +106,7 @@ class _ExpiryFold:
             return self._ahead(session, quote)
         return []
 
-    def _ahead(self, session: Session, quote: Quote) -> list[ChainFacts]:
+    def _ahead(self, session: Session, quote: Quote) -> list[Made]:
         waiting = self._waiting.get(session.open_ms)
         if waiting is None and len(self._waiting) >= MOST_WAITING:
             self._reject(quote, rejects.UNCONFIRMED_SESSION)
@@ -113,7 +115,7 @@ class _ExpiryFold:
         elif quote.same_as(waiting):
             self._ledger.counts.duplicates += 1
         else:
-            chains = self.chains(ended=True)
+            chains = self.chains(ended_by=quote.record.offset)
             self._begin(session)
             self._enter(quote)
             return chains

@@ -62,6 +62,7 @@ class QuoteLog:
     columns ``source`` and ``unit`` number."""
 
     def __init__(self) -> None:
+        self.offset = array("q")
         self.ts = array("q")
         self.seq = array("q")
         self.ts_recv = array("q")
@@ -75,6 +76,7 @@ class QuoteLog:
 
     def add(self, quote: Quote) -> None:
         """Append an accepted quote."""
+        self.offset.append(quote.record.offset)
         self.ts.append(quote.ts_ms)
         self.seq.append(quote.seq)
         self.ts_recv.append(quote.frame.ts_recv)

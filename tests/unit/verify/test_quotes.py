@@ -166,14 +166,14 @@ def test_a_refusal_names_the_quotes_of_its_frame() -> None:
 def chains(
     *quotes: OptionQuoteFrame, cadence_ms: int = 1_000, ended: bool = False, lateness: int = 0
 ) -> list[Assembled]:
-    """Of accepted quotes of one session."""
+    """Assemble accepted quotes of one session, which the record at offset 99 ended."""
     log = QuoteLog()
-    for frame in quotes:
-        record = RawRecord(topics.OPTION_QUOTE, 0, 0, 0, None, None, None)
+    for offset, frame in enumerate(quotes):
+        record = RawRecord(topics.OPTION_QUOTE, 0, offset, 0, None, None, None)
         for one in quotes_of(record, frame):
             log.add(one)
     assert SESSION is not None
-    timing = Timing(SESSION, cadence_ms, lateness, ended)
+    timing = Timing(SESSION, cadence_ms, lateness, 99 if ended else None)
     return list(assembled(PRODUCT, "2024-01-04", log, timing))
 
 
@@ -250,6 +250,13 @@ def test_with_cadence_0_a_late_quote_joins_the_next_one_that_is_not() -> None:
     assert [one.chain.strikes for one in found] == [[100.0], [100.0, 110.0]]
 
 
+def test_a_chain_goes_out_with_the_record_that_lets_the_watermark_reach_its_boundary() -> None:
+    quotes = [quote(OPEN + at, seq) for seq, at in enumerate([0, 2_999, 500, 3_000, 9_000, 9_500])]
+    found = chains(*quotes, lateness=2_000, ended=True)
+    assert moments(found) == [1_000, 3_000, 4_000, 375 * MINUTE]
+    assert [one.offset for one in found] == [3, 4, 4, 99]
+
+
 def test_each_figure_is_the_newest_told_of_it() -> None:
     found = chains(
         quote(OPEN + 1, 1, last=1.0, volume=10.0, underlying_price=500.0),
@@ -257,7 +264,7 @@ def test_each_figure_is_the_newest_told_of_it() -> None:
         quote(OPEN + 2, 3, last=2.0, volume=20.0, underlying_price=501.0),
         quote(OPEN + 2_000, 4),
     )
-    (chain, _), *_ = found
+    (chain, *_), *_ = found
     assert (chain.calls.last, chain.calls.bid, chain.calls.volume) == ([3.0], [2.0], [20.0])
     assert chain.underlying_price == 501.0
     assert chain.calls.ask == [None]
@@ -269,7 +276,7 @@ def test_of_one_time_the_greater_number_counts_and_of_equals_the_later(
     first: int, second: int, last: float
 ) -> None:
     quotes = [quote(OPEN, first, last=7.0), quote(OPEN, second, last=8.0, source="other")]
-    (chain, _), *_ = chains(*quotes, quote(OPEN + 2_000, 9))
+    (chain, *_), *_ = chains(*quotes, quote(OPEN + 2_000, 9))
     assert chain.calls.last == [last]
     assert chain.source == ("other" if last == 8 else "test")
 
@@ -277,12 +284,12 @@ def test_of_one_time_the_greater_number_counts_and_of_equals_the_later(
 @pytest.mark.parametrize("name", ["last", "bid", "ask"])
 def test_a_price_of_0_means_that_there_is_none(name: str) -> None:
     quotes = [quote(OPEN, 1, **{name: 5.0}), quote(OPEN + 1, 2, **{name: 0.0})]
-    (chain, _), *_ = chains(*quotes, quote(OPEN + 2_000, 9))
+    (chain, *_), *_ = chains(*quotes, quote(OPEN + 2_000, 9))
     assert getattr(chain.calls, name) == [None]
 
 
 def test_open_interest_of_0_is_some() -> None:
-    (chain, _), *_ = chains(quote(OPEN, 1, oi=0.0, volume=0.0), quote(OPEN + 2_000, 9))
+    (chain, *_), *_ = chains(quote(OPEN, 1, oi=0.0, volume=0.0), quote(OPEN + 2_000, 9))
     assert (chain.calls.oi, chain.calls.volume) == ([0.0], [0.0])
 
 
@@ -294,7 +301,7 @@ def test_open_interest_in_another_unit_than_the_newest_quotes_is_left_out() -> N
         quote(OPEN + 1_001, 3, 120.0),
         quote(OPEN + 9_000, 4),
     )
-    (first, _), (second, _) = found
+    (first, *_), (second, *_) = found
     assert (first.oi_unit, first.calls.oi, first.calls.oi_change) == ("lots", [None, 5], [None, 1])
     assert (second.oi_unit, second.calls.oi) == ("shares", [5, None, None])
     assert first.calls.volume == [3, 3]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,33 @@ import pytest
 from optionstream.schemas import documents, topics
 from optionstream.schemas.codec import decode, encode, headers_for
 from optionstream.schemas.derived import ChainAnalytics, IvMode, VolatilitySurface
-from optionstream.schemas.events import ChainSnapshot
+from optionstream.schemas.events import ChainSnapshot, MarketEvent
 from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.partition import ChainPartition
+from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import nse_calendar
+from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.surface.surfaces import ProductSurfaces
-from optionstream.streams.verify.chains.facts import facts_of_record
+from optionstream.streams.verify.report import Difference, Report
 from optionstream.streams.verify.surface.compare import agrees
-from optionstream.streams.verify.surface.expected import Chain, expected_surfaces
 from optionstream.streams.verify.surface.facts import facts_of_document, facts_of_surface, id_of
 from tests.unit.core.surface.building import FAR, NEAR, NEXT, quoted
-from tests.unit.core.surface.test_surfaces import body, wild
+from tests.unit.core.surface.test_surfaces import body, quotes, wild
 from tests.unit.producers.builders import chains_of
-from tests.unit.verify.world import Stores, as_json, kinds
+from tests.unit.verify.world import LATENESS, PARTITIONS, Log, Stores, as_json, kinds
 from tests.unit.wild_chains import WildChains
 
 SharedData = Callable[[str], Path]
 TOPIC, MONGO = "kafka analytics.surface", "mongo volatility_surfaces"
+_CHAINS = "kafka analytics.chain"
+_WILDEST = 1e-7
+"""Of wild chains: seconds before expiry, far from the money."""
 
 
-def analysed(chains: list[ChainSnapshot], mode: IvMode = "black76") -> list[ChainAnalytics]:
-    """In their order, those that the stream would take once."""
-    analyser = ChainAnalyser(Rules(nse_calendar(), iv_mode=mode))
+def analysed(chains: Sequence[ChainSnapshot]) -> list[ChainAnalytics]:
+    """Return in their order those that the stream would take once."""
+    analyser = ChainAnalyser(Rules(nse_calendar()))
     found = {one.id: one for one in map(analyser.analyse, chains)}
     return list(found.values())
 
@@ -44,8 +49,20 @@ def made(chains: list[ChainAnalytics]) -> list[VolatilitySurface]:
     return [surface for chain in chains for surface in product.add(chain)]
 
 
-def expected(chains: list[ChainAnalytics]) -> Mapping[str, Any]:
-    return expected_surfaces(Chain(facts_of_record(one), one.strikes) for one in chains)
+def logged(events: Iterable[MarketEvent]) -> Log:
+    log = Log()
+    for event in events:
+        log.add(event)
+    return log
+
+
+def streamed(log: Log, mode: IvMode = "black76") -> list[Output]:
+    """Return what the core makes of a log of one product's chains, or quotes."""
+    first = log.records[0]
+    kind = {topics.OPTION_CHAIN: ChainPartition, topics.OPTION_QUOTE: QuotePartition}[first.topic]
+    source = Source(first.topic, first.partition, PARTITIONS)
+    rules = Rules(nse_calendar(), LATENESS, quote_cadence_ms=1_000, iv_mode=mode)
+    return kind(source, rules).apply(log.records)  # type: ignore[arg-type]
 
 
 def told_forms(surface: VolatilitySurface) -> list[dict[str, Any]]:
@@ -60,21 +77,26 @@ def told_forms(surface: VolatilitySurface) -> list[dict[str, Any]]:
     ]
 
 
-def assert_agree(chains: list[ChainAnalytics]) -> None:
-    wanted, surfaces = expected(chains), made(chains)
-    assert [one.id for one in surfaces] == list(wanted)
-    for surface in surfaces:
-        for told in told_forms(surface):
-            assert id_of(told) == surface.id
-            assert told.keys() == wanted[surface.id].keys()
-            for name, value in wanted[surface.id].items():
-                assert agrees(value, told[name]), name
+def assert_agree(events: Iterable[MarketEvent], mode: IvMode = "black76") -> None:
+    log = logged(events)
+    records = [output.record for output in streamed(log, mode)]
+    found = [one for one in records if isinstance(one, VolatilitySurface)]
+    wanted = log.expectation(iv_mode=mode).surfaces()
+    assert [one.id for one in found] == list(wanted)
+    for surface in found:
+        facts, rounding = wanted[surface.id]
+        assert rounding < _WILDEST
+        for form in told_forms(surface):
+            assert id_of(form) == surface.id
+            assert form.keys() == facts.keys()
+            for name, value in facts.items():
+                assert agrees(value, form[name]), name
 
 
 @pytest.mark.parametrize("mode", ["black76", "nse"])
 @pytest.mark.parametrize("seed", range(40))
 def test_the_surfaces_of_wild_captures_agree(seed: int, mode: IvMode) -> None:
-    assert_agree(analysed(wild(random.Random(seed)), mode))
+    assert_agree(wild(random.Random(seed)), mode)
 
 
 @pytest.mark.parametrize("mode", ["black76", "nse"])
@@ -91,12 +113,18 @@ def test_the_surfaces_of_wild_chains_agree(seed: int, mode: IvMode) -> None:
         )
         for _ in range(25)
     ]
-    assert_agree(analysed(chains, mode))
+    assert_agree(chains, mode)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_surfaces_of_quotes_agree(seed: int) -> None:
+    """Chains of two expiries, each at its own watermark: the log alone gives their order."""
+    assert_agree(quotes(random.Random(seed)))
 
 
 def test_a_dense_surface_agrees_in_every_cell() -> None:
-    chains = analysed([quoted(one, **{**body("a", 3), "strikes": _DENSE}) for one in _EXPIRIES])
-    (surface,) = made(chains)
+    chains = [quoted(one, **{**body("a", 3), "strikes": _DENSE}) for one in _EXPIRIES]
+    (surface,) = made(analysed(chains))
     cells = [iv for row in surface.iv for iv in row]
     assert sum(iv is not None for iv in cells) > 60
     assert_agree(chains)
@@ -104,6 +132,69 @@ def test_a_dense_surface_agrees_in_every_cell() -> None:
 
 _DENSE = [22_000.0 + 50 * step for step in range(180)]
 _EXPIRIES = (NEAR, NEXT, FAR)
+
+
+# -- nothing is taken from the outputs -----------------------------------------------------------
+
+
+def stored(log: Log) -> Stores:
+    """Return the stores that hold what the core makes of a log."""
+    stores = Stores()
+    stores.log = log
+    for output in streamed(log):
+        if isinstance(output.record, ChainAnalytics):
+            stores.put_chain(output.record)
+        elif isinstance(output.record, VolatilitySurface):
+            stores.put_surface(output.record)
+    return stores
+
+
+def of_surfaces(report: Report) -> list[Difference]:
+    """Return the differences of surfaces in Kafka, MongoDB and Redis."""
+    return [one for one in report.differences if "surface" in one.where + one.id]
+
+
+def world(seed: int) -> tuple[random.Random, Stores]:
+    """Captures of three expiries; for every fifth seed quotes of two."""
+    rng = random.Random(seed)
+    return rng, stored(logged(wild(rng) if seed % 5 else quotes(rng)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_surfaces_are_right_however_late_a_chain_comes_out(seed: int) -> None:
+    """An output that was refused at first comes behind those that were sent after it."""
+    rng, stores = world(seed)
+    chains = [at for at, one in enumerate(stores.outputs) if one.topic == topics.CHAIN]
+    at = rng.randrange(len(chains) - 2)
+    stores.outputs.insert(chains[at + 2], stores.outputs.pop(chains[at]))
+    assert of_surfaces(stores.verify()) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_surfaces_are_right_though_chains_are_lost(seed: int) -> None:
+    rng, stores = world(seed)
+    stores.outputs = [
+        one for one in stores.outputs if one.topic != topics.CHAIN or rng.random() < 0.5
+    ]
+    report = stores.verify()
+    assert f"missing {_CHAINS}" in kinds(report)
+    assert of_surfaces(report) == []
+
+
+def test_a_chain_with_other_volatilities_does_not_bear_out_a_surface_made_of_it() -> None:
+    stores = day(surfaces=False)
+    told = []
+    for one in _chains_told(stores):
+        greeks = one.call_greeks
+        off = [None if iv is None else iv * 1.001 for iv in greeks.iv]
+        greeks = msgspec.structs.replace(greeks, iv=off)
+        told.append(msgspec.structs.replace(one, call_greeks=greeks))
+    stores.outputs = []
+    for chain in told:
+        stores.put(topics.CHAIN, topics.chain_key(chain.product, chain.expiry), chain)
+    for surface in made(told):
+        stores.put_surface(surface)
+    assert {f"different {_CHAINS}", f"different {TOPIC}"} <= kinds(stores.verify())
 
 
 # -- what is seen ---------------------------------------------------------------------------------
@@ -139,7 +230,7 @@ def test_surfaces_that_are_missing_are_reported_everywhere() -> None:
 
 def test_a_namespace_without_the_topic_is_not_asked_for_surfaces() -> None:
     stores = day(surfaces=False)
-    stores.without = topics.SURFACE
+    stores.partitions[topics.SURFACE] = 0
     report = stores.verify()
     assert report.differences == []
     assert report.checked["surfaces"] == 0
@@ -247,10 +338,11 @@ def test_the_surfaces_of_a_real_day_agree_and_are_those_of_its_chains(
     """Bodies of the exchange with up to 18 expiries."""
     folder = shared_data("nse-json-intraday-nifty-2025/json")
     paths = sorted(folder.iterdir())[:6]
-    chains = analysed([chain for path in paths for chain in chains_of(path)])
+    snapshots = [chain for path in paths for chain in chains_of(path)]
+    chains = analysed(snapshots)
     surfaces = made(chains)
     assert len(surfaces) >= 3
-    assert_agree(chains)
+    assert_agree(snapshots)
     at_the_money = {(one.expiry, one.snapshot_id): one.atm_iv for one in chains}
     for surface in surfaces:
         assert len(surface.smiles) > 5

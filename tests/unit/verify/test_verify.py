@@ -155,7 +155,7 @@ def day(
     if surfaces:
         stores.put_surface(SURFACE)
     else:
-        stores.without = topics.SURFACE
+        stores.partitions[topics.SURFACE] = 0
     if rejects:
         stores.put_reject(reject(stores))
     return stores
@@ -329,6 +329,16 @@ def test_a_record_under_a_wrong_key_is_misplaced() -> None:
     stores.put(topics.CHAIN, "NIFTY:2024-01-04", analytics(CHAIN), partition=HOME ^ 1)
     report = stores.verify()
     assert kinds(report) == {f"misplaced {topic}" for topic in (BAR_TOPIC, CHAIN_TOPIC, GAP_TOPIC)}
+
+
+def test_the_partition_of_an_output_is_that_of_its_input() -> None:
+    stores = day()
+    elsewhere = topics.partition_for(PRODUCT, 1_000)
+    assert elsewhere != HOME
+    stores.partitions[topics.OHLC] = 1_000
+    assert stores.verify().ok
+    stores.put(topics.OHLC, PRODUCT, bar("1m"), partition=elsewhere)
+    assert kinds(stores.verify()) == {f"misplaced {BAR_TOPIC}"}
 
 
 def test_an_output_that_is_none_is_unreadable() -> None:

@@ -195,8 +195,7 @@ class Stores:
         self.settings = settings()
         self.log = Log()
         self.outputs: list[RawRecord] = []
-        self.without = ""
-        """A topic that the namespace does not have."""
+        self.partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
         self.mongo: dict[str, Collection] = {
             name: Collection()
             for name in (
@@ -282,8 +281,7 @@ class Stores:
         self.redis[redis_keys.underlying(frame.product)] = as_json(latest)
 
     def verify(self, counts: Mapping[str, Any] | None = None) -> Report:
-        partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS) | {self.without: 0}
-        check = Check(self.namespace, self.settings, nse_calendar(), partitions)
+        check = Check(self.namespace, self.settings, nse_calendar(), self.partitions)
         check.take_inputs(self.log.records)
         check.take_outputs(self.outputs)
         check.compare_kafka()
