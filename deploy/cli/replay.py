@@ -113,7 +113,8 @@ def replay(
     """
     from optionstream.deploy.cli.drawing import watching
     from optionstream.deploy.replays import run as replays
-    from optionstream.deploy.replays.sources.files import FileSource, Source
+    from optionstream.deploy.replays.sources.files import FileSource
+    from optionstream.deploy.replays.sources.source import Source
 
     failures = output.Failures()
     pace = parse_speed(speed)
@@ -217,8 +218,7 @@ def _raw(
     else:
         read = _other(origin, name)
         records = TopicRecords(context.addresses(settings).kafka, read, span.since_ms(read))
-    ends = span.start_ms, span.end_ms
-    return RawSource(records, given, files.nearest_expiry, products, *ends)
+    return RawSource(records, given, files.nearest_expiry, products, span)
 
 
 def _other(origin: str, name: Namespace) -> Namespace:

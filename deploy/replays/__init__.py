@@ -1,1 +1,1 @@
-"""Replays: where their records come from, the run itself, how it is steered and told."""
+"""Replays: their sources, the run itself, its remote control and its reports."""

@@ -1,8 +1,8 @@
-"""Steering a running replay: it says what it does, and hears what it is told.
+"""Remote control of a running replay: its heartbeat with progress, commands and answers; its lag.
 
-A thread of its own beats, so that a long read or a full queue is not taken for death; another
-looks at the lag of the groups. MongoDB or Kafka away for a while is no reason to end a replay: the
-threads try again.
+The heartbeat has a thread of its own, so that a replay in a long read or with a full queue does
+not count as dead; another thread checks the lag of the groups. A replay survives a while without
+MongoDB or Kafka: the threads try again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Row = dict[str, Any]
 
 
 class Control:
-    """An Inbox of commands, and the beat. A context manager; ``progress`` is called by the thread.
+    """An Inbox of commands, and the heartbeat; a context manager.
 
-    ``check`` raises TakenOver once another replay has taken the namespace.
+    ``progress`` is called by the heartbeat's thread.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Control:
         self._taken_over: TakenOver | None = None
         self._ending = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name="control", daemon=True)
+        self._thread = threading.Thread(target=self._send_heartbeats, name="control", daemon=True)
 
     def __enter__(self) -> Control:
         self._thread.start()
@@ -62,6 +62,7 @@ class Control:
         self._thread.join()
 
     def taken(self) -> Sequence[tuple[str, Command]]:
+        """Return the commands that arrived since the last call, each with its id."""
         if not self._commands:
             return ()
         with self._lock:
@@ -69,35 +70,37 @@ class Control:
         return commands
 
     def answer(self, answer: Answer) -> None:
+        """Answer a command."""
         with self._lock:
             self._answers.append(answer)
         self._wake.set()
 
     def refuse(self, why: str) -> None:
-        """Answer all that waits with a no."""
+        """Refuse all commands that wait, with the reason ``why``."""
         for id_, _ in self.taken():
             self.answer(Answer(id_, False, why))
 
     def check(self) -> None:
+        """Raise TakenOver if another replay has taken the namespace."""
         if self._taken_over is not None:
             raise self._taken_over
 
-    def _beat_on(self) -> None:
+    def _send_heartbeats(self) -> None:
         while True:
             ending = self._ending.is_set()
             self._wake.clear()
             try:
-                self._beat()
+                self._send_heartbeat()
             except TakenOver as error:
                 self._taken_over = error
                 return
             except PyMongoError:
-                pass  # shows as dead meanwhile, and is told again at the next beat
+                pass  # counts as dead meanwhile; the next heartbeat repeats what this one had
             if ending:
                 return
             self._wake.wait(replays.BEAT_EVERY_S)
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         with self._lock:
             answers = tuple(self._answers)
         waiting = self._registry.send_heartbeat(self._name, self._run_id, self._progress(), answers)
@@ -106,9 +109,9 @@ class Control:
         for row in waiting:
             if row["id"] not in self._seen:
                 self._seen.add(row["id"])
-                self._hear(row)
+                self._queue_command(row)
 
-    def _hear(self, row: Row) -> None:
+    def _queue_command(self, row: Row) -> None:
         try:
             command = replays.command_in(row)
         except (UsageError, KeyError, ValueError, TypeError) as error:
@@ -119,26 +122,32 @@ class Control:
 
 
 class Lag(NamedTuple):
-    """Records that each group has yet to read, None where that cannot be told, as looked at from
-    ``began_s`` (monotonic) on."""
+    """The records that each group has yet to read, None where that is not known.
 
-    began_s: float
-    of: dict[str, int | None]
+    The look at them started at ``started_s`` (monotonic).
+    """
+
+    started_s: float
+    by_group: dict[str, int | None]
 
     @property
     def none_left(self) -> bool:
-        return all(left == 0 for left in self.of.values())
+        """True if every group has read everything."""
+        return all(left == 0 for left in self.by_group.values())
 
 
 class LagWatch:
-    """Looks at the lag of every group now and then: ``lag``. The groups are looked at in the order
-    of the data, so that a look without lag says that all is read which was there before it."""
+    """Checks the lag of every group now and then (``lag``), in a thread; a context manager.
+
+    The groups are checked in the order of the data. A check without lag therefore proves that all
+    records that existed before it are read.
+    """
 
     def __init__(self, offsets: OffsetSource) -> None:
         self.lag = Lag(0.0, dict.fromkeys(topics.GROUPS))
         self._offsets = offsets
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._look_on, name="lag", daemon=True)
+        self._thread = threading.Thread(target=self._check_lags, name="lag", daemon=True)
 
     def __enter__(self) -> LagWatch:
         self._thread.start()
@@ -148,10 +157,10 @@ class LagWatch:
         self._ending.set()
         self._thread.join()
 
-    def _look_on(self) -> None:
+    def _check_lags(self) -> None:
         while not self._ending.is_set():
-            began_s = time.monotonic()
-            self.lag = Lag(began_s, {group: self._lag_of(group) for group in topics.GROUPS})
+            started_s = time.monotonic()
+            self.lag = Lag(started_s, {group: self._lag_of(group) for group in topics.GROUPS})
             self._ending.wait(_LAG_EVERY_S)
 
     def _lag_of(self, group: str) -> int | None:

@@ -1,13 +1,12 @@
-"""What a replay tells: its progress while it runs, and what came of it."""
+"""Reports of a replay: its progress while it runs, and its result."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optionstream.deploy.replays.sources.source import InputObserver
 from optionstream.producers.kafka.settings import PublishStats
-from optionstream.schemas.errors import InputError
 from optionstream.schemas.replays import State
 
 if TYPE_CHECKING:
@@ -24,59 +23,50 @@ class Progress:
     records: int
     events: int
     rate: float
-    """Events published a second, over the last seconds."""
+    """Events published per second, over the last seconds."""
     lag: dict[str, int | None]
-    """Records that each group has yet to read; None when it cannot be told."""
+    """Records that each group has yet to read; None when it is not known."""
     settled: bool
-    """Nothing goes out before a command, and every group has read all that was published."""
+    """True if every group has read all records, and the next ones wait for a command."""
     time_left_s: float | None
     time_left_reason: str | None
 
     def row(self) -> dict[str, Any]:
-        """As it lies in the registry (schemas/replays.py)."""
+        """Return it as it is stored in the registry (schemas/replays.py)."""
         return asdict(self)
 
 
-class Observer:
-    """Told what happens; the command line draws its progress from it. Does nothing itself."""
-
-    def files(self, count: int) -> None:
-        """This many files will be published."""
-
-    def file(self, path: Path) -> None:
-        """A file's turn has come."""
-
-    def bad(self, error: InputError) -> None:
-        """A file, or rows of one, could not be used."""
+class Observer(InputObserver):
+    """Receives reports of a replay; the command line draws its progress. Does nothing itself."""
 
     def moved(self, progress: Progress) -> None:
-        """Called several times a second while the replay publishes."""
+        """The replay has progressed; called several times a second while it publishes."""
 
     def waiting(self, group: str, left: int) -> None:
-        """A group has so many records yet to read."""
+        """A group has ``left`` records yet to read."""
 
     def note(self, text: str) -> None:
-        """A line worth reading."""
+        """There is a line for people."""
 
 
 @dataclass(slots=True)
 class ReplayResult:
-    """What went in, what became of it, and how long it took."""
+    """The result of a replay: records published, their fate, and the time it took."""
 
     namespace: str
     state: State
-    """COMPLETE, or STOPPED by command."""
+    """COMPLETE, or STOPPED by a command."""
     source: dict[str, Any]
     published: PublishStats
     publish_s: float
     total_s: float
-    """From the first record until the last group had read everything."""
+    """From the first record until the last group has read everything."""
     counts: Counts
     workers: tuple[str, ...]
     """Groups whose workers this replay started."""
 
     def row(self) -> dict[str, Any]:
-        """One flat row: ``replay --json``."""
+        """Return it as one flat row, for ``replay --json``."""
         sent, counts = self.published, self.counts
         return {
             "namespace": self.namespace,
@@ -91,7 +81,7 @@ class ReplayResult:
 
 
 def sent_row(sent: PublishStats) -> dict[str, int]:
-    """What was published, by kind."""
+    """Return the numbers of records and events published, by kind."""
     return {
         "records": sent.records,
         "ticks": sent.ticks,
@@ -104,7 +94,7 @@ def sent_row(sent: PublishStats) -> dict[str, int]:
 
 
 def counts_row(counts: Counts) -> dict[str, Any]:
-    """What analytics counted in the whole namespace, events by their fate."""
+    """Return analytics' counts of the whole namespace: events by their fate."""
     return {
         "read": counts.read,
         "accepted": counts.accepted,
@@ -117,7 +107,7 @@ def counts_row(counts: Counts) -> dict[str, Any]:
 
 
 def rates(sent: PublishStats, publish_s: float, total_s: float) -> dict[str, int]:
-    """Events a second: published, and read by every group."""
+    """Return events per second: published, and read by every group."""
     return {
         "published_per_s": round(sent.events / max(publish_s, 1e-9)),
         "processed_per_s": round(sent.events / max(total_s, 1e-9)),

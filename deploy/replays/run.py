@@ -1,8 +1,7 @@
 """A replay: a source into a namespace of its own, through every consumer group, to the end.
 
-It makes the namespace, starts the workers that nobody runs, publishes at the pace and under the
-commands that the registry hands over, waits until every group has read everything, and counts what
-became of it.
+It creates the namespace, starts missing workers, publishes at its pace and under the commands
+from the registry, waits until every group has caught up, and counts the events by their fate.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optionstream.deploy.clients import mongo_client
 from optionstream.deploy.groups.lag import GroupOffsets, wait_until_caught_up
@@ -28,7 +27,7 @@ from optionstream.deploy.replays.progress import (
     counts_row,
     sent_row,
 )
-from optionstream.deploy.replays.sources.files import Source
+from optionstream.deploy.replays.sources.source import Source
 from optionstream.deploy.replays.sources.trading_time import TradingTime
 from optionstream.deploy.stack import Addresses
 from optionstream.deploy.workers.launch import (
@@ -49,21 +48,22 @@ from optionstream.schemas.times import IST
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace
 from optionstream.streams.core.market.calendar import nse_calendar
 
-if TYPE_CHECKING:
-    pass
-
 _LOOK_EVERY_S = 0.25
 _CHECK_WORKERS_EVERY_S = 1.0
+_DRAINING = "all is published; workers are catching up"
 _RATE_OVER_S = 5.0
-_LEAST_SHARE = 0.01
-"""Of the input; below it no time left is guessed."""
+_MIN_SHARE = 0.01
+"""The share of the input that must be read before the time left is estimated."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What to replay, and how. ``speed`` None is as fast as it goes, 1 real time; ``paused`` lets
-    nothing out before a command. A record gets at most ``frame`` rows; None: as the source has it
-    (and, at a pace, those of a second)."""
+    """The source of a replay, its namespace and its pace.
+
+    ``speed`` None is as fast as it goes, 1 is real time; ``paused`` publishes nothing before a
+    command. A record gets at most ``frame`` rows; None: as the source has it (and, at a pace,
+    those of a second).
+    """
 
     source: Source
     namespace: Namespace
@@ -73,28 +73,28 @@ class ReplayPlan:
     frame: int | None = None
 
     def pieces(self, observer: Observer, raw: RawWriter | None) -> Iterator[Piece]:
-        """What to publish, in order; ``raw`` is given the bytes as they were received."""
+        """Yield the pieces to publish, in order; ``raw`` takes the payloads as received."""
         pieces = self.source.pieces(observer, raw)
         return pieces if self.frame is None else framed(pieces, self.frame)
 
 
 def new_name(now: datetime | None = None) -> str:
-    """``r20260106-101500``, of the IST time."""
+    """Return a name from the IST time, such as ``r20260106-101500``."""
     return f"r{now or datetime.now(IST):%Y%m%d-%H%M%S}"
 
 
 def replay(
     plan: ReplayPlan, addresses: Addresses, settings: Settings, observer: Observer
 ) -> ReplayResult:
-    """Run the plan. Bad files are told to ``observer`` and left out.
+    """Run the plan and return its result. Bad files are reported to ``observer`` and left out.
 
-    Raises InputError when there is nothing to replay (nothing is made then), UsageError for a
+    Raises InputError when there is nothing to replay (nothing is created then), UsageError for a
     pace into a namespace that has records already, StalledError and WorkerFailed when the workers
-    do not get on. Ctrl-C flushes what was published and stops the workers that were started here.
+    stop. Ctrl-C flushes what was published and stops the workers that were started here.
     """
     plan.source.open(observer)
     ensure_topics(addresses.kafka, plan.namespace, settings)
-    fixed = _held_already(plan, addresses)
+    fixed = _refuse_pace(plan, addresses)
     running = _Running(plan, addresses, settings, observer, fixed)
     with mongo_client(addresses.mongo) as client:
         registry = Registry(client)
@@ -103,37 +103,35 @@ def replay(
                 result = running.run(control)
                 control.refuse("the replay has just ended")
             counts = counts_row(result.counts)
-            manifest = manifest_changes(running.player, running.sent() | _of_namespace(counts))
+            fates = {f"namespace_{name}": count for name, count in counts.items()}
+            manifest = manifest_changes(running.player, running.sent() | fates)
             changes = {"counts": counts, **manifest}
             registry.end_run(plan.namespace.name, run, result.state, changes)
     return result
 
 
-def _of_namespace(counts: dict[str, Any]) -> dict[str, Any]:
-    """The fates of all events of the namespace, under names that say so."""
-    return {f"namespace_{name}": value for name, value in counts.items()}
+def _refuse_pace(plan: ReplayPlan, addresses: Addresses) -> str | None:
+    """Return why commands but ``stop`` are refused: the namespace has data already, or None.
 
-
-def _held_already(plan: ReplayPlan, addresses: Addresses) -> str | None:
-    """Why this replay cannot be paced: what the namespace shows lies ahead of its clock."""
+    Raises UsageError if the plan has a pace nevertheless.
+    """
     held = sum(GroupOffsets(addresses.kafka, plan.namespace).ends(MARKET_TOPICS).values())
     if not held:
         return None
-    name = plan.namespace.name
     why = (
-        f"namespace {name} held {held:,} records before this replay began, and shows what lies "
-        "ahead of its clock"
+        f"namespace {plan.namespace.name} already has {held:,} records; a paced or paused replay "
+        "there would expose the future"
     )
     if plan.speed is not None or plan.paused:
-        raise UsageError(f"{why}: replay at a pace into a new namespace, or here at --speed max")
-    return f"{why}: only stop is possible. Pace and pause work in a new namespace"
+        raise UsageError(f"{why}. Use a new namespace, or --speed max")
+    return f"{why}. Only stop is possible; use a new namespace for the other commands"
 
 
 @contextmanager
 def _registered(running: _Running, registry: Registry, settings: Settings) -> Iterator[str]:
-    """An entry in the registry that says how it ended, whatever way that was."""
+    """Keep an entry in the registry for the block, and record its end whatever it is."""
     plan = running.plan
-    name, described = plan.namespace.name, plan.source.described()
+    name, described = plan.namespace.name, plan.source.describe()
     speed: str | float = "max" if plan.speed is None else plan.speed
     options = {"speed": speed} | {k: v for k, v in described.items() if k not in ("kind", "paths")}
     if plan.frame is not None:
@@ -142,8 +140,8 @@ def _registered(running: _Running, registry: Registry, settings: Settings) -> It
     run = registry.start_run(name, plan.source.names, options, manifest)
 
     def ended(state: State, error: str | None) -> None:
-        told = manifest_changes(running.player, running.sent())
-        registry.end_run(name, run, state, {"error": error, **told})
+        changes = manifest_changes(running.player, running.sent())
+        registry.end_run(name, run, state, {"error": error, **changes})
 
     try:
         yield run
@@ -181,18 +179,20 @@ class _Running:
         self._phase: State | None = State.STARTING
         self._lag = LagWatch(GroupOffsets(addresses.kafka, plan.namespace))
         self._rate = _Rate()
-        self._began_s = 0.0
+        self._started_s = 0.0
         self.player: Player | None = None
 
     def sent(self) -> dict[str, Any]:
-        """What was taken from the source, and published."""
-        return {**self.plan.source.counted(), **sent_row(self._stats)}
+        """Return the numbers of what was read from the source, and published."""
+        return {**self.plan.source.counts(), **sent_row(self._stats)}
 
     def progress_row(self) -> dict[str, Any]:
+        """Return the progress as it is stored in the registry."""
         return self.progress().row()
 
     def progress(self) -> Progress:
-        left_s, reason = self._left()
+        """Return the progress of this moment."""
+        left_s, reason = self._estimate_left()
         return Progress(
             state=self._phase or self._controller.state,
             clock_ms=self._controller.clock_ms,
@@ -200,25 +200,26 @@ class _Running:
             records=self._stats.records,
             events=self._stats.events,
             rate=round(self._rate.per_s(self._stats.events, time.monotonic()), 1),
-            lag=self._lag.lag.of,
-            settled=self._settled(),
+            lag=self._lag.lag.by_group,
+            settled=self._is_settled(),
             time_left_s=left_s if left_s is None else round(left_s, 1),
             time_left_reason=reason,
         )
 
-    def _settled(self) -> bool:
+    def _is_settled(self) -> bool:
         quiet_s = self.player.quiet_since_s if self.player is not None else None
         lag = self._lag.lag
-        return quiet_s is not None and lag.began_s >= quiet_s and lag.none_left
+        return quiet_s is not None and lag.started_s >= quiet_s and lag.none_left
 
     def run(self, control: Control) -> ReplayResult:
+        """Publish everything, wait for the groups, and return the result."""
         from optionstream.streams.analytics.counts import read_counts
 
         plan, observer = self.plan, self._observer
         if plan.speed is not None or plan.paused:
             observer.note("reading the input once, for its order and its end")
             plan.source.scan()
-            self._time.limit_to(plan.source.days)
+            self._time.limit_to(plan.source.scanned.days)
         offsets = GroupOffsets(self._addresses.kafka, plan.namespace)
         stop_orphans(self._settings, plan.namespace)  # of a replay that was killed
         missing = groups_without_worker(offsets, plan.namespace, self._settings)
@@ -232,21 +233,21 @@ class _Running:
                 plan.namespace, self._addresses, self._settings, here, observer.note
             ) as workers,
         ):
-            self._began_s = time.monotonic()
+            self._started_s = time.monotonic()
             self._publish(control, workers)
             published_s = time.monotonic()
             self._phase = State.DRAINING
             observer.moved(self.progress())
-            control.refuse("all is published; the groups read the rest")
+            control.refuse(_DRAINING)
             self._drain(offsets, workers, control)
             ended_s = time.monotonic()
         return ReplayResult(
             namespace=plan.namespace.name,
             state=State.STOPPED if self._controller.stopped else State.COMPLETE,
-            source=plan.source.counted(),
+            source=plan.source.counts(),
             published=self._stats,
-            publish_s=published_s - self._began_s,
-            total_s=ended_s - self._began_s,
+            publish_s=published_s - self._started_s,
+            total_s=ended_s - self._started_s,
             counts=read_counts(self._addresses.kafka, plan.namespace),
             workers=tuple(missing),
         )
@@ -254,7 +255,7 @@ class _Running:
     def _publish(self, control: Control, workers: LocalWorkers) -> None:
         looked, checked = _Every(_LOOK_EVERY_S), _Every(_CHECK_WORKERS_EVERY_S)
 
-        def tell() -> None:
+        def report() -> None:
             if looked.due():
                 control.check()
                 self._observer.moved(self.progress())
@@ -268,36 +269,36 @@ class _Running:
             self._phase = None
             self.player = Player(self._controller, control, time.monotonic, time.sleep)
             raw = RawWriter(publisher) if source.raw else None
-            self.player.play(self.plan.pieces(self._observer, raw), publisher, tell)
+            self.player.play(self.plan.pieces(self._observer, raw), publisher, report)
 
     def _drain(self, offsets: GroupOffsets, workers: LocalWorkers, control: Control) -> None:
         def check() -> None:
             workers.check()
             control.check()
-            control.refuse("all is published; the groups read the rest")
+            control.refuse(_DRAINING)
 
         wait_until_caught_up(
             offsets, on_lag=self._observer.waiting, check_workers=check, logs=workers.logs
         )
 
-    def _left(self) -> tuple[float | None, str | None]:
-        """Seconds until all is published, or why that is not known."""
+    def _estimate_left(self) -> tuple[float | None, str | None]:
+        """Return the seconds until all is published, or the reason why they are not known."""
         state = self._phase or self._controller.state
         if state in (State.STARTING, State.PAUSED, State.DRAINING):
             return None, state.value
-        last_ms = self.plan.source.last_ms
+        last_ms = self.plan.source.scanned.last_ms
         if last_ms is not None and state is State.RUNNING:
             left_s = self._controller.left_s(last_ms)
             if left_s is not None:
                 return left_s, None
-        share = self.plan.source.done()
-        if share is None or share < _LEAST_SHARE or self._controller.speed is not None:
+        share = self.plan.source.share_read()
+        if share is None or share < _MIN_SHARE or self._controller.speed is not None:
             return None, "the end of the input is not known yet"
-        return (time.monotonic() - self._began_s) * (1 - share) / share, None
+        return (time.monotonic() - self._started_s) * (1 - share) / share, None
 
 
 class _Rate:
-    """Events a second over the last few seconds."""
+    """Measures events per second over the last few seconds."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -312,7 +313,7 @@ class _Rate:
 
 
 class _Every:
-    """True once in a while."""
+    """A timer: ``due`` is True once in every period."""
 
     def __init__(self, period_s: float) -> None:
         self._period_s = period_s

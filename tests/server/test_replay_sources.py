@@ -245,7 +245,7 @@ def test_a_namespace_without_bodies_says_so_in_one_line(world: World, tmp_path: 
     told = world("replay", "--from-raw", world.name)
     assert told.code == 2
     (line,) = [line for line in told.err.splitlines() if line.startswith("error: ")]
-    assert f"raw:{world.name}: it has no bodies as received" in line
+    assert f"raw:{world.name}: no raw payloads" in line
     assert "--raw" in line
     assert world("replay", "--from-raw", "nobodys").code == 2
 

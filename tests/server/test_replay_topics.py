@@ -104,8 +104,8 @@ def test_what_cannot_be_a_source_is_refused(cli: Cli, origin: str) -> None:
         (["--from-topics", "nobodys"], "no namespace nobodys"),
         (["--from-topics", origin, "--namespace", origin], "into itself"),
         (["--from-raw", "nobodys"], "no namespace nobodys"),
-        (["--from-raw", origin], "no bodies as received"),
-        (["--from-topics", origin, "--start", "2026-01-07"], "no record lies in this range"),
+        (["--from-raw", origin], "no raw payloads"),
+        (["--from-topics", origin, "--start", "2026-01-07"], "no records in this range"),
         (["--from-topics", origin, "--offsets", "market.underlying:77:0-1"], "no such partition"),
     ):
         ran = cli("replay", *args)

@@ -1,4 +1,4 @@
-"""Bodies as received as the source of a replay: the present adapters make the events anew."""
+"""Raw payloads as the source of a replay: the present adapters parse them again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from optionstream.deploy.replays.sources.copied_piece import within
-from optionstream.deploy.replays.sources.files import SourceObserver
-from optionstream.deploy.replays.sources.merged_feeds import FeedPlay, PlayedFeeds
+from optionstream.deploy.replays.sources.merged_feeds import FeedPlay
 from optionstream.deploy.replays.sources.raw_records import RawRecords
+from optionstream.deploy.replays.sources.source import (
+    EventSpan,
+    InputObserver,
+    Row,
+    Scan,
+    describe_choice,
+)
 from optionstream.producers.feeds import Feed, FeedHints
 from optionstream.producers.feeds.hints import NearestExpiry
 from optionstream.producers.playback import Piece
@@ -19,76 +23,84 @@ from optionstream.producers.raw.reading import Assembly, RawBody
 from optionstream.producers.raw.writing import RawWriter
 from optionstream.schemas.errors import InputError, UsageError
 from optionstream.schemas.events import MarketEvent
-from optionstream.schemas.times import rfc3339
-
-Row = dict[str, Any]
 
 
 @dataclass(slots=True)
-class RawSource(PlayedFeeds):
-    """All that ``records`` has, in the order of its receipt; of the events those of ``products``
-    (None: all) with an event time from ``start_ms`` up to, not including, ``end_ms`` (epoch ms).
-    ``given`` goes before what the caller said when a body was received.
+class RawSource:
+    """All payloads of ``records`` in the order of their receipt.
 
-    A long body is put together in a temporary folder; a scan puts all of them there.
+    Of their events those of ``products`` (None: all) within ``span`` are played. ``given`` takes
+    precedence over the hints that a payload was received with. A long payload is assembled in a
+    temporary folder; a scan puts all of them there.
     """
 
     records: RawRecords
     given: FeedHints
     nearest: NearestExpiry
     products: frozenset[str] | None = None
-    start_ms: int | None = None
-    end_ms: int | None = None
+    span: EventSpan = field(default_factory=EventSpan)
     raw: bool = False
     _feeds: int = 0
     _lanes: list[list[Feed]] | None = None
-    _told: list[InputError] = field(default_factory=list)
+    _problems: list[InputError] = field(default_factory=list)
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _play: FeedPlay = field(init=False)
 
     def __post_init__(self) -> None:
-        self._play = FeedPlay(self._chosen, over=_forget)
+        self._play = FeedPlay(self._choose, over=_remove_file)
 
     @property
     def names(self) -> list[str]:
+        """The name of the records."""
         return [self.records.name]
 
-    def described(self) -> Row:
+    @property
+    def scanned(self) -> Scan:
+        """The results of the scan."""
+        return self._play.scanned
+
+    def describe(self) -> Row:
+        """Return kind, origin and choice, for the manifest."""
         return {
             "kind": "raw",
-            **self.records.described(),
-            "start": rfc3339(self.start_ms) if self.start_ms is not None else None,
-            "end": rfc3339(self.end_ms) if self.end_ms is not None else None,
-            "products": sorted(self.products) if self.products is not None else None,
+            **self.records.describe(),
+            **describe_choice(self.span, self.products),
         }
 
-    def counted(self) -> Row:
+    def counts(self) -> Row:
+        """Return the number of payloads."""
         return {"bodies": self._feeds}
 
-    def open(self, observer: SourceObserver) -> None:
+    def open(self, observer: InputObserver) -> None:
+        """Open the records. Raises InputError or NamespaceError when there are none."""
         self.records.open()
         self._folder = tempfile.TemporaryDirectory(prefix="optionstream-raw-")
 
     def scan(self) -> None:
-        feeds = list(self._received(self._told.append, on_disk=True))
-        self._lanes = self._play.scan(feeds)
+        """Read all payloads once and parse them."""
+        feeds = list(self._read_feeds(self._problems.append, on_disk=True))
+        self._lanes = self._play.scan_lanes(feeds)
 
-    def pieces(self, observer: SourceObserver, raw: RawWriter | None) -> Iterator[Piece]:
+    def pieces(self, observer: InputObserver, raw: RawWriter | None) -> Iterator[Piece]:
+        """Yield the events of the payloads; ``raw`` is not used."""
         assert self._folder is not None
         with self._folder:
             if self._lanes is None:
-                yield from self._play.in_turn(self._received(observer.bad), observer)
+                yield from self._play.in_turn(self._read_feeds(observer.bad), observer)
                 return
             observer.files(self._feeds)
-            for error in self._told:
+            for error in self._problems:
                 observer.bad(error)
             yield from self._play.side_by_side(self._lanes, observer)
 
-    def done(self) -> float | None:
-        return self.records.done()
+    def share_read(self) -> float | None:
+        """Return the share of the records that was read; None when it is not known."""
+        return self.records.share_read()
 
-    def _received(self, bad: Callable[[InputError], None], on_disk: bool = False) -> Iterator[Feed]:
-        """Each body as a feed; those that cannot be read are told."""
+    def _read_feeds(
+        self, bad: Callable[[InputError], None], on_disk: bool = False
+    ) -> Iterator[Feed]:
+        """Yield each payload as a feed; those that cannot be read go to ``bad``."""
         assert self._folder is not None
         folder = Path(self._folder.name)
         assembly = Assembly(folder)
@@ -108,7 +120,7 @@ class RawSource(PlayedFeeds):
         except OSError as error:
             why = error.strerror or str(error)
             raise UsageError(
-                f"{folder}: {why}: bodies are put together there; TMPDIR chooses another place"
+                f"{folder}: {why}: payloads are assembled there; TMPDIR chooses another place"
             ) from None
         for lost in assembly.unfinished():
             bad(lost)
@@ -121,10 +133,10 @@ class RawSource(PlayedFeeds):
                 body.content.unlink(missing_ok=True)
             raise
 
-    def _chosen(self, events: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
+    def _choose(self, events: Iterator[MarketEvent]) -> Iterator[MarketEvent]:
         for event in events:
             if self.products is None or event.product in self.products:
-                kept = within(event, self.start_ms, self.end_ms)
+                kept = self.span.cut(event)
                 if kept is not None:
                     yield kept
 
@@ -137,7 +149,7 @@ def _on_disk(body: RawBody, folder: Path) -> RawBody:
     return body._replace(content=file)
 
 
-def _forget(feed: Feed) -> None:
-    """Its body was played: its file is not needed any more."""
+def _remove_file(feed: Feed) -> None:
+    """Remove the file of a payload that was played."""
     if feed.source.file is not None:
         feed.source.file.unlink(missing_ok=True)

@@ -1,20 +1,19 @@
-"""Where raw records are read from: the raw topics of a namespace, or an audit archive."""
+"""Raw records: those in the raw topics of a namespace, or in an audit archive."""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from optionstream.deploy.replays.sources.partitions import TopicPartitions
+from optionstream.deploy.replays.sources.source import Row
 from optionstream.producers.feeds.audit import raw_records
 from optionstream.schemas.errors import InputError, NamespaceError
 from optionstream.schemas.files.audit_manifest import MANIFEST
 from optionstream.schemas.topics import MARKET_TOPICS, RAW_TOPICS, Namespace
 from optionstream.streams.kafka.records import RawRecord
-from optionstream.streams.kafka.topic_reader import Bounds, TopicReader, size_of
-
-Row = dict[str, Any]
 
 _BATCH = 4
 """Records of up to PART_BYTES each."""
@@ -22,90 +21,82 @@ _REMEDY = "a replay publishes them with --raw, `feed file` unless OPTIONSTREAM_R
 
 
 class RawRecords(Protocol):
-    """``open``, then ``records`` and ``done``."""
+    """A set of raw records: ``open``, then ``records`` and ``share_read``."""
 
     @property
     def name(self) -> str:
-        """What it is called in the registry."""
+        """Its name in the registry."""
 
-    def described(self) -> Row:
-        """For the manifest."""
+    def describe(self) -> Row:
+        """Return its origin, for the manifest."""
 
     def open(self) -> None:
-        """Raises UsageError when there is none."""
+        """Raise InputError or NamespaceError if there are no records."""
 
     def records(self) -> Iterator[RawRecord]:
-        """By their receipt; those of one partition in its order."""
+        """Yield the records by their receipt; those of one partition in its order."""
 
-    def done(self) -> float | None:
-        """The share that was read, 0 to 1; None when it cannot be told."""
+    def share_read(self) -> float | None:
+        """Return the share that was read, 0 to 1; None when it is not known."""
 
 
 class TopicRecords:
-    """The raw topics of a namespace, as they are when they are opened; ``since_ms`` (epoch ms)
-    leaves out what was received before. No group is joined."""
+    """The raw topics of a namespace, up to their ends at ``open``.
+
+    Records received before ``since_ms`` (epoch ms) are left out. No group is joined.
+    """
 
     def __init__(self, kafka: str, namespace: Namespace, since_ms: int | None = None) -> None:
-        self._kafka = kafka
         self._namespace = namespace
         self._since_ms = since_ms
-        self._bounds: dict[str, Bounds] = {}
-        self._read = 0
+        self._topics = TopicPartitions(kafka, namespace, _BATCH)
+        self.share_read = self._topics.share_read
 
     @property
     def name(self) -> str:
+        """``raw:`` and the namespace."""
         return f"raw:{self._namespace.name}"
 
-    def described(self) -> Row:
+    def describe(self) -> Row:
+        """Return the namespace, for the manifest."""
         return {"namespace": self._namespace.name, "archive": None}
 
     def open(self) -> None:
-        name, since_ms = self._namespace.name, self._since_ms
-        with TopicReader(self._kafka, self._namespace) as reader:
+        """Find the ends of the topics.
+
+        Raises NamespaceError for an unknown namespace, InputError if there are no records.
+        """
+        name = self._namespace.name
+        with self._topics.reader() as reader:
             if not any(reader.bounds(topic) for topic in MARKET_TOPICS):
                 raise NamespaceError(f"there is no namespace {name}")
-            self._bounds = {topic: reader.bounds(topic) for topic in RAW_TOPICS}
-            if not self._total:
+            bounds = {topic: reader.bounds(topic) for topic in RAW_TOPICS}
+            self._topics.bounds = bounds
+            if not self._topics.total:
                 raise InputError(
                     self.name,
-                    f"it has no bodies as received ({_REMEDY}); "
+                    f"no raw payloads ({_REMEDY}); "
                     f"`optionstream replay --from-topics {name}` replays its events",
                 )
-            if since_ms is not None:
-                for topic, there in self._bounds.items():
-                    self._bounds[topic] = reader.since(topic, there, since_ms)
-        if not self._total:
-            raise InputError(self.name, "nothing was received in this range")
+            if (since_ms := self._since_ms) is not None:
+                for topic, there in bounds.items():
+                    bounds[topic] = reader.since(topic, there, since_ms)
+        if not self._topics.total:
+            raise InputError(self.name, "no raw payloads in this range")
 
     def records(self) -> Iterator[RawRecord]:
-        self._read = 0
-        lanes = [
-            self._lane(topic, partition, first, end)
-            for topic, bounds in self._bounds.items()
-            for partition, (first, end) in bounds.items()
-            if end > first
-        ]
+        """Yield the records of all topics by their stamps, each partition in its own order."""
+        self._topics.read = 0
+        lanes = [self._lane(*place) for place in self._topics.places()]
         for _, record in heapq.merge(*lanes, key=lambda one: one[0]):
             yield record
 
-    def done(self) -> float | None:
-        return self._read / self._total if self._read else None
-
-    @property
-    def _total(self) -> int:
-        return sum(size_of(bounds) for bounds in self._bounds.values())
-
-    def _lane(
-        self, topic: str, partition: int, first: int, end: int
-    ) -> Iterator[tuple[int, RawRecord]]:
-        """The records with a stamp that never falls: their order comes first."""
+    def _lane(self, topic: str, partition: int) -> Iterator[tuple[int, RawRecord]]:
+        """Yield the records with stamps that never fall, because their order comes first."""
         stamp = 0
-        with TopicReader(self._kafka, self._namespace, _BATCH) as reader:
-            for batch in reader.read(topic, {partition: (first, end)}):
-                for record in batch:
-                    self._read += 1
-                    stamp = max(stamp, record.timestamp)
-                    yield stamp, record
+        for record in self._topics.records(topic, partition):
+            stamp = max(stamp, record.timestamp)
+            yield stamp, record
 
 
 class ArchiveRecords:
@@ -116,25 +107,30 @@ class ArchiveRecords:
 
     @property
     def name(self) -> str:
+        """``raw:`` and the folder."""
         return f"raw:{self._folder}"
 
-    def described(self) -> Row:
+    def describe(self) -> Row:
+        """Return the folder, for the manifest."""
         return {"namespace": None, "archive": str(self._folder)}
 
     def open(self) -> None:
+        """Raise InputError unless the folder is an archive with raw records."""
         if not (self._folder / MANIFEST).is_file():
-            raise InputError(str(self._folder), f"no audit archive: it has no {MANIFEST}")
+            raise InputError(str(self._folder), f"not an audit archive: it has no {MANIFEST}")
         if next(self.records(), None) is None:
             raise InputError(
                 str(self._folder),
-                f"it has no bodies as received ({_REMEDY}); "
+                f"no raw payloads ({_REMEDY}); "
                 f"`optionstream replay {self._folder}` replays its events",
             )
 
     def records(self) -> Iterator[RawRecord]:
+        """Yield the raw records in the order of the archive."""
         for one in raw_records(self._folder):
             place = one.topic, one.partition, one.offset
             yield RawRecord(*place, one.timestamp, one.key, one.headers, one.value)
 
-    def done(self) -> float | None:
+    def share_read(self) -> float | None:
+        """Return None: the number of records is not known."""
         return None

@@ -1,4 +1,4 @@
-"""Event time without the closed hours: what a replay at a pace waits for."""
+"""Event time without closed hours, for replays at a pace."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
 def day_of(at_ms: int) -> int:
-    """The IST date of an instant, in days after 1970-01-01."""
+    """Return the IST date of an instant (epoch ms), in days after 1970-01-01."""
     return (at_ms + IST_OFFSET_MS) // DAY_MS
 
 
 class TradingTime:
-    """Counts the time during which a session of any segment runs. Years that the calendar does not
-    cover count as closed: their events are rejected anyway. So do, after ``limit_to``, days that
-    have nothing to replay."""
+    """Counts the time during which a session of any segment runs.
+
+    Years outside the calendar count as closed: their events are rejected anyway. So do, after
+    ``limit_to``, days that have nothing to replay.
+    """
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
@@ -30,15 +32,15 @@ class TradingTime:
         """Open time of all days before ``_first`` + index, ms."""
 
     def limit_to(self, days: Collection[int]) -> None:
-        """Only these days count, as ``day_of`` numbers them."""
+        """Count only these days, numbered as by ``day_of``."""
         self._only, self._before = days, [0]
 
     def open_ms(self, start_ms: int, end_ms: int) -> int:
-        """Open time between two instants (epoch ms), 0 when the second is not after the first."""
+        """Return the open time between two instants, all in ms; 0 if they are not in order."""
         return max(0, self._total_ms(end_ms) - self._total_ms(start_ms))
 
     def _total_ms(self, at_ms: int) -> int:
-        """Open time from the beginning of the calendar to the instant."""
+        """Return the open time from the start of the calendar to the instant, in ms."""
         day = day_of(at_ms)
         if day < self._first:
             return 0
@@ -54,7 +56,7 @@ class TradingTime:
         return self._before[day - self._first]
 
     def _spans(self, day: int) -> list[tuple[int, int]]:
-        """When any segment trades on the day, without overlap."""
+        """Return the sessions of any segment on the day, merged where they overlap."""
         if self._only is not None and day not in self._only:
             return []
         found = sorted(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from optionstream.deploy.replays.sources.copied_piece import CopiedPiece, within
+from optionstream.deploy.replays.sources.copied_piece import CopiedPiece
 from optionstream.schemas import codec
-from optionstream.schemas.events import CandleFrame, Tick, TickFrame
+from optionstream.schemas.events import Tick, TickFrame
 from optionstream.streams.kafka.records import Headers, RawRecord
 from tests.unit.producers.playback.support import beat, frame
 from tests.unit.producers.playback.test_pieces import candles, quotes
@@ -73,26 +73,3 @@ def test_the_parts_of_a_record_are_written_anew_under_its_key_and_headers() -> N
     assert dict(headers) == {"schema": b"tick_frame:1", "trace": b"x"}
     told = [codec.decode(one[3], one[4]) for one in (sent(first), sent(rest))]
     assert [one.ts_ms for one in told if isinstance(one, TickFrame)] == [[1_000, 2_000], [3_000]]
-
-
-def test_a_range_takes_the_rows_that_happened_in_it() -> None:
-    unordered = frame(5, 9, 3, 7)
-    part = within(unordered, 5, 9)
-    assert part is not None and (part.ts_ms, part.price, part.seq) == ([5, 7], [1.0, 4.0], [0, 3])
-    assert within(unordered, None, None) is unordered
-    assert within(unordered, 3, 10) is unordered
-    assert within(unordered, 10, None) is None
-    assert within(unordered, None, 3) is None
-
-
-def test_a_candle_happens_at_its_start() -> None:
-    part = within(candles(0, 60_000, 120_000), 60_000, 120_000)
-    assert isinstance(part, CandleFrame) and part.start_ms == [60_000]
-
-
-def test_single_events_are_in_or_out() -> None:
-    assert within(beat(5), 5, 6) == beat(5)
-    assert within(beat(5), 0, 5) is None
-    tick = Tick(product="NIFTY", ts_ms=5, price=2.0)
-    assert within(tick, 5, None) is tick
-    assert within(tick, 6, None) is None

@@ -15,6 +15,7 @@ from optionstream.deploy.replays.sources.copied_piece import CopiedPiece
 from optionstream.deploy.replays.sources.files import FileSource
 from optionstream.deploy.replays.sources.raw import RawSource
 from optionstream.deploy.replays.sources.raw_records import ArchiveRecords
+from optionstream.deploy.replays.sources.source import EventSpan
 from optionstream.producers.feeds import FeedHints, open_feed
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.playback import EventPiece, Piece
@@ -69,7 +70,7 @@ class Records:
     def __init__(self, records: Sequence[RawRecord]) -> None:
         self._records = records
 
-    def described(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         return {"namespace": "made", "archive": None}
 
     def open(self) -> None:
@@ -78,7 +79,7 @@ class Records:
     def records(self) -> Iterator[RawRecord]:
         return iter(self._records)
 
-    def done(self) -> float | None:
+    def share_read(self) -> float | None:
         return None
 
 
@@ -126,11 +127,11 @@ def from_raw(records: Sequence[RawRecord], scan: bool = False, **options: Any) -
     source.open(seen)
     if scan:
         source.scan()
-        assert source.last_ms is not None and source.days
+        assert source.scanned.last_ms is not None and source.scanned.days
     spool = source._folder
     events = events_of(source.pieces(seen, None))
     assert spool is not None and not Path(spool.name).exists()
-    return events, seen.told, source.counted()["bodies"]
+    return events, seen.told, source.counts()["bodies"]
 
 
 @pytest.mark.parametrize("scan", [False, True])
@@ -179,7 +180,7 @@ def test_a_range_of_time_and_products_are_cut_out(folder: Path) -> None:
     topics = Topics()
     from_files(folder, False, topics)
     start, end = OPEN_MS + 5_000, OPEN_MS + 15_000
-    found, _, _ = from_raw(topics.records, start_ms=start, end_ms=end)
+    found, _, _ = from_raw(topics.records, span=EventSpan(start, end))
     assert found
     for schema, value in found:
         event: Any = codec.decode(value, [(codec.HEADER, schema.encode())])
@@ -248,9 +249,9 @@ def test_an_archive_gives_its_bodies_to_from_raw_and_its_events_to_a_replay(
 
 def test_an_archive_without_bodies_says_so(tmp_path: Path) -> None:
     kept = archived(tmp_path, [])
-    with pytest.raises(InputError, match=r"no bodies as received \(.*--raw"):
+    with pytest.raises(InputError, match=r"no raw payloads \(.*--raw"):
         ArchiveRecords(kept).open()
-    with pytest.raises(InputError, match=r"no audit archive: it has no manifest\.jsonl"):
+    with pytest.raises(InputError, match=r"not an audit archive: it has no manifest\.jsonl"):
         ArchiveRecords(tmp_path).open()
 
 
