@@ -260,7 +260,7 @@ def test_files_that_come_in_live_carry_one_receipt_and_raw_repeats_it(folder: Pa
     topics, failures = Topics(), Failures()
     received = ReceivedFiles(NO_HINTS, failures, lambda: OPEN_MS + 10**9, topics)
     live = list(received.events(sorted(folder.iterdir()), None))
-    assert failures.has(folder / "README")
+    assert failures.has_error(folder / "README")
     assert len({event.ts_recv for event in live}) == 6
     events, told, _ = from_raw(topics.records)
     assert [value for _, value in events] == [codec.encode(event) for event in live]
