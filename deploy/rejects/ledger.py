@@ -1,13 +1,13 @@
-"""Which rejects were sent again: one document each in MongoDB, so that none is sent twice.
+"""The ledger of redriven rejects: one document each in MongoDB, so that none is sent twice.
 
     redrives   {_id: "<reject id>@<its record's time>", reject, state, holder, until, at, topic,
                 partition, begins[, offset]}
 
 A reject is claimed (``sending``) before its record is sent, with the end of the target partition
-at that moment (``begins``), and marked ``sent`` once Kafka has it. Whoever finds a claim that has
-run out looks on the partition, from ``begins`` on, whether the record lies there: the log itself
-says how far a redrive that died had come. A Kafka transaction would do as well, but its end mark
-stays on the topic as lag that nobody can read off.
+at that moment (``begins``), and marked ``sent`` once Kafka has it. Whoever finds an expired claim
+searches the partition from ``begins`` on: the log itself shows how far a redrive that died had
+come. (A Kafka transaction would do as well, but its end mark would stay on the topic as a lag that
+never goes away.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from optionstream.schemas.documents import REDRIVES, Document
 from optionstream.schemas.topics import Namespace
 
 LEASE_S = 60.0
-"""How long a claim keeps others away; a record of it is delivered or given up well before."""
+"""Lifetime of a claim; its record is delivered or given up well before."""
 
 SENDING = "sending"
 SENT = "sent"
@@ -38,13 +38,17 @@ Now = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
+    """Return the time of this machine's clock."""
     return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What claiming a reject gave. ``mine``: it is this redrive's to send. ``look_from``: one that
-    died may have sent it, to ``topic`` and ``partition`` at that offset or later."""
+    """A claim on a reject. ``mine``: this redrive is to send it.
+
+    ``look_from``: a redrive that died may have sent it, to ``topic`` and ``partition`` at that
+    offset or later.
+    """
 
     mine: bool
     state: str
@@ -71,9 +75,9 @@ class Ledger:
         self._now = now
 
     def claim(self, reject: Reject, topic: str, partition: int, begins: int) -> Claim:
-        """Claim a reject whose record goes to ``topic``, whose partition ends at ``begins``."""
+        """Claim a reject whose record goes to a partition that ends at ``begins`` now."""
         now = self._now()
-        mine = {"state": SENDING, "holder": self._holder, "until": now + _seconds(LEASE_S)}
+        mine = {"state": SENDING, "holder": self._holder, "until": now + timedelta(seconds=LEASE_S)}
         row = {"_id": key_of(reject), "reject": reject.id, "at": now, **mine}
         where = {"topic": topic, "partition": partition, "begins": begins}
         try:
@@ -87,34 +91,30 @@ class Ledger:
         if taken is not None:
             place = taken["topic"], int(taken["partition"]), int(taken["begins"])
             return Claim(True, SENDING, taken["at"], *place)
-        return _told(self._rows.find_one({"_id": row["_id"]}) or row)
+        return _other_claim(self._rows.find_one({"_id": row["_id"]}) or row)
 
     def renew(self, reject: Reject, topic: str, partition: int, begins: int) -> None:
-        """Nothing was sent under the claim that ran out: it is for this place from now on."""
+        """Use an expired claim, under which nothing was sent, for this place from now on."""
         where = {"topic": topic, "partition": partition, "begins": begins}
         self._rows.update_one({"_id": key_of(reject), "holder": self._holder}, {"$set": where})
 
-    def sent(self, reject: Reject, offset: int) -> None:
-        """Kafka has the record."""
+    def mark_sent(self, reject: Reject, offset: int) -> None:
+        """Record that Kafka has the record, at ``offset``."""
         self._rows.update_one(
             {"_id": key_of(reject)},
             {"$set": {"state": SENT, "offset": offset, "at": self._now()}, "$unset": {"until": ""}},
         )
 
     def release(self, reject: Reject) -> None:
-        """Give back a claim of which nothing was sent."""
+        """Give back a claim under which nothing was sent."""
         self._rows.delete_one({"_id": key_of(reject), "state": SENDING, "holder": self._holder})
 
     def claims(self, rejects: Collection[Reject]) -> dict[str, Claim]:
-        """What is known of these, by ``key_of``; those that nobody sent yet are missing."""
+        """Return the claims on these rejects, by ``key_of``; unclaimed ones are missing."""
         found = self._rows.find({"_id": {"$in": [key_of(reject) for reject in rejects]}})
-        return {row["_id"]: _told(row) for row in found}
+        return {row["_id"]: _other_claim(row) for row in found}
 
 
-def _told(row: Document) -> Claim:
-    """Somebody else's claim: ``at`` is when it was sent, or until when it is being sent."""
+def _other_claim(row: Document) -> Claim:
+    """Return another redrive's claim; ``at`` is when it was sent, or when the claim expires."""
     return Claim(False, row["state"], row["at"] if row["state"] == SENT else row["until"])
-
-
-def _seconds(seconds: float) -> timedelta:
-    return timedelta(seconds=seconds)

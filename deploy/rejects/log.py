@@ -1,4 +1,4 @@
-"""The rejects of a namespace, read from its topic: each once, however often it was told."""
+"""The rejects of a namespace, read from its topic: each once, however often it was sent."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from optionstream.streams.kafka.topic_reader import TopicReader
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which rejects; None and an empty ``ids`` leave a condition out."""
+    """A choice of rejects; None and an empty ``ids`` leave a condition out."""
 
     ids: frozenset[str] = frozenset()
     reason: str | None = None
     topic: str | None = None
     product: str | None = None
 
-    def takes(self, reject: Reject) -> bool:
+    def includes(self, reject: Reject) -> bool:
+        """Return True if the reject meets all conditions."""
         return (
             (not self.ids or reject.id in self.ids)
             and self.reason in (None, reject.reason)
@@ -32,11 +33,11 @@ class Choice:
 
 
 def read_rejects(kafka: str, namespace: Namespace, choice: Choice) -> Iterator[Reject]:
-    """The chosen rejects that are there now, partition by partition in the order of the log.
+    """Yield the chosen rejects that exist now, partition by partition in the order of the log.
 
-    Raises ServerUnavailable. What is no reject on the topic is passed over.
+    Other records on the topic are skipped. Raises ServerUnavailable.
     """
-    told: set[str] = set()
+    seen: set[str] = set()
     with TopicReader(kafka, namespace) as reader:
         for batch in reader.read(topics.REJECTS, reader.bounds(topics.REJECTS)):
             for one in batch:
@@ -44,19 +45,19 @@ def read_rejects(kafka: str, namespace: Namespace, choice: Choice) -> Iterator[R
                     record = codec.decode(one.value, one.headers)
                 except RecordError:
                     continue
-                if isinstance(record, Reject) and (name := key_of(record)) not in told:
-                    told.add(name)
-                    if choice.takes(record):
+                if isinstance(record, Reject) and (name := key_of(record)) not in seen:
+                    seen.add(name)
+                    if choice.includes(record):
                         yield record
 
 
 def key_of(reject: Reject) -> str:
-    """A reject's id with its record's time: offsets begin again in a topic made anew."""
+    """Return a reject's id with its record's time: offsets restart in a topic created again."""
     return f"{reject.id}@{reject.record_ts}"
 
 
 def decoded(reject: Reject) -> Record | RecordError:
-    """The refused record, or why it cannot be read."""
+    """Return the refused record, or the error if it cannot be decoded."""
     try:
         return codec.decode(reject.raw, reject.headers)
     except RecordError as error:
@@ -64,7 +65,7 @@ def decoded(reject: Reject) -> Record | RecordError:
 
 
 def product_of(reject: Reject) -> str | None:
-    """Whose record it was, by its content or else by its key."""
+    """Return the product of a reject, from its content or else its key; None if unknown."""
     record = decoded(reject)
     if not isinstance(record, RecordError | Reject):
         return record.product
@@ -73,8 +74,10 @@ def product_of(reject: Reject) -> str | None:
 
 
 def chain_of(reject: Reject, known: Sequence[Reject]) -> list[tuple[str, Reject | None]]:
-    """The rejects that led to this one, the first first, itself last; None for one that the topic
-    no longer has."""
+    """Return ids and rejects that led to this one, oldest first, itself last.
+
+    The reject is None if it is not among ``known``.
+    """
     by_id = {one.id: one for one in known}
     before = rejects.causes(reject.headers)
     return [*((id_, by_id.get(id_)) for id_ in before), (reject.id, reject)]

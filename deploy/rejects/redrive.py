@@ -1,14 +1,15 @@
-"""Sending refused records again, each reject once (``redrive_ledger``)."""
+"""Redrive: send refused records again, each reject once (see ``ledger``)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-import msgspec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from msgspec.structs import replace
 
 from optionstream.deploy.groups.lag import GroupOffsets, Offsets
 from optionstream.deploy.rejects.ledger import LEASE_S, SENDING, Claim, Ledger
@@ -25,8 +26,8 @@ from optionstream.streams.kafka.answers import delivery_error
 from optionstream.streams.kafka.topic_reader import TopicReader
 
 _DELIVERY_S = 20.0
-"""After so long Kafka has a record, or the client gives it up and it never arrives."""
-_CLAIMED_LONGEST_S = LEASE_S - 2 * _DELIVERY_S
+"""After this time Kafka has a record, or the client has given it up and it never arrives."""
+_MAX_CLAIMING_S = LEASE_S - 2 * _DELIVERY_S
 _BATCH_RECORDS = 500
 _BATCH_BYTES = 16 << 20
 
@@ -39,7 +40,7 @@ UNUSABLE = "cannot be sent"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one reject; ``detail`` says where it went, or why it did not."""
+    """The outcome for one reject; ``detail`` has the place it went to, or the reason."""
 
     reject: Reject
     outcome: str
@@ -80,23 +81,25 @@ class Redrive:
         self._reader.__exit__(None, None, None)
 
     def send(self, chosen: Iterable[Reject]) -> Iterator[Result]:
-        """A result for each reject, as it is known. Raises DeliveryError when Kafka does not take
-        a record; what was sent until then is not sent again."""
+        """Yield a result for each reject as soon as it is known.
+
+        Raises DeliveryError when Kafka does not take a record; records sent until then are not
+        sent again.
+        """
         for batch in _batches(chosen):
-            results, ready = [], []
+            ready = []
             for reject in batch:
                 try:
                     ready.append((reject, self._resent(reject)))
                 except RecordError as error:
-                    results.append(Result(reject, UNUSABLE, str(error)))
-            yield from results
+                    yield Result(reject, UNUSABLE, str(error))
             yield from self._dry(ready) if self._dry_run else self._send_batch(ready)
 
     def _resent(self, reject: Reject) -> Resent:
         return resent(self._with_bytes(reject), self._partitions, normalise=self._normalise)
 
     def _with_bytes(self, reject: Reject) -> Reject:
-        """The reject with its record's bytes: those of a large one stayed where it lies."""
+        """Return the reject with its record's bytes; large ones are read from their topic."""
         if reject.raw is not None or reject.raw_key is not None or reject.headers:
             return reject
         low, high = self._reader.bounds(reject.topic).get(reject.partition, (0, 0))
@@ -105,22 +108,15 @@ class Redrive:
             for batch in self._reader.read(reject.topic, span):
                 for one in batch:
                     if one.timestamp == reject.record_ts:
-                        return msgspec.structs.replace(
-                            reject,
-                            raw=one.value,
-                            raw_key=one.key,
-                            headers=[(name, value or b"") for name, value in one.headers or ()],
-                        )
-        raise RecordError(reject.reason, "the reject has no bytes, and its record is gone")
+                        headers = [(name, value or b"") for name, value in one.headers or ()]
+                        return replace(reject, raw=one.value, raw_key=one.key, headers=headers)
+        raise RecordError(reject.reason, "the reject has no bytes, and its record no longer exists")
 
     def _dry(self, ready: list[tuple[Reject, Resent]]) -> Iterator[Result]:
         known = self._ledger.claims([reject for reject, _ in ready])
         for reject, record in ready:
             claim = known.get(key_of(reject))
-            if claim is None:
-                yield Result(reject, WOULD_SEND, _place(record))
-            else:
-                yield _not_mine(reject, claim)
+            yield _not_mine(reject, claim) if claim else Result(reject, WOULD_SEND, _place(record))
 
     def _send_batch(self, ready: list[tuple[Reject, Resent]]) -> Iterator[Result]:
         if not ready:
@@ -129,33 +125,32 @@ class Redrive:
         claimed_s = time.monotonic()
         mine: list[tuple[Reject, Resent]] = []
         for reject, record in ready:
-            result = self._claim(reject, record, ends)
-            if result is None:
+            if (result := self._claim(reject, record, ends)) is None:
                 mine.append((reject, record))
             else:
                 yield result
-        if time.monotonic() - claimed_s > _CLAIMED_LONGEST_S:
+        if time.monotonic() - claimed_s > _MAX_CLAIMING_S:
             for reject, _ in mine:
                 self._ledger.release(reject)
-            raise DeliveryError("claiming took too long, nothing of it was sent: run it again")
+            raise DeliveryError("claiming took too long, nothing was sent: run it again")
         yield from self._produce(mine)
 
     def _claim(self, reject: Reject, record: Resent, ends: Offsets) -> Result | None:
-        """None when the record is to be sent now."""
-        begins = ends[self._namespace.topic(record.topic), record.partition]
-        claim = self._ledger.claim(reject, record.topic, record.partition, begins)
+        """Claim a reject; return None if its record is to be sent now, else the result."""
+        end = ends[self._namespace.topic(record.topic), record.partition]
+        claim = self._ledger.claim(reject, record.topic, record.partition, end)
         if not claim.mine:
             return _not_mine(reject, claim)
         if claim.look_from is not None:
             there = self._find(reject, claim, claim.look_from)
             if there is not None:
-                self._ledger.sent(reject, there)
+                self._ledger.mark_sent(reject, there)
                 return Result(reject, ALREADY, "by a redrive that was interrupted")
-            self._ledger.renew(reject, record.topic, record.partition, begins)
+            self._ledger.renew(reject, record.topic, record.partition, end)
         return None
 
     def _find(self, reject: Reject, claim: Claim, first: int) -> int | None:
-        """Where a redrive that died has put the reject's record, if it has."""
+        """Return the offset of the reject's record if a redrive that died has sent it."""
         low, high = self._reader.bounds(claim.topic).get(claim.partition, (0, 0))
         span = {claim.partition: (max(low, first), high)}
         found = None
@@ -169,21 +164,18 @@ class Redrive:
         offsets: dict[int, int] = {}
         failures: list[str] = []
 
-        def delivered(at: int) -> Any:
-            def note(error: KafkaError | None, message: Message | None) -> None:
-                if failed := delivery_error(error, message):
-                    failures.append(f"{mine[at][0].id}: {failed.str()}")
-                elif message is not None:
-                    offsets[at] = message.offset() or 0
-
-            return note
+        def note(at: int, error: KafkaError | None, message: Message | None) -> None:
+            if failed := delivery_error(error, message):
+                failures.append(f"{mine[at][0].id}: {failed.str()}")
+            elif message is not None:
+                offsets[at] = message.offset() or 0
 
         for at, (_, record) in enumerate(mine):
-            self._hand_over(record, delivered(at))
+            self._hand_over(record, partial(note, at))
         self._producer.flush(_DELIVERY_S + 5.0)
         for at, (reject, record) in enumerate(mine):
             if at in offsets:
-                self._ledger.sent(reject, offsets[at])
+                self._ledger.mark_sent(reject, offsets[at])
                 yield Result(reject, SENT, f"{_place(record)}/{offsets[at]}")
         if len(offsets) < len(mine):
             why = failures[0] if failures else "not acknowledged in time"

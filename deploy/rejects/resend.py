@@ -1,6 +1,6 @@
-"""From a reject to the record that is sent again. Pure.
+"""Rejects turned back into records to send. Pure.
 
-As it was: the same bytes, key and headers on the same partition; of a frame of which some ticks
+As it was: the same bytes, key and headers for the same partition; of a frame of which some ticks
 were refused, these alone. Normalised: decoded and encoded by the present code, with the key, topic
 and partition that its content asks for.
 """
@@ -8,12 +8,12 @@ and partition that its content asks for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from optionstream.producers.kafka.publisher import address_of
+from optionstream.producers.playback.pieces import F, reach_of, some_rows
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError
@@ -31,7 +31,6 @@ _FRAMES = (TickFrame, CandleFrame, OptionQuoteFrame)
 _EVENTS = (TickFrame, Tick, CandleFrame, Heartbeat, OptionQuoteFrame, ChainSnapshot)
 
 Headers = list[tuple[str, bytes]]
-S = TypeVar("S", bound=Struct)
 
 
 class Resent(Struct, frozen=True):
@@ -46,60 +45,34 @@ class Resent(Struct, frozen=True):
 
 
 def resent(reject: Reject, partitions: int, *, normalise: bool) -> Resent:
-    """The record that follows from a reject whose bytes are there.
+    """Return the record to send for a reject that has its bytes.
 
-    Raises RecordError when it cannot be decoded and has to be, or is no market record.
+    ``partitions`` is the partition count of the topics. Raises RecordError when the record has
+    to be decoded and cannot be, or is not a market event.
     """
-    if normalise:
-        return _normalised(reject, partitions)
-    key, value, headers = reject.raw_key, reject.raw, list(reject.headers)
-    if reject.indices:
-        record = codec.decode(value, headers)
-        if isinstance(record, _FRAMES) and (part := cut(record, reject.indices)) is not record:
-            value = codec.encode(part)
-            headers = _with_schema(headers, codec.headers_for(part))
-    return Resent(
-        reject.topic,
-        reject.partition,
-        key,
-        value,
-        rejects.redriven_headers(headers, reject.id),
-        reject.record_ts,
-    )
+    place = reject.topic, reject.partition, reject.raw_key
+    value, headers = reject.raw, list(reject.headers)
+    if normalise or reject.indices:
+        record: Any = codec.decode(value, headers)
+        if normalise and not isinstance(record, _EVENTS):
+            kind = codec.schema_of(record)
+            raise RecordError(rejects.WRONG_TOPIC, f"{kind} is not a market event")
+        whole = not isinstance(record, _FRAMES) or not reject.indices
+        event = record if whole else cut(record, reject.indices)
+        if normalise or event is not record:
+            value = codec.encode(event)
+            others = [(name, data) for name, data in headers if name != codec.HEADER]
+            headers = [*codec.headers_for(event), *others]
+        if normalise:
+            topic, key = address_of(event)  # a Tick goes where frames go
+            place = topic, partition_for(event.product, partitions), key.encode()
+    return Resent(*place, value, rejects.redriven_headers(headers, reject.id), reject.record_ts)
 
 
-def cut(frame: S, indices: Sequence[int]) -> S:
-    """The frame with these positions alone; the frame itself when it holds no others (a tick that
-    waited in vain comes as a frame of its own, with its position in the old one)."""
-    columns = {
-        name: column
-        for name in frame.__struct_fields__
-        if isinstance(column := getattr(frame, name), list)
-    }
-    if len(next(iter(columns.values()))) <= len(indices):
-        return frame
-    changed = {name: [column[at] for at in indices] for name, column in columns.items()}
-    return msgspec.structs.replace(frame, **changed)
+def cut(frame: F, indices: Sequence[int]) -> F:
+    """Return the frame with these rows alone; the frame itself when it has no others.
 
-
-def _normalised(reject: Reject, partitions: int) -> Resent:
-    record: Any = codec.decode(reject.raw, reject.headers)
-    if not isinstance(record, _EVENTS):
-        kind = codec.schema_of(record)
-        raise RecordError(rejects.WRONG_TOPIC, f"{kind} is no record of the market")
-    if isinstance(record, _FRAMES) and reject.indices:
-        record = cut(record, reject.indices)
-    topic, key = address_of(record)  # a Tick goes where frames go
-    headers = _with_schema(list(reject.headers), codec.headers_for(record))
-    return Resent(
-        topic,
-        partition_for(record.product, partitions),
-        key.encode(),
-        codec.encode(record),
-        rejects.redriven_headers(headers, reject.id),
-        reject.record_ts,
-    )
-
-
-def _with_schema(headers: Headers, schema: Headers) -> Headers:
-    return [*schema, *((name, value) for name, value in headers if name != codec.HEADER)]
+    (A tick that was held back in vain comes as a frame of its own, with its position in the old
+    one.)
+    """
+    return frame if len(reach_of(frame)) <= len(indices) else some_rows(frame, indices)

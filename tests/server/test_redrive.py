@@ -247,5 +247,5 @@ def test_a_claim_keeps_others_away_until_it_has_run_out(world: Running) -> None:
     assert not at(LEASE_S + 1).claim(one, "t", 1, 40).mine
     heir.renew(one, "u", 2, 30)
     assert at(3 * LEASE_S).claim(one, "t", 1, 50).look_from == 30
-    heir.sent(one, 31)
+    heir.mark_sent(one, 31)
     assert not at(9 * LEASE_S).claim(one, "t", 1, 60).mine

@@ -117,7 +117,7 @@ def test_normalised_key_topic_partition_and_schema_are_those_of_the_content() ->
 def test_what_cannot_be_decoded_cannot_be_normalised() -> None:
     with pytest.raises(RecordError, match="undecodable"):
         resent(reject(b"\xff"), PARTITIONS, normalise=True)
-    with pytest.raises(RecordError, match="no record of the market"):
+    with pytest.raises(RecordError, match="not a market event"):
         resent(reject(bar()), PARTITIONS, normalise=True)
 
 
@@ -142,9 +142,11 @@ def test_a_choice_takes_what_meets_all_its_conditions() -> None:
     assert product_of(reject(b"\xff", raw_key=b"SENSEX:2026-01-08")) == "SENSEX"
     assert product_of(reject(None, raw_key=None)) is None
     assert product_of(reject(frame(0, 1, product="SENSEX"))) == "SENSEX"
-    assert Choice().takes(one)
-    assert Choice(frozenset([one.id]), rejects.UNDECODABLE, topics.UNDERLYING, "NIFTY").takes(one)
-    assert not Choice(frozenset(["other"])).takes(one)
-    assert not Choice(reason=rejects.BAD_PRICE).takes(one)
-    assert not Choice(topic=topics.OPTION_CHAIN).takes(one)
-    assert not Choice(product="SENSEX").takes(one)
+    assert Choice().includes(one)
+    assert Choice(frozenset([one.id]), rejects.UNDECODABLE, topics.UNDERLYING, "NIFTY").includes(
+        one
+    )
+    assert not Choice(frozenset(["other"])).includes(one)
+    assert not Choice(reason=rejects.BAD_PRICE).includes(one)
+    assert not Choice(topic=topics.OPTION_CHAIN).includes(one)
+    assert not Choice(product="SENSEX").includes(one)
