@@ -10,6 +10,7 @@ import pymongo
 import redis
 from pymongo.errors import PyMongoError
 
+from optionstream.deploy.stack.probes import first_line
 from optionstream.schemas.connections import mongo_options, redis_options
 from optionstream.schemas.errors import ServerUnavailable
 
@@ -28,7 +29,7 @@ def mongo_client(uri: str) -> Iterator[pymongo.MongoClient[Row]]:
         ) as client:
             yield client
     except PyMongoError as error:
-        raise ServerUnavailable(f"mongo: {short_reason(error)}") from None
+        raise ServerUnavailable(f"mongo: {first_line(error)}") from None
 
 
 @contextmanager
@@ -39,8 +40,3 @@ def redis_client(url: str) -> Iterator[redis.Redis]:
             yield client
     except redis.RedisError as error:
         raise ServerUnavailable(f"redis: {error}") from None
-
-
-def short_reason(error: PyMongoError) -> str:
-    """Return the driver's message without its settings and its view of the replica set."""
-    return str(error).split(" (configured timeouts")[0].split(", Timeout:")[0]

@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from optionstream.deploy.namespaces import catalogue
@@ -74,37 +76,13 @@ def drop_demo(addresses: Addresses, settings: Settings, report: Report) -> None:
         catalogue.drop_namespace(addresses, NAMESPACE.name, settings, report)
 
 
+@dataclass(frozen=True, slots=True)
 class ApiProcess:
-    """The process of ``optionstream serve`` on a free port; a context manager."""
+    """A running ``optionstream serve``."""
 
-    def __init__(self, addresses: Addresses, settings: Settings, namespace: Namespace) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.log = settings.worker_folder(namespace.name) / "api.log"
-        self._env = worker_env(addresses, settings)
-        self._argv = [sys.executable, "-m", "optionstream", "serve"]
-        self._argv += ["--namespace", namespace.name, "--port", str(self.port)]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> ApiProcess:
-        write_atomically(self.log, "")
-        self._process = start_logged(self._argv, self._env, self.log)
-        try:
-            self._await_ready()
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(_API_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
 
     def get(self, path: str) -> Any:
         """Return the JSON answer to ``GET path``."""
@@ -113,10 +91,11 @@ class ApiProcess:
 
     def check(self) -> None:
         """Raise OptionstreamError if the process has ended."""
-        if self._process is not None and self._process.poll() is not None:
+        if self.process.poll() is not None:
             raise OptionstreamError(f"the API has ended by itself; see {self.log}")
 
-    def _await_ready(self) -> None:
+    def await_ready(self) -> None:
+        """Wait until the API is ready; raise OptionstreamError if it ends or is late."""
         problem: Exception | None = None
         for _ in attempts(_API_START_S, _LOOK_AGAIN_S):
             self.check()
@@ -128,6 +107,30 @@ class ApiProcess:
         raise OptionstreamError(
             f"the API is not ready after {_API_START_S:.0f} s: {problem}; see {self.log}"
         )
+
+
+@contextmanager
+def serve_api(
+    addresses: Addresses, settings: Settings, namespace: Namespace
+) -> Iterator[ApiProcess]:
+    """Run ``optionstream serve`` on a free port for the block; raises OptionstreamError."""
+    port = str(free_port())
+    log = settings.worker_folder(namespace.name) / "api.log"
+    write_atomically(log, "")
+    argv = [sys.executable, "-m", "optionstream", "serve"]
+    argv += ["--namespace", namespace.name, "--port", port]
+    process = start_logged(argv, worker_env(addresses, settings), log)
+    try:
+        api = ApiProcess(f"http://127.0.0.1:{port}", log, process)
+        api.await_ready()
+        yield api
+    finally:
+        process.terminate()
+        try:
+            process.wait(_API_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def last_bars(api: ApiProcess, interval: str = "15m", count: int = 3) -> list[Row]:

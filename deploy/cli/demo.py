@@ -48,7 +48,7 @@ def demo(
         servers = stack.enter_context(demos.servers(settings, False, output.note))
         stack.enter_context(demos.fresh_namespace(servers, settings, not once, output.note))
         good = _day(servers, settings, as_json)
-        api = stack.enter_context(demos.ApiProcess(servers, settings, demos.NAMESPACE))
+        api = stack.enter_context(demos.serve_api(servers, settings, demos.NAMESPACE))
         _show(api, as_json)
         if not once:
             _serve(api)

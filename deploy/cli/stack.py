@@ -181,13 +181,11 @@ def _existing_kind(namespace: str) -> Namespace:
 def _start_workers(
     name: Namespace, servers: Addresses, settings: Settings, groups: Sequence[str]
 ) -> None:
-    from optionstream.deploy.groups.lag import GroupOffsets
     from optionstream.deploy.workers import launch
 
-    offsets = GroupOffsets(servers.kafka, name)
-    missing = launch.groups_without_worker(offsets, name, settings, groups)
-    launch.start_detached(name, servers, settings, missing)
-    launch.await_members(offsets, name, settings, groups)
+    processes = launch.NamespaceWorkers(name, servers, settings)
+    processes.start_detached(processes.missing_groups(groups))
+    processes.await_members(groups)
     for row in launch.supervised_workers(settings, name):
         output.note(f"worker {row.worker}: {row.state} (pid {row.pid}, log {row.log})")
 

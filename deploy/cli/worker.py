@@ -89,15 +89,11 @@ def supervise(
     namespace: NamespaceOption = LIVE,
 ) -> None:
     """Run supervised workers until stopped (what `optionstream up --workers` leaves behind)."""
-    from optionstream.deploy.workers import launch
+    from optionstream.deploy.workers.launch import NamespaceWorkers
 
     settings = context.settings()
-    launch.supervise(
-        Namespace.parse(namespace),
-        context.addresses(settings),
-        settings,
-        [group.value for group in groups],
-    )
+    workers = NamespaceWorkers(Namespace.parse(namespace), context.addresses(settings), settings)
+    workers.supervise([group.value for group in groups])
 
 
 def _addresses(settings: Settings, group: Group) -> Addresses:

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-import pymongo
 from pymongo.errors import PyMongoError
 
 from optionstream.deploy.groups.lag import OffsetSource, group_lag
@@ -33,13 +32,9 @@ class Control:
     """
 
     def __init__(
-        self,
-        client: pymongo.MongoClient[Row],
-        name: str,
-        run: str,
-        progress: Callable[[], Row],
+        self, registry: Registry, name: str, run: str, progress: Callable[[], Row]
     ) -> None:
-        self._registry = Registry(client)
+        self._registry = registry
         self._name = name
         self._run_id = run
         self._progress = progress

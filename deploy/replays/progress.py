@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from optionstream.streams.analytics.counts import Counts
 
 
+_PUBLISHED = ("records", "ticks", "candles", "quotes", "chains", "heartbeats", "raw")
+"""The fields of PublishStats that are reported."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """A running replay at one moment. Times of events are epoch ms."""
@@ -82,15 +86,7 @@ class ReplayResult:
 
 def sent_row(sent: PublishStats) -> dict[str, int]:
     """Return the numbers of records and events published, by kind."""
-    return {
-        "records": sent.records,
-        "ticks": sent.ticks,
-        "candles": sent.candles,
-        "quotes": sent.quotes,
-        "chains": sent.chains,
-        "heartbeats": sent.heartbeats,
-        "raw": sent.raw,
-    }
+    return {kind: getattr(sent, kind) for kind in _PUBLISHED}
 
 
 def counts_row(counts: Counts) -> dict[str, Any]:

@@ -30,13 +30,7 @@ from optionstream.deploy.replays.progress import (
 from optionstream.deploy.replays.sources.source import Source
 from optionstream.deploy.replays.sources.trading_time import TradingTime
 from optionstream.deploy.stack import Addresses
-from optionstream.deploy.workers.launch import (
-    LocalWorkers,
-    await_members,
-    groups_without_worker,
-    start_detached,
-    stop_orphans,
-)
+from optionstream.deploy.workers.launch import LocalWorkers, NamespaceWorkers, stop_orphans
 from optionstream.producers.kafka.publisher import Publisher
 from optionstream.producers.kafka.settings import PublishStats
 from optionstream.producers.playback import Controller, Piece, Player, framed
@@ -94,19 +88,19 @@ def replay(
     """
     plan.source.open(observer)
     ensure_topics(addresses.kafka, plan.namespace, settings)
-    fixed = _refuse_pace(plan, addresses)
-    running = _Running(plan, addresses, settings, observer, fixed)
+    running = _Running(plan, addresses, settings, observer)
     with mongo_client(addresses.mongo) as client:
         registry = Registry(client)
         with _registered(running, registry, settings) as run:
-            with Control(client, plan.namespace.name, run, running.progress_row) as control:
+            name = plan.namespace.name
+            with Control(registry, name, run, lambda: running.progress().row()) as control:
                 result = running.run(control)
                 control.refuse("the replay has just ended")
             counts = counts_row(result.counts)
-            fates = {f"namespace_{name}": count for name, count in counts.items()}
+            fates = {f"namespace_{fate}": count for fate, count in counts.items()}
             manifest = manifest_changes(running.player, running.sent() | fates)
             changes = {"counts": counts, **manifest}
-            registry.end_run(plan.namespace.name, run, result.state, changes)
+            registry.end_run(name, run, result.state, changes)
     return result
 
 
@@ -157,22 +151,18 @@ def _registered(running: _Running, registry: Registry, settings: Settings) -> It
 
 
 class _Running:
-    """One replay under way."""
+    """One replay under way. Raises UsageError for a pace into a namespace that has data."""
 
     def __init__(
-        self,
-        plan: ReplayPlan,
-        addresses: Addresses,
-        settings: Settings,
-        observer: Observer,
-        fixed: str | None,
+        self, plan: ReplayPlan, addresses: Addresses, settings: Settings, observer: Observer
     ) -> None:
         self.plan = plan
         self._addresses = addresses
         self._settings = settings
         self._observer = observer
         self._time = TradingTime(nse_calendar())
-        self._controller = Controller(plan.speed, self._time.open_ms, fixed)
+        refusal = _refuse_pace(plan, addresses)
+        self._controller = Controller(plan.speed, self._time.open_ms, refusal)
         if plan.paused:
             self._controller.take(Command(Action.PAUSE), time.monotonic())
         self._stats = PublishStats()
@@ -185,10 +175,6 @@ class _Running:
     def sent(self) -> dict[str, Any]:
         """Return the numbers of what was read from the source, and published."""
         return {**self.plan.source.counts(), **sent_row(self._stats)}
-
-    def progress_row(self) -> dict[str, Any]:
-        """Return the progress as it is stored in the registry."""
-        return self.progress().row()
 
     def progress(self) -> Progress:
         """Return the progress of this moment."""
@@ -222,17 +208,13 @@ class _Running:
             self._time.limit_to(plan.source.scanned.days)
         offsets = GroupOffsets(self._addresses.kafka, plan.namespace)
         stop_orphans(self._settings, plan.namespace)  # of a replay that was killed
-        missing = groups_without_worker(offsets, plan.namespace, self._settings)
+        processes = NamespaceWorkers(plan.namespace, self._addresses, self._settings)
+        missing = processes.missing_groups()
         if plan.keep_workers:
-            start_detached(plan.namespace, self._addresses, self._settings, missing)
-            await_members(offsets, plan.namespace, self._settings, missing)
+            processes.start_detached(missing)
+            processes.await_members(missing)
         here = () if plan.keep_workers else missing
-        with (
-            self._lag,
-            LocalWorkers(
-                plan.namespace, self._addresses, self._settings, here, observer.note
-            ) as workers,
-        ):
+        with self._lag, processes.local(here, observer.note) as workers:
             self._started_s = time.monotonic()
             self._publish(control, workers)
             published_s = time.monotonic()

@@ -62,7 +62,7 @@ def kafka_problem(bootstrap: str, thorough: bool = False) -> str | None:
             return "the cluster has no controller yet"
         return _kafka_works(admin, bootstrap) if thorough else None
     except (KafkaException, TimeoutError) as error:
-        return _first_line(error) or "no answer in time"
+        return first_line(error) or "no answer in time"
 
 
 def mongo_problem(uri: str) -> str | None:
@@ -73,7 +73,7 @@ def mongo_problem(uri: str) -> str | None:
         ) as client:
             hello = client.admin.command("hello")
     except PyMongoError as error:
-        return _first_line(error)
+        return first_line(error)
     if "setName" not in hello:
         return "not a replica set: history needs majority reads; start mongod with --replSet"
     return None if hello.get("isWritablePrimary") else "no primary elected yet"
@@ -85,7 +85,7 @@ def redis_problem(url: str) -> str | None:
         with redis_client.Redis.from_url(**redis_options(url, _TIMEOUT_S, _TIMEOUT_S)) as client:
             client.ping()
     except (redis_client.RedisError, ValueError) as error:
-        return _first_line(error)
+        return first_line(error)
     return None
 
 
@@ -140,8 +140,8 @@ def _make_probe_topic(admin: AdminClient) -> None:
     raise TimeoutError("a new topic does not appear")
 
 
-def _first_line(error: BaseException) -> str:
-    """Return a driver's message without its topology dump."""
+def first_line(error: BaseException) -> str:
+    """Return the first line of a driver's message, without its settings and topology."""
     cause = error.args[0] if error.args else error
     text = str(cause.str() if isinstance(cause, KafkaError) else error).strip().splitlines()
     first = text[0] if text else type(error).__name__

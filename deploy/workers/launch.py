@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -56,25 +57,6 @@ class WorkerRow(Struct, frozen=True):
     log: str
 
 
-def worker_specs(
-    namespace: Namespace,
-    addresses: Addresses,
-    settings: Settings,
-    groups: Sequence[str],
-    *more: str,
-) -> list[WorkerSpec]:
-    """Return the specs of one worker for each group; ``more`` is appended to its command."""
-    env = worker_env(addresses, settings)
-    base = settings.metrics_port
-    specs = []
-    for group in groups:
-        port = base + topics.ALL_GROUPS.index(group) if base else 0
-        argv = [sys.executable, "-m", "optionstream", "worker", group]
-        argv += ["--namespace", namespace.name, "--metrics-port", str(port), *more]
-        specs.append(WorkerSpec(group, argv, env))
-    return specs
-
-
 def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:
     """Return this process's environment with the servers' addresses and data folders set."""
     folders = {"AUDIT_DIR": settings.audit_dir, "FEATURES_DIR": settings.features_dir}
@@ -90,52 +72,101 @@ def worker_env(addresses: Addresses, settings: Settings) -> dict[str, str]:
     )
 
 
-def groups_without_worker(
-    offsets: GroupOffsets,
-    namespace: Namespace,
-    settings: Settings,
-    groups: Sequence[str] = topics.GROUPS,
-) -> list[str]:
-    """Return the groups that have no worker.
+class NamespaceWorkers:
+    """The worker processes of one namespace on this machine."""
 
-    A group without a process of this machine may have members elsewhere, or stopped ones whose
-    sessions have yet to end; this waits for the latter.
-    """
-    folder = settings.worker_folder(namespace.name)
-    others = [group for group in groups if PidFile(folder / f"{group}.pid").read() is None]
-    occupied = offsets.await_departure(others, settings)
-    return [group for group in others if group not in occupied]
+    def __init__(self, namespace: Namespace, addresses: Addresses, settings: Settings) -> None:
+        self._namespace = namespace
+        self._settings = settings
+        self._kafka = addresses.kafka
+        self._env = worker_env(addresses, settings)
+        self._offsets = GroupOffsets(addresses.kafka, namespace)
+        self._folder = settings.worker_folder(namespace.name)
+
+    def missing_groups(self, groups: Sequence[str] = topics.GROUPS) -> list[str]:
+        """Return the groups that have no worker.
+
+        A group without a process of this machine may have members elsewhere, or stopped ones whose
+        sessions have yet to end; this waits for the latter.
+        """
+        others = [g for g in groups if PidFile(self._folder / f"{g}.pid").read() is None]
+        occupied = self._offsets.await_departure(others, self._settings)
+        return [group for group in others if group not in occupied]
+
+    def local(self, groups: Sequence[str], report: Report) -> LocalWorkers:
+        """Return workers that this process runs; they end by themselves if it is killed."""
+        specs = self._specs(groups, "--ends-with", str(os.getpid()))
+        return LocalWorkers(specs, self._folder, report)
+
+    def start_detached(self, groups: Sequence[str]) -> None:
+        """Start a detached supervisor with a worker for each group, unless one runs already."""
+        pid_file = _supervisor_pid(self._folder)
+        if pid_file.read() is not None or not groups:
+            return
+        argv = [sys.executable, "-m", "optionstream", "supervise", *groups]
+        argv += ["--namespace", self._namespace.name]
+        pid_file.write(spawn_detached(argv, self._env, self._folder / "supervisor.log"))
+
+    def await_members(self, groups: Sequence[str]) -> None:
+        """Wait until every group has a member; raise WorkerFailed if one is given up or late."""
+        waiting: list[str] = []
+        for _ in attempts(_START_S, _LOOK_AGAIN_S):
+            waiting = [group for group in groups if not self._offsets.members(group)]
+            if not waiting:
+                return
+            for row in supervised_workers(self._settings, self._namespace):
+                if row.worker in waiting and row.state == WorkerState.GIVEN_UP.value:
+                    raise _failure(row.worker, Path(row.log))
+        raise WorkerFailed(f"no worker of {', '.join(waiting)} came up; see {self._folder}")
+
+    def supervise(self, groups: Sequence[str]) -> None:
+        """Run workers until interrupted; keep their status in ``supervisor.json``."""
+        name, patience_s = self._namespace.name, self._settings.stall_ms / 1000
+        supervisor = Supervisor(
+            self._specs(groups),
+            self._folder,
+            on_event=lambda event: print(f"{event.worker}: {event.text}", flush=True),
+        )
+        say = partial(print, flush=True)
+        with supervisor, StallGuard(supervisor, self._kafka, self._namespace, patience_s, say):
+            written: list[WorkerRow] = []
+            while True:
+                rows = [
+                    WorkerRow(name, s.name, s.state.value, s.pid, s.restarts, str(s.log))
+                    for s in supervisor.status()
+                ]
+                if rows != written:
+                    write_atomically(_state_file(self._folder), msgspec.json.encode(rows).decode())
+                    written = rows
+                time.sleep(_LOOK_AGAIN_S)
+
+    def _specs(self, groups: Sequence[str], *more: str) -> list[WorkerSpec]:
+        """Return the specs of one worker for each group; ``more`` is appended to its command."""
+        base = self._settings.metrics_port
+        specs = []
+        for group in groups:
+            port = base + topics.ALL_GROUPS.index(group) if base else 0
+            argv = [sys.executable, "-m", "optionstream", "worker", group]
+            argv += ["--namespace", self._namespace.name, "--metrics-port", str(port), *more]
+            specs.append(WorkerSpec(group, argv, self._env))
+        return specs
 
 
 class LocalWorkers:
-    """Workers that this process runs and stops; a context manager.
+    """Workers that this process runs and stops; a context manager."""
 
-    They end by themselves if this process is killed.
-    """
-
-    def __init__(
-        self,
-        namespace: Namespace,
-        addresses: Addresses,
-        settings: Settings,
-        groups: Sequence[str],
-        report: Report,
-    ) -> None:
-        self.groups = tuple(groups)
+    def __init__(self, specs: Sequence[WorkerSpec], folder: Path, report: Report) -> None:
+        self._run = bool(specs)
         self._report = report
-        self._supervisor = Supervisor(
-            worker_specs(namespace, addresses, settings, groups, "--ends-with", str(os.getpid())),
-            settings.worker_folder(namespace.name),
-            on_event=self._on_event,
-        )
+        self._supervisor = Supervisor(specs, folder, on_event=self._on_event)
 
     def __enter__(self) -> LocalWorkers:
-        if self.groups:
+        if self._run:
             self._supervisor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.groups:
+        if self._run:
             self._supervisor.stop(STOP_GRACE_S)
 
     @property
@@ -152,69 +183,6 @@ class LocalWorkers:
     def _on_event(self, event: WorkerEvent) -> None:
         if event.kind in (EventKind.EXITED, EventKind.KILLED):
             self._report(f"worker {event.worker} {event.text}")
-
-
-# -- detached -----------------------------------------------------------------------------------
-
-
-def start_detached(
-    namespace: Namespace, addresses: Addresses, settings: Settings, groups: Sequence[str]
-) -> None:
-    """Start a detached supervisor with a worker for each group, unless one runs already."""
-    folder = settings.worker_folder(namespace.name)
-    pid_file = _supervisor_pid(folder)
-    if pid_file.read() is not None or not groups:
-        return
-    argv = [sys.executable, "-m", "optionstream", "supervise", *groups]
-    argv += ["--namespace", namespace.name]
-    env = worker_env(addresses, settings)
-    pid_file.write(spawn_detached(argv, env, folder / "supervisor.log"))
-
-
-def await_members(
-    offsets: GroupOffsets, namespace: Namespace, settings: Settings, groups: Sequence[str]
-) -> None:
-    """Wait until every group has a member; raise WorkerFailed if a worker is given up or late."""
-    waiting: list[str] = []
-    for _ in attempts(_START_S, _LOOK_AGAIN_S):
-        waiting = [group for group in groups if not offsets.members(group)]
-        if not waiting:
-            return
-        for row in supervised_workers(settings, namespace):
-            if row.worker in waiting and row.state == WorkerState.GIVEN_UP.value:
-                raise _failure(row.worker, Path(row.log))
-    folder = settings.worker_folder(namespace.name)
-    raise WorkerFailed(f"no worker of {', '.join(waiting)} came up; see {folder}")
-
-
-def supervise(
-    namespace: Namespace, addresses: Addresses, settings: Settings, groups: Sequence[str]
-) -> None:
-    """Run workers until interrupted; keep their status in ``supervisor.json``."""
-    folder = settings.worker_folder(namespace.name)
-    supervisor = Supervisor(
-        worker_specs(namespace, addresses, settings, groups),
-        folder,
-        on_event=lambda event: print(f"{event.worker}: {event.text}", flush=True),
-    )
-    stalls = StallGuard(
-        supervisor,
-        addresses.kafka,
-        namespace,
-        settings.stall_ms / 1000,
-        lambda text: print(text, flush=True),
-    )
-    with supervisor, stalls:
-        written: list[WorkerRow] = []
-        while True:
-            rows = [
-                WorkerRow(namespace.name, s.name, s.state.value, s.pid, s.restarts, str(s.log))
-                for s in supervisor.status()
-            ]
-            if rows != written:
-                write_atomically(_state_file(folder), msgspec.json.encode(rows).decode())
-                written = rows
-            time.sleep(_LOOK_AGAIN_S)
 
 
 def supervised_workers(settings: Settings, namespace: Namespace | None = None) -> list[WorkerRow]:

@@ -140,7 +140,7 @@ class StallGuard:
             others = {
                 place
                 for place, member in offsets.owners(status.name).items()
-                if member.instance != "1"  # the supervised worker (launch.worker_specs)
+                if member.instance != "1"  # the supervised worker (see launch)
             }
             rows = [row for row in rows if row.place not in others]
         stalled = watch.look(rows, time.monotonic())
