@@ -147,7 +147,7 @@ def test_a_redrive_that_died_in_the_middle_is_finished_and_repeats_nothing(
 
     with monkeypatch.context() as dying:
         dying.setattr(Redrive, "_hand_over", until_it_dies)
-        dying.setattr(Ledger, "sent", marking)
+        dying.setattr(Ledger, "mark_sent", marking)
         with pytest.raises(Died):
             redrive(world)
     assert len(input_of(world)) == sent_before_it_died
