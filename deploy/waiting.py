@@ -1,4 +1,4 @@
-"""Waiting for something that only a look can tell."""
+"""Repeated attempts at something until a deadline."""
 
 from __future__ import annotations
 

@@ -29,21 +29,21 @@ class Drawing(Observer):
         self._begun = 0
         self._groups: dict[str, tuple[TaskID, int]] = {}
 
-    def files(self, count: int) -> None:
+    def report_files(self, count: int) -> None:
         self._bars.update(self._input, total=count)
 
-    def file(self, path: Path) -> None:
+    def start_file(self, path: Path) -> None:
         self._bars.update(self._input, completed=self._begun)
         self._begun += 1
 
-    def bad(self, error: InputError) -> None:
+    def report_error(self, error: InputError) -> None:
         self._failures.add_error(error)
 
-    def moved(self, progress: Progress) -> None:
+    def report_progress(self, progress: Progress) -> None:
         verb = _VERBS.get(progress.state, progress.state.value)
         self._bars.update(self._input, description=verb, detail=line(progress))
 
-    def waiting(self, group: str, left: int) -> None:
+    def report_lag(self, group: str, left: int) -> None:
         if group not in self._groups:
             self._bars.update(self._input, completed=self._begun)
             self._groups[group] = self._bars.add_task(f"{group} reads", total=left, detail=""), left

@@ -114,7 +114,9 @@ class GroupReset:
         if not goal:
             which = f"partition {partition} of {' or '.join(names)}"
             raise UsageError(f"namespace {self._namespace.name} has no {which}")
-        before, ends = self._before(group), self._offsets.ends(names)
+        with closing(GroupProgress(self._addresses.kafka, self._namespace)) as progress:
+            before = progress.committed(group)
+        ends = self._offsets.ends(names)
         first = self._offsets.beginnings(names)
         rows = [
             ResetRow(
@@ -202,10 +204,6 @@ class GroupReset:
             return beginnings
         wanted = target.offset
         return {place: min(end, max(beginnings[place], wanted)) for place, end in ends.items()}
-
-    def _before(self, group: str) -> Offsets:
-        with closing(GroupProgress(self._addresses.kafka, self._namespace)) as progress:
-            return progress.committed(group)
 
     def _members_run(self, group: str, who: str) -> MembersRun:
         name = self._namespace.name

@@ -44,8 +44,8 @@ class GroupProgress(GroupOffsets):
 
     def look(self) -> list[GroupRow]:
         """Return all partitions of all groups, in order; extra groups only once they started."""
-        begun = (group for group in topics.EXTRA_GROUPS if self.committed(group))
-        return [row for group in (*topics.GROUPS, *begun) for row in self._group(group)]
+        started = (group for group in topics.EXTRA_GROUPS if self.committed(group))
+        return [row for group in (*topics.GROUPS, *started) for row in self._group(group)]
 
     def committed(self, group: str) -> Offsets:
         """Return the offsets where the group continues; for analytics the position of its state."""

@@ -43,14 +43,14 @@ class Progress:
 class Observer(InputObserver):
     """Receives reports of a replay; the command line draws its progress. Does nothing itself."""
 
-    def moved(self, progress: Progress) -> None:
-        """The replay has progressed; called several times a second while it publishes."""
+    def report_progress(self, progress: Progress) -> None:
+        """Report the progress; called several times a second while the replay publishes."""
 
-    def waiting(self, group: str, left: int) -> None:
-        """A group has ``left`` records yet to read."""
+    def report_lag(self, group: str, left: int) -> None:
+        """Report that a group has ``left`` records yet to read."""
 
     def note(self, text: str) -> None:
-        """There is a line for people."""
+        """Report one line for people."""
 
 
 @dataclass(slots=True)

@@ -219,7 +219,7 @@ class _Running:
             self._publish(control, workers)
             published_s = time.monotonic()
             self._phase = State.DRAINING
-            observer.moved(self.progress())
+            observer.report_progress(self.progress())
             control.refuse(_DRAINING)
             self._drain(offsets, workers, control)
             ended_s = time.monotonic()
@@ -240,7 +240,7 @@ class _Running:
         def report() -> None:
             if looked.due():
                 control.check()
-                self._observer.moved(self.progress())
+                self._observer.report_progress(self.progress())
             if checked.due():
                 workers.check()
 
@@ -260,7 +260,7 @@ class _Running:
             control.refuse(_DRAINING)
 
         wait_until_caught_up(
-            offsets, on_lag=self._observer.waiting, check_workers=check, logs=workers.logs
+            offsets, on_lag=self._observer.report_lag, check_workers=check, logs=workers.logs
         )
 
     def _estimate_left(self) -> tuple[float | None, str | None]:

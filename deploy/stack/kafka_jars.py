@@ -51,7 +51,10 @@ def kafka_jars(env: Mapping[str, str], report: Report) -> Path:
     The folder appears whole or not at all, so that an interrupted fetch leaves no half cache.
     Raises PrerequisiteError without Maven, ServerUnavailable when the fetch fails.
     """
-    folder = _cache(env) / f"kafka-{KAFKA_VERSION}-{_pom_mark()}"
+    base = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME", "."), ".cache")
+    mark = hashlib.sha256(_POM.read_bytes()).hexdigest()[:8]
+    cache = Path(base).expanduser().resolve() / "optionstream"
+    folder = cache / f"kafka-{KAFKA_VERSION}-{mark}"
     if folder.is_dir():
         return folder
     maven = find_program("mvn", env)
@@ -61,8 +64,8 @@ def kafka_jars(env: Mapping[str, str], report: Report) -> Path:
             "(apt-get install maven) or start a Docker engine"
         )
     report(f"fetching Apache Kafka {KAFKA_VERSION} (once)")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="kafka-", suffix=".partial", dir=folder.parent))
+    cache.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="kafka-", suffix=".partial", dir=cache))
     try:
         _fetch(maven, work, env)
         try:
@@ -90,12 +93,3 @@ def _fetch(maven: Path, work: Path, env: Mapping[str, str]) -> None:
         lines = [line for line in ran.stdout.splitlines() if line.startswith("[ERROR]")]
         why = lines[0].removeprefix("[ERROR]").strip() if lines else "Maven failed"
         raise ServerUnavailable(f"kafka: cannot fetch Apache Kafka {KAFKA_VERSION}: {why}")
-
-
-def _cache(env: Mapping[str, str]) -> Path:
-    base = env.get("XDG_CACHE_HOME") or os.path.join(env.get("HOME", "."), ".cache")
-    return Path(base).expanduser().resolve() / "optionstream"
-
-
-def _pom_mark() -> str:
-    return hashlib.sha256(_POM.read_bytes()).hexdigest()[:8]

@@ -30,15 +30,15 @@ class NativeServer(ABC):
         self.env = env
         self.port = local_port(settings, self.server)
         self.address = local_address(settings, self.server)
-        self._folder = folder
+        self.folder = folder
         self._settings = settings
 
     @abstractmethod
     def prepare_command(self, report: Report) -> list[str]:
         """Return the command that starts it; its first word is a path.
 
-        Makes the data folder, fetches and formats what is missing. Raises PrerequisiteError
-        for what this machine lacks.
+        The data folder exists. Fetches and formats what is missing. Raises PrerequisiteError for
+        what this machine lacks.
         """
 
     def configure(self) -> None:  # noqa: B027 (most servers need nothing)

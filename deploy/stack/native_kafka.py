@@ -32,8 +32,7 @@ class NativeKafka(NativeServer):
         """
         java = find_java(self.env)
         jars = kafka_jars(self.env, report)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        properties = self._folder / "server.properties"
+        properties = self.folder / "server.properties"
         properties.write_text(self._properties(controller_port=free_port()), encoding="utf-8")
         start = [
             str(java),
@@ -57,7 +56,7 @@ class NativeKafka(NativeServer):
 
     @property
     def _data(self) -> Path:
-        return self._folder / "data"
+        return self.folder / "data"
 
     def _format(self, tool: list[str], properties: Path) -> None:
         # --ignore-formatted: continue a format that was interrupted.

@@ -42,9 +42,8 @@ class NativeMongo(NativeServer):
                 "(Linux, x86_64), MongoDB 6 or newer, or start a Docker engine"
             )
         self._check_libraries(program)
-        self._folder.mkdir(parents=True, exist_ok=True)
         options = {
-            "dbpath": self._folder,
+            "dbpath": self.folder,
             "port": self.port,
             "bind_ip": LOOPBACK,
             "replSet": REPLICA_SET,

@@ -30,11 +30,10 @@ class NativeRedis(NativeServer):
                 "redis-server not found: install redis-server (apt-get install redis-server) "
                 "or start a Docker engine"
             )
-        self._folder.mkdir(parents=True, exist_ok=True)
         options = {
             "port": self.port,
             "bind": LOOPBACK,
-            "dir": self._folder,
+            "dir": self.folder,
             "daemonize": "no",
             "appendonly": "yes",
             "appendfsync": "everysec",

@@ -33,11 +33,16 @@ def port_is_taken(port: int) -> bool:
 
 def port_holder(port: int) -> str:
     """Describe the process that listens on the port: ``pid 4711 (java)`` where it is known."""
-    for pid in _listeners(port):
-        try:
-            return f"pid {pid} ({psutil.Process(pid).name()})"
-        except psutil.Error:
-            return f"pid {pid}"
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except psutil.AccessDenied:
+        connections = []
+    for one in connections:
+        if one.status == psutil.CONN_LISTEN and one.pid and one.laddr and one.laddr[1] == port:
+            try:
+                return f"pid {one.pid} ({psutil.Process(one.pid).name()})"
+            except psutil.Error:
+                return f"pid {one.pid}"
     return "another user's process"
 
 
@@ -48,15 +53,3 @@ def accepts_connections(host: str, port: int, timeout_s: float = 1.0) -> bool:
             return True
     except OSError:
         return False
-
-
-def _listeners(port: int) -> list[int]:
-    try:
-        connections = psutil.net_connections(kind="tcp")
-    except psutil.AccessDenied:
-        return []
-    return [
-        c.pid
-        for c in connections
-        if c.status == psutil.CONN_LISTEN and c.pid and c.laddr and c.laddr[1] == port
-    ]

@@ -191,6 +191,7 @@ class Stack:
         pid_file.clear()
         self._check_port(server)
         report(server, "starting")
+        native.folder.mkdir(parents=True, exist_ok=True)
         command = native.prepare_command(partial(report, server))
         identity = spawn_detached(command, native.env, self.log_file(server))
         pid_file.write(identity)

@@ -24,7 +24,7 @@ class Server(StrEnum):
 
 
 class Mode(StrEnum):
-    """Who runs a server: somebody else (its address is set), Docker, or this machine."""
+    """The one who runs a server: another party (its address is set), Docker, or this machine."""
 
     ADDRESS = "address"
     DOCKER = "docker"
@@ -58,7 +58,7 @@ class ServerStatus:
     server: Server
     health: Health
     mode: Mode | None
-    """None when the server is stopped and nothing tells how it would be run."""
+    """None for a stopped server of which it is not known how it would be run."""
     address: str | None
     pid: int | None = None
     detail: str = ""

@@ -40,24 +40,19 @@ class FileSource:
     raw: bool = False
     _feeds: list[Feed] = field(default_factory=list)
     _unread: list[Path] = field(default_factory=list)
-    _lanes: list[list[Feed]] | None = None
+    scanned: Scan = field(default_factory=Scan)
     _sizes: dict[Path, int] = field(default_factory=dict)
     _taken: int = 0
     _writer: RawWriter | None = None
     _play: FeedPlay = field(init=False)
 
     def __post_init__(self) -> None:
-        self._play = FeedPlay(self._choose, self._keep_bytes, self._end_feed)
+        self._play = FeedPlay(self.scanned, self._choose, self._keep_bytes, self._end_feed)
 
     @property
     def names(self) -> list[str]:
         """The paths."""
         return [str(path) for path in self.paths]
-
-    @property
-    def scanned(self) -> Scan:
-        """The results of the scan."""
-        return self._play.scanned
 
     def describe(self) -> Row:
         """Return kind, paths, choice and hints, for the manifest."""
@@ -85,7 +80,7 @@ class FileSource:
                 feed = open_feed(path, self.hints)
                 self._sizes[path] = path.stat().st_size
             except InputError as error:
-                observer.bad(error)
+                observer.report_error(error)
                 self._unread.append(path)
                 continue
             if self.raw:
@@ -96,17 +91,15 @@ class FileSource:
 
     def scan(self) -> None:
         """Read all files once."""
-        self._lanes = self._play.scan_lanes(self._feeds)
+        self._play.scan(self._feeds)
 
     def pieces(self, observer: InputObserver, raw: RawWriter | None) -> Iterator[Piece]:
         """Yield the events of the files; ``raw`` takes their bytes."""
-        observer.files(len(self._feeds))
+        observer.report_files(len(self._feeds))
         self._writer = raw
         if raw is not None:
             self._keep_unread(raw)
-        if self._lanes is None:
-            return self._play.in_turn(self._feeds, observer)
-        return self._play.side_by_side(self._lanes, observer)
+        return self._play.pieces(self._feeds, observer)
 
     def share_read(self) -> float | None:
         """Return the share of the files' bytes that was read; None before the first file ended."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from optionstream.deploy.replays.sources.source import InputObserver, Scan
 from optionstream.producers.feeds import Feed
@@ -24,41 +23,45 @@ class FeedPlay:
     is called when it has ended.
     """
 
+    scanned: Scan
     choose: Callable[[Iterator[MarketEvent]], Iterator[MarketEvent]]
     turn: Callable[[Feed], Feed] = lambda feed: feed
     over: Callable[[Feed], None] = lambda feed: None
-    scanned: Scan = field(default_factory=Scan)
+    lanes: dict[object, list[Feed]] | None = None
+    """The feeds of a scan by what can go side by side; None before one."""
 
-    def scan_lanes(self, feeds: Iterable[Feed]) -> list[list[Feed]]:
-        """Read all feeds once; return them as lanes that can go side by side."""
-        lanes: dict[Any, list[Feed]] = {}
+    def scan(self, feeds: Iterable[Feed]) -> None:
+        """Read all feeds once."""
+        self.lanes = {}
         for feed in feeds:
-            lanes.setdefault(self._scan_feed(feed), []).append(feed)
-        return list(lanes.values())
+            self.lanes.setdefault(self._scan_feed(feed), []).append(feed)
 
-    def side_by_side(
-        self, lanes: Iterable[Iterable[Feed]], observer: InputObserver
-    ) -> Iterator[Piece]:
-        """Yield the lanes of a scan by event time; one product in one topic keeps its order."""
-        played = [sliced(self.in_turn(lane, observer)) for lane in lanes]
+    def pieces(self, feeds: Iterable[Feed], observer: InputObserver) -> Iterator[Piece]:
+        """Yield the feeds one after the other, or after a scan (of which they are) by event time.
+
+        One product in one topic keeps its order. Feeds that cannot be read are reported and
+        skipped.
+        """
+        if self.lanes is None:
+            return self._in_turn(feeds, observer)
+        played = [sliced(self._in_turn(lane, observer)) for lane in self.lanes.values()]
         return by_time([side_by_side(lane, self.scanned.horizon_ms, _lane_of) for lane in played])
 
-    def in_turn(self, feeds: Iterable[Feed], observer: InputObserver) -> Iterator[EventPiece]:
-        """Yield one feed after the other; those that cannot be read are reported and skipped."""
+    def _in_turn(self, feeds: Iterable[Feed], observer: InputObserver) -> Iterator[EventPiece]:
         for feed in feeds:
-            observer.file(feed.path)
+            observer.start_file(feed.path)
             try:
                 taken = self.turn(feed)
                 for event in self.choose(taken.events()):
                     yield EventPiece(event)
             except InputError as error:
-                observer.bad(error)
+                observer.report_error(error)
                 continue
             finally:
                 self.over(feed)
             if taken.problems:
                 more = f" (and {len(taken.problems) - 1} more)" if len(taken.problems) > 1 else ""
-                observer.bad(InputError(str(feed.path), f"{taken.problems[0]}{more}"))
+                observer.report_error(InputError(str(feed.path), f"{taken.problems[0]}{more}"))
 
     def _scan_feed(self, feed: Feed) -> object:
         """Scan a feed and return its lane: topic and product of its first event.

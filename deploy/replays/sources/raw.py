@@ -41,23 +41,18 @@ class RawSource:
     span: EventSpan = field(default_factory=EventSpan)
     raw: bool = False
     _feeds: int = 0
-    _lanes: list[list[Feed]] | None = None
+    scanned: Scan = field(default_factory=Scan)
     _problems: list[InputError] = field(default_factory=list)
     _folder: tempfile.TemporaryDirectory[str] | None = None
     _play: FeedPlay = field(init=False)
 
     def __post_init__(self) -> None:
-        self._play = FeedPlay(self._choose, over=_remove_file)
+        self._play = FeedPlay(self.scanned, self._choose, over=_remove_file)
 
     @property
     def names(self) -> list[str]:
         """The name of the records."""
         return [self.records.name]
-
-    @property
-    def scanned(self) -> Scan:
-        """The results of the scan."""
-        return self._play.scanned
 
     def describe(self) -> Row:
         """Return kind, origin and choice, for the manifest."""
@@ -79,19 +74,19 @@ class RawSource:
     def scan(self) -> None:
         """Read all payloads once and parse them."""
         feeds = list(self._read_feeds(self._problems.append, on_disk=True))
-        self._lanes = self._play.scan_lanes(feeds)
+        self._play.scan(feeds)
 
     def pieces(self, observer: InputObserver, raw: RawWriter | None) -> Iterator[Piece]:
         """Yield the events of the payloads; ``raw`` is not used."""
         assert self._folder is not None
         with self._folder:
-            if self._lanes is None:
-                yield from self._play.in_turn(self._read_feeds(observer.bad), observer)
+            if self._play.lanes is None:
+                yield from self._play.pieces(self._read_feeds(observer.report_error), observer)
                 return
-            observer.files(self._feeds)
+            observer.report_files(self._feeds)
             for error in self._problems:
-                observer.bad(error)
-            yield from self._play.side_by_side(self._lanes, observer)
+                observer.report_error(error)
+            yield from self._play.pieces((), observer)
 
     def share_read(self) -> float | None:
         """Return the share of the records that was read; None when it is not known."""

@@ -25,14 +25,14 @@ C = TypeVar("C", bound=MarketEvent | Tick)
 class InputObserver:
     """Receives reports about the input. Does nothing itself."""
 
-    def files(self, count: int) -> None:
-        """``count`` files will be published."""
+    def report_files(self, count: int) -> None:
+        """Report that ``count`` files will be published."""
 
-    def file(self, path: Path) -> None:
-        """A file's turn has come."""
+    def start_file(self, path: Path) -> None:
+        """Report that a file's turn has come."""
 
-    def bad(self, error: InputError) -> None:
-        """A file, or rows of one, could not be used."""
+    def report_error(self, error: InputError) -> None:
+        """Report that a file, or rows of one, cannot be used."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Scan:
     """The farthest that a stream goes back in event time, at most MAX_HORIZON_MS."""
 
     def add_stream(self, reaches: Iterable[Sequence[int]]) -> None:
-        """Take in one stream: the event times reached within each of its pieces, in order."""
+        """Add one stream, given as the event times reached within each of its pieces, in order."""
         newest = 0
         for reach in reaches:
             newest = max(newest, reach[-1])

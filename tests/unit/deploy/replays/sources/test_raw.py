@@ -43,7 +43,7 @@ class Seen(Observer):
     def __init__(self) -> None:
         self.told: list[str] = []
 
-    def bad(self, error: InputError) -> None:
+    def report_error(self, error: InputError) -> None:
         self.told.append(str(error))
 
 
