@@ -96,7 +96,7 @@ def _surfaces(
         for chain in files.read_chains(path, hints, failures):
             if chosen is None or chain.product in chosen:
                 surfaces = products.setdefault(chain.product, ProductSurfaces())
-                yield from surfaces.add(analyser.analyse(chain))
+                yield from surfaces.add_chain(analyser.analyse(chain))
     for name, surfaces in products.items():
         yield from surfaces.finish(name)
 

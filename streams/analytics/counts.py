@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from optionstream.schemas.topics import OPTION_CHAIN, OPTION_QUOTE, UNDERLYING, Namespace
+from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.state import KafkaState
-from optionstream.streams.core.chains import partition as chain_partition
-from optionstream.streams.core.quotes import partition as quote_partition
-from optionstream.streams.core.ticks import partition as tick_partition
-
-_READ = {
-    UNDERLYING: tick_partition.read_counts,
-    OPTION_CHAIN: chain_partition.read_counts,
-    OPTION_QUOTE: quote_partition.read_counts,
-}
+from optionstream.streams.core import counts as stored_counts
 
 
 @dataclass(slots=True)
@@ -46,16 +38,16 @@ def read_counts(kafka: str, namespace: Namespace) -> Counts:
     state = KafkaState(kafka, namespace)
     try:
         total = Counts()
-        for (topic, _), snapshot in state.snapshots().items():
+        for snapshot in state.snapshots().values():
             if snapshot.hot:
-                _add(total, topic, snapshot.hot)
+                _add(total, snapshot.hot)
         return total
     finally:
         state.close()
 
 
-def _add(total: Counts, topic: str, hot: bytes) -> None:
-    for counts in _READ[topic](hot):
+def _add(total: Counts, hot: bytes) -> None:
+    for counts in stored_counts.read_counts(hot):
         total.accepted += counts.accepted
         total.outside_session += counts.outside_session
         _add_all(total.outside, counts.outside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 
@@ -25,3 +26,25 @@ class Counts(Struct):
         """Count an event that no session holds."""
         self.outside_session += 1
         self.outside[phase] = self.outside.get(phase, 0) + 1
+
+
+class _Product(Struct, array_like=True):
+    product: str
+    counts: Counts
+
+
+class _Hot(Struct, array_like=True):
+    """How the hot part of each kind of partition starts."""
+
+    unread: Counts
+    products: list[_Product]
+
+
+_decode = msgspec.msgpack.Decoder(_Hot).decode
+
+
+def read_counts(hot: bytes) -> list[Counts]:
+    """Return the counts in the stored hot part of a partition: those of records that belong to no
+    product, then each product's."""
+    stored = _decode(hot)
+    return [stored.unread, *(product.counts for product in stored.products)]

@@ -1,4 +1,4 @@
-"""From a Kafka record to an event, or to a reject (docs/semantics.md, "Whole records")."""
+"""Turn Kafka records into events or rejects (docs/semantics.md, "Whole records")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from optionstream.schemas import rejects
 from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
-from optionstream.schemas.codec import Headers, decode
+from optionstream.schemas.codec import Headers, decode, encode, headers_for
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Reject, VolatilitySurface
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
@@ -45,8 +45,8 @@ class Incoming(Protocol):
 
 
 class Output(NamedTuple):
-    """A derived record for ``topic`` (before the namespace's prefix); goes to the partition it
-    came from."""
+    """A derived record for ``topic`` (without the namespace's prefix); it goes to the partition
+    it came from. ``timestamp`` is UTC epoch ms."""
 
     topic: str
     key: bytes | None
@@ -55,7 +55,8 @@ class Output(NamedTuple):
 
 
 class Source(NamedTuple):
-    """The partition that records come from, and how many its topic has."""
+    """The partition that records come from (the topic without the namespace's prefix), and how
+    many its topic has."""
 
     topic: str
     partition: int
@@ -115,10 +116,22 @@ def read_content(value: bytes | None, headers: Headers | None, topic: str) -> Ma
 def check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
     """Check that key and partition are those of the record's content, rules 4 and 5; else raise
     Refused."""
-    try:
-        _check_place(record, key, source)
-    except RecordError as error:
-        raise Refused(error, _count_events(record)) from None
+    product = record.product
+    expected, home = _place(product, source.partitions)
+    if isinstance(record, ChainSnapshot | OptionQuoteFrame):
+        expected = chain_key(product, record.expiry).encode()
+    if key != expected:
+        shown = rejects.short(None if key is None else key.decode("utf-8", "backslashreplace"))
+        detail = f"key {shown}, the content asks for {expected.decode()!r}"
+        raise Refused(RecordError(rejects.KEY_MISMATCH, detail), _count_events(record))
+    if source.partition != home:
+        detail = f"{product} belongs on partition {home} of {source.topic}"
+        raise Refused(RecordError(rejects.FOREIGN_PARTITION, detail), _count_events(record))
+
+
+def is_home(product: str, key: bytes | None, source: Source) -> bool:
+    """True if key and partition of a record are those of its product's ticks, rules 4 and 5."""
+    return (key, source.partition) == _place(product, source.partitions)
 
 
 def _count_events(record: MarketRecord) -> int:
@@ -128,56 +141,76 @@ def _count_events(record: MarketRecord) -> int:
     return len(record.start_ms) if isinstance(record, CandleFrame) else 1
 
 
-def _check_place(record: MarketRecord, key: bytes | None, source: Source) -> None:
-    product = record.product
-    expected, home = _place(product, source.partitions)
-    if isinstance(record, ChainSnapshot | OptionQuoteFrame):
-        expected = chain_key(product, record.expiry).encode()
-    if key != expected:
-        shown = rejects.short(None if key is None else key.decode("utf-8", "backslashreplace"))
-        wanted = expected.decode()
-        raise RecordError(rejects.KEY_MISMATCH, f"key {shown}, the content asks for {wanted!r}")
-    if source.partition != home:
-        raise RecordError(
-            rejects.FOREIGN_PARTITION, f"{product} belongs on partition {home} of {source.topic}"
-        )
-
-
 @lru_cache(maxsize=4_096)
 def _place(product: str, partitions: int) -> tuple[bytes, int]:
-    """The key of a product's ticks, and its partition."""
+    """Return the key of a product's ticks, and its partition."""
     return product.encode(), partition_for(product, partitions)
 
 
-def reject(
-    incoming: Incoming,
-    source: Source,
-    reason: str,
-    detail: str,
-    events: int = 1,
-    indices: list[int] | None = None,
+class HeldEvent(Protocol):
+    """An event that was held for its session: where it came from, and when (UTC epoch ms)."""
+
+    @property
+    def ts_recv(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def position(self) -> int: ...
+
+
+def reject_record(incoming: Incoming, source: Source, error: Refused) -> Output:
+    """Return the reject of a whole record."""
+    return _reject(incoming, source, error.reason, error.detail, error.events, [])
+
+
+def reject_events(incoming: Incoming, source: Source, reason: str, indices: list[int]) -> Output:
+    """Return the reject of the events at some positions of a record."""
+    detail = rejects.MEANING[reason]
+    return _reject(incoming, source, reason, detail, len(indices), indices)
+
+
+def reject_held(
+    event: HeldEvent, frame: TickFrame | CandleFrame | OptionQuoteFrame, key: bytes, source: Source
 ) -> Output:
-    """The reject of a record, or of some of its ticks."""
+    """Return the reject ``too_late`` of an event whose session never started.
+
+    Its record is long gone, so the bytes are those of ``frame``, which holds this event alone.
+    """
+    record = Reject(
+        reason=rejects.TOO_LATE,
+        detail=rejects.MEANING[rejects.TOO_LATE],
+        topic=source.topic,
+        partition=source.partition,
+        offset=event.offset,
+        record_ts=event.ts_recv,
+        events=1,
+        indices=[event.position],
+        raw_key=key,
+        raw=encode(frame),
+        headers=headers_for(frame),
+    )
+    return Output(REJECTS, key, record, max(0, event.ts_recv))
+
+
+def _reject(
+    incoming: Incoming, source: Source, reason: str, detail: str, events: int, indices: list[int]
+) -> Output:
     key, value, headers = incoming.key, incoming.value, incoming.headers
     if not rejects.is_kept(key, headers, value):
         size = len(value or b"")
         detail += f" (a record of {size:,} bytes: left where it is)"
         key, value, headers = None, None, ()
-    return Output(
-        REJECTS,
-        key,
-        Reject(
-            reason=reason,
-            detail=detail,
-            topic=source.topic,
-            partition=source.partition,
-            offset=incoming.offset,
-            record_ts=incoming.timestamp,
-            events=events,
-            indices=indices or [],
-            raw_key=key,
-            raw=value,
-            headers=[(name, data or b"") for name, data in headers],
-        ),
-        max(0, incoming.timestamp),
+    record = Reject(
+        reason=reason,
+        detail=detail,
+        topic=source.topic,
+        partition=source.partition,
+        offset=incoming.offset,
+        record_ts=incoming.timestamp,
+        events=events,
+        indices=indices,
+        raw_key=key,
+        raw=value,
+        headers=[(name, data or b"") for name, data in headers],
     )
+    return Output(REJECTS, key, record, max(0, incoming.timestamp))

@@ -25,12 +25,12 @@ class RangeSet:
         at = bisect_right(self._low, number) - 1
         return at >= 0 and number <= self._high[at]
 
-    def add(self, number: int) -> bool:
-        """Add one number; False when it was there."""
+    def add_number(self, number: int) -> bool:
+        """Add one number; False if it was there."""
         return self.add_range(number, number)
 
     def add_range(self, low: int, high: int) -> bool:
-        """Add ``low..high`` if no number of it is there yet; else change nothing, return False."""
+        """Add ``low..high``; False, and nothing changes, if any number of it was there."""
         lows, highs = self._low, self._high
         if not highs or low > highs[-1]:
             if highs and low == highs[-1] + 1:
@@ -57,12 +57,12 @@ class RangeSet:
         return True
 
     def ranges(self) -> list[tuple[int, int]]:
-        """The ranges, rising."""
+        """Return the ranges, rising."""
         return list(zip(self._low, self._high, strict=True))
 
 
-def cut(ranges: list[tuple[int, int]], number: int) -> bool:
-    """Take one number out of disjoint, inclusive, rising ranges; False when none holds it."""
+def cut_number(ranges: list[tuple[int, int]], number: int) -> bool:
+    """Remove one number from disjoint, inclusive, rising ranges; False if none holds it."""
     at = bisect_right(ranges, number, key=_low) - 1
     if at < 0 or number > ranges[at][1]:
         return False

@@ -248,13 +248,13 @@ def example() -> dict[str, Any]:
     assert not feed.problems
     ticks = ProductTicks("NIFTY", Rules(nse_calendar()))
     outcomes = [
-        ticks.heartbeat(event.ts_event, event.ts_recv)
+        ticks.apply_heartbeat(event.ts_event, event.ts_recv)
         if isinstance(event, Heartbeat)
-        else ticks.apply(columns_of(event))
+        else ticks.apply_ticks(columns_of(event))
         for event in events
         if isinstance(event, TickFrame | Heartbeat)
     ]
-    outcomes.append(ticks.close())
+    outcomes.append(ticks.close_session())
     told = [bar for outcome in outcomes for bar in outcome.bars]
     chains = [event for event in events if isinstance(event, ChainSnapshot)]
     quotes = [event for event in events if isinstance(event, OptionQuoteFrame)]
@@ -286,7 +286,7 @@ def surfaces(chains: list[ChainSnapshot]) -> list[dict[str, Any]]:
     return [
         msgspec.to_builtins(surface)
         for chain in chains
-        for surface in product.add(analyser.analyse(chain))
+        for surface in product.add_chain(analyser.analyse(chain))
     ]
 
 
@@ -299,7 +299,7 @@ def assembled(frames: list[OptionQuoteFrame]) -> list[dict[str, Any]]:
             memory.analyse(made.chain, rules, made.chain.ts_recv, oldest_leg_ms=made.oldest_leg_ms)
         )
         for offset, frame in enumerate(frames)
-        for made in quotes.apply(frame, offset).chains
+        for made in quotes.apply_frame(frame, offset).chains
     ]
 
 

@@ -14,14 +14,14 @@ from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
-from optionstream.schemas.topics import CHAIN, chain_key
 from optionstream.streams.core.chains.analyse import Accepted, ExpiryChains, analyse
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
-from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
+from optionstream.streams.core.intake import Incoming, Output, Refused, Source
+from optionstream.streams.core.partition import Partition
 from optionstream.streams.core.ranges import RangeSet
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, surface_output
+from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, chain_outputs
 
 HORIZON: Final = 1_024
 """Snapshots remembered for each product and expiry, where the source numbers nothing."""
@@ -52,11 +52,11 @@ _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
 
 
 class ProductChains:
-    """What has been seen of one product's chains."""
+    """The chains of one product: what was seen of them, and what follows from the last ones."""
 
     def __init__(self, product: str) -> None:
         self.product = product
-        self.counts = Counts(rejects={})
+        self.counts = Counts()
         self.known_at = 0
         self.numbered: dict[str, OrderedDict[str, RangeSet]] = {}
         self.unnumbered: dict[str, OrderedDict[str, None]] = {}
@@ -69,8 +69,8 @@ class ProductChains:
         self.changed_chains: set[str] = set()
         """Expiries of which a snapshot was accepted since they were last stored."""
 
-    def see(self, chain: ChainSnapshot) -> bool:
-        """Note a snapshot; False when it was seen within the horizon."""
+    def see_chain(self, chain: ChainSnapshot) -> bool:
+        """Note a snapshot; False if it was seen within the horizon."""
         if chain.seq is not None:
             labels = self.numbered.setdefault(chain.source, OrderedDict())
             seen = labels.get(chain.session)
@@ -78,7 +78,7 @@ class ProductChains:
                 seen = labels[chain.session] = RangeSet()
                 if len(labels) > LABELS:
                     labels.popitem(last=False)
-            return seen.add(chain.seq)
+            return seen.add_number(chain.seq)
         ids = self.unnumbered.setdefault(chain.expiry, OrderedDict())
         identity = snapshot_id(chain)
         if identity in ids:
@@ -90,7 +90,7 @@ class ProductChains:
         return True
 
     def chains_of(self, expiry: str) -> ExpiryChains:
-        """The memory of one expiry, to which a snapshot is about to be added."""
+        """Return the memory of one expiry, to which a snapshot is about to be added."""
         self.changed_chains.add(expiry)
         chains = self.expiries.get(expiry)
         if chains is None:
@@ -98,77 +98,70 @@ class ProductChains:
         return chains
 
 
-class ChainPartition:
-    """The products of one partition. Not shared between threads."""
+class ChainPartition(Partition):
+    """The products of one partition."""
 
     def __init__(
         self, source: Source, rules: Rules, indicators: Indicators = NO_INDICATORS
     ) -> None:
-        self.source = source
-        self.rules = rules
+        super().__init__(source, rules)
         self.indicators = indicators
         self.products: dict[str, ProductChains] = {}
-        self.unread = Counts(rejects={})
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
-        """Apply records in log order; returns what goes out."""
+        """Apply records in log order; return what goes out."""
         found: list[Output | Accepted] = []
         for incoming in records:
-            try:
-                chain = read(incoming, self.source)
-                assert isinstance(chain, ChainSnapshot)
-                self._check_time(chain)
-            except Refused as error:
-                self.unread.add_reject(error.reason, error.events)
-                found.append(
-                    reject(incoming, self.source, error.reason, error.detail, error.events)
-                )
+            record = self.read_record(incoming)
+            if isinstance(record, ChainSnapshot):
+                found += self._accept_chain(record, incoming)
             else:
-                found += self._accept(chain)
+                assert isinstance(record, Output)
+                found.append(record)
         accepted = [one for one in found if isinstance(one, Accepted)]
         analysed = iter(analyse(accepted, self.rules, self.indicators))
         outputs: list[Output] = []
         for one in found:
-            outputs += self._outputs(next(analysed)) if isinstance(one, Accepted) else [one]
+            outputs += self._chain_outputs(next(analysed)) if isinstance(one, Accepted) else [one]
         return outputs
 
-    def partials(self, *, quick: bool = False) -> list[Output]:
-        """None: every snapshot is final."""
-        return []
+    def _chain_outputs(self, chain: ChainAnalytics) -> list[Output]:
+        return chain_outputs(chain, self.products[chain.product].surfaces)
 
-    def _outputs(self, chain: ChainAnalytics) -> list[Output]:
-        """A chain, and the surfaces that it completes."""
-        key = chain_key(chain.product, chain.expiry).encode()
-        surfaces = self.products[chain.product].surfaces.add(chain)
-        return [Output(CHAIN, key, chain, chain.known_at), *map(surface_output, surfaces)]
-
-    def _check_time(self, chain: ChainSnapshot) -> None:
-        ts = chain.ts_event
-        is_future = self.rules.is_future(ts, chain.ts_recv)
-        reason = rejects.FUTURE_EVENT if is_future else self.rules.fault(ts, ts, None)
+    def _accept_chain(
+        self, chain: ChainSnapshot, incoming: Incoming
+    ) -> Sequence[Output | Accepted]:
+        """Return what is to be analysed, or the reject; nothing for a chain seen before."""
+        reason = self._time_fault(chain)
         if reason is not None:
-            raise Refused(RecordError(reason, rejects.MEANING[reason]), 1)
-
-    def _accept(self, chain: ChainSnapshot) -> list[Accepted]:
-        """What is to be analysed; nothing when it was seen before."""
+            error = RecordError(reason, rejects.MEANING[reason])
+            return [self.refuse_record(incoming, Refused(error, 1))]
         state = self.products.get(chain.product)
         if state is None:
             state = self.products[chain.product] = ProductChains(chain.product)
         state.known_at = max(state.known_at, chain.ts_recv)
-        if not state.see(chain):
+        if not state.see_chain(chain):
             state.counts.duplicates += 1
             return []
         state.counts.accepted += 1
         return [Accepted(state.chains_of(chain.expiry), chain, state.known_at)]
 
+    def _time_fault(self, chain: ChainSnapshot) -> str | None:
+        """Return the reason for which a chain's time is refused (docs/semantics.md, "Chains"): of
+        a chain its distance from the receipt is judged first."""
+        ts = chain.ts_event
+        if self.rules.is_future(ts, chain.ts_recv):
+            return rejects.FUTURE_EVENT
+        return self.rules.fault(ts, chain.ts_recv, None)
+
     # -- state ------------------------------------------------------------------------------
 
     def hot(self) -> bytes:
-        """What changes with every checkpoint."""
+        """Return the part of the state that changes with every checkpoint."""
         return _encode(_Hot(self.unread, [_hot_product(state) for state in self.products.values()]))
 
     def take_segments(self) -> dict[str, bytes | None]:
-        """What is remembered of the expiries that changed since the last call, by name."""
+        """Return the segments changed since the last call, by name; None for those to delete."""
         changed: dict[str, bytes | None] = {}
         for product, state in self.products.items():
             for expiry in state.changed_ids:
@@ -182,7 +175,7 @@ class ChainPartition:
         return changed
 
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
-        """Become what ``hot`` and the segments were taken from."""
+        """Restore the state saved as ``hot`` and ``segments``."""
         stored = _decode(hot)
         self.unread = stored.unread
         self.products = {part.product: _product(part) for part in stored.products}
@@ -195,16 +188,6 @@ class ChainPartition:
                 state.surfaces.restore(expiry, data)
             else:
                 state.expiries[expiry] = ExpiryChains.unpack(data)
-
-    def counts(self) -> list[Counts]:
-        """The counts of each product, and of what belongs to none."""
-        return [self.unread, *(state.counts for state in self.products.values())]
-
-
-def read_counts(hot: bytes) -> list[Counts]:
-    """The counts in a stored hot part."""
-    stored = _decode(hot)
-    return [stored.unread, *(part.counts for part in stored.products)]
 
 
 def _hot_product(state: ProductChains) -> _HotProduct:

@@ -20,6 +20,7 @@ from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
 from optionstream.streams.core.features.asof import first_minute
 from optionstream.streams.core.features.day import DayJoin, row_without_chains
 from optionstream.streams.core.features.facts import ChainFacts
+from optionstream.streams.core.watermark import Watermark
 
 KEPT_DAYS: Final = 8
 """A date of a product at rest is given up when its partition has seen so many later ones. Topics of
@@ -43,8 +44,9 @@ class FeatureRules:
 
 @dataclass(slots=True)
 class _Product:
+    watermark: Watermark
+    """Of the chains, by their receipt."""
     days: dict[int, DayJoin] = field(default_factory=dict)
-    newest_recv: int = -1
     bars_day: int = -1
     chains_day: int = -1
     closed_through: int = -1
@@ -85,7 +87,7 @@ class FeatureJoin:
             minute = first_minute(facts.ts_event, facts.ts_recv, self._rules.grace_ms)
             if joined.add_chain(minute, facts) and self._reached(product, minute):
                 joined.dirty = minute if joined.dirty is None else min(minute, joined.dirty)
-        product.newest_recv = max(product.newest_recv, facts.ts_recv)
+        product.watermark.raise_to(product.watermark.after(facts.ts_recv))
         return joined is not None
 
     # -- output -----------------------------------------------------------------------------
@@ -123,7 +125,11 @@ class FeatureJoin:
     # -- days -------------------------------------------------------------------------------
 
     def _product(self, name: str) -> _Product:
-        return self._products.setdefault(name, _Product())
+        product = self._products.get(name)
+        if product is None:
+            watermark = Watermark(self._rules.lateness_ms, -1 - self._rules.lateness_ms)
+            product = self._products[name] = _Product(watermark)
+        return product
 
     def _day(self, product: _Product, day: int) -> DayJoin | None:
         """The day; None for one that was closed."""
@@ -138,8 +144,8 @@ class FeatureJoin:
             self._newest_days = sorted([*self._newest_days, day])[-KEPT_DAYS:]
 
     def _reached(self, product: _Product, end: int) -> bool:
-        """Whether the chains' watermark has passed everything that a bar ending there may use."""
-        return product.newest_recv - self._rules.lateness_ms > end + self._rules.grace_ms
+        """True if the chains' watermark has passed everything that a bar ending there may use."""
+        return product.watermark.reached_ms > end + self._rules.grace_ms
 
     def _close_days(self, product: _Product) -> None:
         """Forget the days that both inputs have left behind, but for the last of them (a chain

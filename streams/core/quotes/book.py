@@ -1,4 +1,4 @@
-"""The legs of one expiry as its quotes tell them, and the chain they are at an instant."""
+"""The legs of one expiry as its quotes give them, and the chain they are at an instant."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ _PUT: Final = "PE"
 
 
 class Assembled(NamedTuple):
-    """A chain, and the age of its oldest quote at its time."""
+    """A chain, and the age of its oldest leg at its time, ms."""
 
     chain: ChainSnapshot
     oldest_leg_ms: int
 
 
 class _Leg:
-    """One contract: each figure as the newest quote that told it, and that quote."""
+    """One contract: each figure from the newest quote that has it, and that quote."""
 
-    __slots__ = ("figures", "newest", "tellers")
+    __slots__ = ("figures", "newest", "sources")
 
     def __init__(self, quote: Quote) -> None:
         self.newest = quote
         self.figures: list[float | None] = list(_MISSING)
-        self.tellers: list[Quote | None] = [None] * len(_MISSING)
+        self.sources: list[Quote | None] = [None] * len(_MISSING)
 
-    def take(self, quote: Quote) -> None:
+    def apply_quote(self, quote: Quote) -> None:
         if self.newest <= quote:
             self.newest = quote
             if None not in quote.figures:
                 self.figures = list(quote.figures)
-                self.tellers = [quote] * len(_MISSING)
+                self.sources = [quote] * len(_MISSING)
                 return
         for at, value in enumerate(quote.figures):
             if value is not None:
-                teller = self.tellers[at]
-                if teller is None or teller < quote:
-                    self.figures[at], self.tellers[at] = value, quote
+                source = self.sources[at]
+                if source is None or source < quote:
+                    self.figures[at], self.sources[at] = value, quote
 
     def shown(self, unit: OiUnit) -> list[float | None]:
-        """The figures, without open interest told in another unit."""
+        """Return the figures, without open interest in another unit."""
         shown = self.figures.copy()
         for at in _OI:
-            teller = self.tellers[at]
-            if teller is not None and teller.origin.oi_unit != unit:
+            source = self.sources[at]
+            if source is not None and source.origin.oi_unit != unit:
                 shown[at] = None
         return shown
 
 
 class Book:
-    """The legs of one expiry in one session, as the applied quotes tell them."""
+    """The legs of one expiry in one session, as the applied quotes give them."""
 
     def __init__(self) -> None:
         self.last_recv = 0
@@ -63,15 +63,15 @@ class Book:
         self._sides: dict[OptionKind, dict[float, _Leg]] = {_CALL: {}, _PUT: {}}
         self._newest: Quote | None = None
         self._priced: Quote | None = None
-        """The newest quote that tells the underlying price."""
+        """The newest quote that has the underlying price."""
 
-    def take(self, quote: Quote) -> None:
-        """Apply one quote."""
+    def apply_quote(self, quote: Quote) -> None:
+        """Apply one quote of the session."""
         side = self._sides[quote.kind]
         leg = side.get(quote.strike)
         if leg is None:
             leg = side[quote.strike] = _Leg(quote)
-        leg.take(quote)
+        leg.apply_quote(quote)
         if quote.origin.ts_recv > self.last_recv:
             self.last_recv = quote.origin.ts_recv
         if self._newest is None or self._newest < quote:
@@ -80,7 +80,7 @@ class Book:
             self._priced = quote
 
     def chain(self, product: str, expiry: str, boundary: int) -> Assembled:
-        """The chain of that instant; at least one quote was applied."""
+        """Return the chain at a boundary (UTC epoch ms); at least one quote was applied."""
         newest = self._newest
         assert newest is not None
         unit = newest.origin.oi_unit
@@ -102,18 +102,18 @@ class Book:
         return Assembled(chain, boundary - oldest)
 
     def quotes(self) -> list[Quote]:
-        """The quotes that still tell something, in their order: applied again they make this
-        book, but for ``last_recv``."""
-        telling = {id(self._priced): self._priced}
+        """Return the quotes from which a figure is taken, in their order: applied again they make
+        this book, but for ``last_recv``."""
+        used = {id(self._priced): self._priced}
         for side in self._sides.values():
             for leg in side.values():
-                telling[id(leg.newest)] = leg.newest
-                telling.update((id(quote), quote) for quote in leg.tellers)
-        return sorted(quote for quote in telling.values() if quote is not None)
+                used[id(leg.newest)] = leg.newest
+                used.update((id(quote), quote) for quote in leg.sources)
+        return sorted(quote for quote in used.values() if quote is not None)
 
 
 def _side(legs: dict[float, _Leg], strikes: list[float], unit: OiUnit) -> Legs:
-    """The columns of one side; a price of 0 means none."""
+    """Return the columns of one side; a price of 0 means none."""
     rows = [legs[strike].shown(unit) if strike in legs else _MISSING for strike in strikes]
     columns = dict(zip(LEG_COLUMNS, map(list, zip(*rows, strict=True)), strict=True))
     for name in _PRICES:

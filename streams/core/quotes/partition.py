@@ -9,25 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Struct
 
-from optionstream.schemas import codec, rejects
-from optionstream.schemas.derived import Reject
-from optionstream.schemas.events import LEG_COLUMNS, OptionQuoteFrame
-from optionstream.schemas.topics import CHAIN, REJECTS, chain_key
+from optionstream.schemas.events import OptionQuoteFrame
+from optionstream.schemas.topics import chain_key
 from optionstream.streams.core.chains.analyse import Accepted, ExpiryChains, analyse
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators
-from optionstream.streams.core.intake import Incoming, Output, Refused, Source, read, reject
+from optionstream.streams.core.intake import (
+    Incoming,
+    Output,
+    Source,
+    reject_events,
+    reject_held,
+)
 from optionstream.streams.core.market.calendar import Session
+from optionstream.streams.core.partition import Partition
 from optionstream.streams.core.quotes.assembly import ExpiryQuotes
 from optionstream.streams.core.quotes.rows import Quote
 from optionstream.streams.core.quotes.seen_numbers import Page
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, surface_output
+from optionstream.streams.core.surface.surfaces import Moment, ProductSurfaces, chain_outputs
 
 _CHAINS: Final = "chains"
 _SEEN: Final = "seen"
@@ -86,61 +91,49 @@ class _Product:
     surfaces: ProductSurfaces = field(default_factory=ProductSurfaces)
 
 
-class QuotePartition:
-    """The products of one partition. Not shared between threads."""
+class QuotePartition(Partition):
+    """The products of one partition."""
 
     def __init__(
         self, source: Source, rules: Rules, indicators: Indicators = NO_INDICATORS
     ) -> None:
-        self.source = source
-        self.rules = rules
+        super().__init__(source, rules)
         self.indicators = indicators
         self.products: dict[str, _Product] = {}
-        self.unread = Counts()
-        """Counts of records that belong to no product's state."""
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
-        """Apply records in log order; returns what goes out."""
+        """Apply records in log order; return what goes out."""
         outputs = []
         for incoming in records:
-            try:
-                frame = read(incoming, self.source)
-            except Refused as error:
-                self.unread.add_reject(error.reason, error.events)
-                outputs.append(
-                    reject(incoming, self.source, error.reason, error.detail, error.events)
-                )
+            record = self.read_record(incoming)
+            if isinstance(record, OptionQuoteFrame):
+                outputs += self._apply_frame(record, incoming)
             else:
-                assert isinstance(frame, OptionQuoteFrame)
-                outputs += self._take(frame, incoming)
+                assert isinstance(record, Output)
+                outputs.append(record)
         return outputs
 
-    def partials(self, *, quick: bool = False) -> list[Output]:
-        """None: every chain is final."""
-        return []
-
-    def _take(self, frame: OptionQuoteFrame, incoming: Incoming) -> list[Output]:
+    def _apply_frame(self, frame: OptionQuoteFrame, incoming: Incoming) -> list[Output]:
         product = self.products.setdefault(frame.product, _Product())
-        expiry = self._expiry(frame.product, frame.expiry)
+        expiry = self._expiry_of(frame.product, frame.expiry)
         product.known_at = max(product.known_at, frame.ts_recv)
-        outcome = expiry.quotes.apply(frame, incoming.offset)
-        key = chain_key(frame.product, frame.expiry).encode()
+        outcome = expiry.quotes.apply_frame(frame, incoming.offset)
         made = [
             Accepted(expiry.chains, chain, product.known_at, oldest_leg_ms)
             for chain, oldest_leg_ms in outcome.chains
         ]
         outputs = []
         for record in analyse(made, self.rules, self.indicators):
-            outputs.append(Output(CHAIN, key, record, product.known_at))
-            outputs += map(surface_output, product.surfaces.add(record))
+            outputs += chain_outputs(record, product.surfaces)
         for reason, indices in outcome.refused.items():
-            detail = rejects.MEANING[reason]
-            outputs.append(reject(incoming, self.source, reason, detail, len(indices), indices))
-        for quote in outcome.late_waiting:
-            outputs.append(self._waiting_reject(frame.product, frame.expiry, quote))
+            outputs.append(reject_events(incoming, self.source, reason, indices))
+        key = chain_key(frame.product, frame.expiry).encode()
+        for quote in outcome.late_held:
+            alone = quote.frame(frame.product, frame.expiry)
+            outputs.append(reject_held(quote, alone, key, self.source))
         return outputs
 
-    def _expiry(self, product: str, expiry: str) -> _Expiry:
+    def _expiry_of(self, product: str, expiry: str) -> _Expiry:
         state = self.products[product]
         found = state.expiries.get(expiry)
         if found is None:
@@ -148,30 +141,10 @@ class QuotePartition:
             found = state.expiries[expiry] = _Expiry(quotes)
         return found
 
-    def _waiting_reject(self, product: str, expiry: str, quote: Quote) -> Output:
-        """The reject of a quote that waited for its session in vain: its record is long gone, so
-        the bytes are those of a frame with this quote alone."""
-        frame = _frame_of(product, expiry, quote)
-        key = chain_key(product, expiry).encode()
-        record = Reject(
-            reason=rejects.TOO_LATE,
-            detail=rejects.MEANING[rejects.TOO_LATE],
-            topic=self.source.topic,
-            partition=self.source.partition,
-            offset=quote.offset,
-            record_ts=frame.ts_recv,
-            events=1,
-            indices=[quote.position],
-            raw_key=key,
-            raw=codec.encode(frame),
-            headers=codec.headers_for(frame),
-        )
-        return Output(REJECTS, key, record, frame.ts_recv)
-
     # -- state ------------------------------------------------------------------------------
 
     def hot(self) -> bytes:
-        """What changes with every checkpoint."""
+        """Return the part of the state that changes with every checkpoint."""
         return _encode(
             _Hot(
                 self.unread,
@@ -189,7 +162,7 @@ class QuotePartition:
         )
 
     def take_segments(self) -> dict[str, bytes | None]:
-        """The segments changed since the last call, by name; None for those no longer needed."""
+        """Return the segments changed since the last call, by name; None for those to delete."""
         changed: dict[str, bytes | None] = {}
         for name, state in self.products.items():
             for date, smile in state.surfaces.take_segments().items():
@@ -204,7 +177,7 @@ class QuotePartition:
         return changed
 
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
-        """Become what ``hot`` and the segments were taken from."""
+        """Restore the state saved as ``hot`` and ``segments``."""
         stored = _decode(hot)
         self.unread = stored.unread
         self.products = {}
@@ -212,7 +185,7 @@ class QuotePartition:
             surfaces = ProductSurfaces(part.surfaces)
             self.products[part.product] = _Product(part.counts, part.known_at, {}, surfaces)
             for each in part.expiries:
-                expiry = self._expiry(part.product, each.expiry)
+                expiry = self._expiry_of(part.product, each.expiry)
                 expiry.quotes.held = dict(each.held)
                 if each.session is not None:
                     _restore_session(expiry, each, each.session, segments)
@@ -224,22 +197,12 @@ class QuotePartition:
             if part == _SMILES:
                 self.products[product].surfaces.restore(expiry, data)
 
-    def counts(self) -> list[Counts]:
-        """The counts of each product, and of what belongs to none."""
-        return [self.unread, *(state.counts for state in self.products.values())]
-
-
-def read_counts(hot: bytes) -> list[Counts]:
-    """The counts in a stored hot part."""
-    stored = _decode(hot)
-    return [stored.unread, *(part.counts for part in stored.products)]
-
 
 def _hot_expiry(quotes: ExpiryQuotes) -> _HotExpiry:
     return _HotExpiry(
         expiry=quotes.expiry,
         session=quotes.session,
-        watermark=quotes.watermark,
+        watermark=quotes.watermark.reached_ms,
         waiting=quotes.waiting,
         held=sorted(quotes.held.items()),
         page=quotes.seen.page,
@@ -260,7 +223,7 @@ def _restore_session(
 
 
 def _take_pages(expiry: _Expiry) -> dict[str, bytes | None]:
-    """New full pages of seen numbers; those of an earlier session are no longer needed."""
+    """Return the new full pages of seen numbers by name; None for those of an earlier session."""
     quotes, pages = expiry.quotes, expiry.pages
     session = quotes.session
     changed: dict[str, bytes | None] = {}
@@ -282,27 +245,3 @@ def _chains_name(quotes: ExpiryQuotes) -> str:
 
 def _page_name(quotes: ExpiryQuotes, session: Session, number: int) -> str:
     return f"{_SEEN}|{quotes.product}|{quotes.expiry}|{session.open_ms}|{number}"
-
-
-def _frame_of(product: str, expiry: str, quote: Quote) -> OptionQuoteFrame:
-    """A frame of one quote alone."""
-    (source, session), unit, ts_recv = quote.origin
-    figures: dict[str, Any] = {
-        name: None if value is None else [value]
-        for name, value in zip(LEG_COLUMNS, quote.figures, strict=True)
-    }
-    price = quote.underlying_price
-    return OptionQuoteFrame(
-        product=product,
-        expiry=expiry,
-        source=source,
-        session=session,
-        ts_recv=ts_recv,
-        oi_unit=unit,
-        ts_ms=[quote.ts],
-        seq=[quote.seq],
-        strike=[quote.strike],
-        kind=[quote.kind],
-        underlying_price=None if price is None else [price],
-        **figures,
-    )

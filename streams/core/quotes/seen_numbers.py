@@ -1,4 +1,4 @@
-"""The numbers of quotes that were seen, in memory and on pages for the state."""
+"""The numbers of accepted quotes, in memory and on pages for the state."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class SeenNumbers:
         self._full: list[Page] = []
         self._ranges: dict[Feed, RangeSet] = {}
 
-    def has(self, feed: Feed, number: int) -> bool:
-        """Whether the number was added."""
+    def has_number(self, feed: Feed, number: int) -> bool:
+        """True if the number was added."""
         return feed in self._ranges and number in self._ranges[feed]
 
-    def add(self, feed: Feed, number: int) -> bool:
-        """Add a number; False when it was there."""
+    def add_number(self, feed: Feed, number: int) -> bool:
+        """Add a number; False if it was there."""
         ranges = self._ranges.get(feed)
         if ranges is None:
             ranges = self._ranges[feed] = RangeSet()
@@ -58,6 +58,6 @@ class SeenNumbers:
             self._ranges.setdefault(feed, RangeSet()).add_range(low, high)
 
     def take_full(self) -> list[Page]:
-        """The pages filled since the last call."""
+        """Return the pages filled since the last call."""
         full, self._full = self._full, []
         return full

@@ -1,67 +1,63 @@
-"""Many one-tick records read at once.
+"""Read many one-tick records at once.
 
 Foreign producers send one tick a record. Read one by one, each costs several times what its tick
-costs; as lines of one text the decoder takes them all in one call. Whatever is not plain, from a
-foreign header to a bad number, is left to the long way, which says what is wrong: same result.
+costs; as lines of one text they are decoded in one call. Whatever is not plain, from a foreign
+header to a bad number, is left to the reading of single records, which says what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
 from optionstream.schemas.codec import FOREIGN_SCHEMA, HEADER, is_product
 from optionstream.schemas.events import Tick
-from optionstream.schemas.topics import partition_for
-from optionstream.streams.core.intake import Incoming, Source
+from optionstream.streams.core.intake import Incoming, Source, is_home
+from optionstream.streams.core.ticks.columns import Run
 
 _PLAIN = [(HEADER, FOREIGN_SCHEMA.encode())]
 _decode_lines = msgspec.json.Decoder(Tick).decode_lines
 
 
-@dataclass(slots=True)
-class TickGroup:
-    """The ticks of one product and feed, with the records they came in; ``seq`` in all or none."""
-
-    product: str
-    ticks: list[Tick] = field(default_factory=list)
-    records: list[Incoming] = field(default_factory=list)
-
-    def is_one_feed(self) -> bool:
-        ticks, first = self.ticks, self.ticks[0]
-        return (
-            all(tick.source == first.source for tick in ticks)
-            and all(tick.session == first.session for tick in ticks)
-            and [tick.seq for tick in ticks].count(None) in (0, len(ticks))
-        )
-
-
-def read_ticks(records: Sequence[Incoming], source: Source) -> list[TickGroup] | None:
-    """The records by product, each product's in order; None when one needs the long way."""
+def read_ticks(records: Sequence[Incoming], source: Source) -> dict[str, Run] | None:
+    """Return the ticks of one-tick records as a run of each product, in order; None if any record
+    has to be read by itself."""
     if not all(not record.headers or list(record.headers) == _PLAIN for record in records):
         return None
-    ticks = _decoded(records)
+    ticks = _decode_ticks(records)
     if ticks is None:
         return None
-    groups: dict[bytes | None, TickGroup] = {}
+    runs: dict[str, Run] = {}
+    keys: dict[bytes | None, str] = {}
     for tick, record in zip(ticks, records, strict=True):
-        group = groups.get(record.key)
-        if group is None:
-            if not _is_at_home(tick.product, record.key, source):
+        product = keys.get(record.key)
+        if product is None:
+            product = tick.product
+            if not (is_product(product) and is_home(product, record.key, source)):
                 return None
-            group = groups[record.key] = TickGroup(tick.product)
-        elif tick.product != group.product:
+            keys[record.key] = product
+            runs[product] = Run(Tick, tick.source, tick.session, tick.seq is None)
+        elif tick.product != product:
             return None
-        group.ticks.append(tick)
-        group.records.append(record)
-    found = list(groups.values())
-    return found if all(group.is_one_feed() for group in found) else None
+        run = runs[product]
+        run.events.append(tick)
+        run.records.append(record)
+    return runs if all(map(_is_one_feed, runs.values())) else None
 
 
-def _decoded(records: Sequence[Incoming]) -> list[Tick] | None:
-    """One tick a record. Lines cannot run into each other, since no value holds a line's end."""
+def _is_one_feed(run: Run) -> bool:
+    """True if all ticks are of the run's feed, and all or none have a number."""
+    return (
+        all(tick.source == run.source for tick in run.events)
+        and all(tick.session == run.session for tick in run.events)
+        and [tick.seq for tick in run.events].count(None) in (0, len(run.events))
+    )
+
+
+def _decode_ticks(records: Sequence[Incoming]) -> list[Tick] | None:
+    """Decode one tick from each record; None if any cannot be read so. No value may hold a line's
+    end, so lines cannot run into each other."""
     values = [record.value for record in records]
     if None in values:
         return None
@@ -73,11 +69,3 @@ def _decoded(records: Sequence[Incoming]) -> list[Tick] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return ticks if len(ticks) == len(records) else None
-
-
-def _is_at_home(product: str, key: bytes | None, source: Source) -> bool:
-    return (
-        is_product(product)
-        and key == product.encode()
-        and partition_for(product, source.partitions) == source.partition
-    )

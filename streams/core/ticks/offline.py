@@ -54,7 +54,7 @@ def bars_from_events(
         if isinstance(event, CandleFrame) and not _fits(event, interval):
             unfit[event.product] += ticks.counts.accepted - before
     for ticks in products.values():
-        take(ticks.close())
+        take(ticks.close_session())
     return Offline(
         bars=[bars[key] for key in sorted(bars)],
         gaps=sorted(gaps.values(), key=lambda gap: (gap.product, gap.start, gap.name)),
@@ -69,7 +69,7 @@ def _fits(frame: CandleFrame, interval: Interval) -> bool:
 
 def _apply(ticks: ProductTicks, event: TickFrame | CandleFrame | Heartbeat) -> Outcome:
     if isinstance(event, Heartbeat):
-        return ticks.heartbeat(event.ts_event, event.ts_recv)
+        return ticks.apply_heartbeat(event.ts_event, event.ts_recv)
     if isinstance(event, CandleFrame):
         return ticks.apply_candles(event)
-    return ticks.apply(columns_of(event))
+    return ticks.apply_ticks(columns_of(event))

@@ -7,26 +7,24 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from optionstream.schemas import codec, rejects
-from optionstream.schemas.derived import Bar, Gap, Reject
+from optionstream.schemas.derived import Bar, Gap
 from optionstream.schemas.events import CandleFrame, Heartbeat, Tick, TickFrame
-from optionstream.schemas.topics import GAPS, OHLC, REJECTS
+from optionstream.schemas.topics import GAPS, OHLC
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.intake import (
     Incoming,
     MarketRecord,
     Output,
-    Refused,
     Source,
-    read,
-    reject,
+    reject_events,
+    reject_held,
 )
+from optionstream.streams.core.partition import Partition
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.core.ticks.bulk import TickGroup, read_ticks
+from optionstream.streams.core.ticks.bulk import read_ticks
 from optionstream.streams.core.ticks.columns import Run
 from optionstream.streams.core.ticks.product import ProductTicks
 from optionstream.streams.core.ticks.session_ticks import Outcome
-from optionstream.streams.core.ticks.singles import Single
 from optionstream.streams.core.ticks.snapshot import (
     HotTicks,
     block_prefix,
@@ -36,7 +34,9 @@ from optionstream.streams.core.ticks.snapshot import (
 )
 
 _SMALL_FRAME = 16
+"""Ticks of a frame up to which it is worth joining it with the next ones."""
 _WORTH_BULK = 8
+"""Records from which on they are read at once."""
 
 
 class _Hot(Struct, array_like=True):
@@ -48,16 +48,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Hot).decode
 
 
-class TickPartition:
-    """The products of one partition. Not shared between threads."""
+class TickPartition(Partition):
+    """The products of one partition. A window is shown as a partial bar at most once in
+    ``partial_every_ms`` of event time."""
 
     def __init__(self, source: Source, rules: Rules, partial_every_ms: int = 0) -> None:
-        self.source = source
-        self.rules = rules
+        super().__init__(source, rules)
         self.partial_every_ms = partial_every_ms
         self.products: dict[str, ProductTicks] = {}
-        self.unread = Counts()
-        """Counts of records that belong to no product's state."""
         self._runs: dict[str, Run] = {}
         self._outputs: list[Output] = []
         self._blocks: dict[str, set[str]] = {}
@@ -66,76 +64,63 @@ class TickPartition:
     # -- records ----------------------------------------------------------------------------
 
     def apply(self, records: Sequence[Incoming]) -> list[Output]:
-        """Apply records in log order; returns what goes out."""
-        groups = read_ticks(records, self.source) if len(records) >= _WORTH_BULK else None
-        if groups is None:
+        """Apply records in log order; return what goes out."""
+        runs = read_ticks(records, self.source) if len(records) >= _WORTH_BULK else None
+        if runs is None:
             self._apply_each(records)
         else:
-            for group in groups:
-                self._apply_group(group)
+            for product, run in runs.items():
+                self._apply_run(product, run)
         outputs, self._outputs = self._outputs, []
         return outputs
 
-    def _apply_group(self, group: TickGroup) -> None:
-        first = group.ticks[0]
-        run = Run(Tick, first.source, first.session, first.seq is None)
-        run.events, run.records = group.ticks, group.records
-        self._apply_run(group.product, run)
-
     def _apply_each(self, records: Sequence[Incoming]) -> None:
         for incoming in records:
-            try:
-                record = read(incoming, self.source)
-            except Refused as error:
-                self._refuse_record(incoming, error)
+            record = self.read_record(incoming)
+            if isinstance(record, Output):
+                self._outputs.append(record)
             else:
-                self._take(record, incoming)
+                self._take_record(record, incoming)
         for product in list(self._runs):
-            self._flush(product)
+            self._end_run(product)
 
     def partials(self, *, quick: bool = False) -> list[Output]:
-        """The bars of open windows that changed: a view of the moment, of each window at most once
-        in ``partial_every_ms`` of event time. ``quick``: of the minutes alone."""
+        """Return the bars of open windows that changed, with revision 0. ``quick``: of the
+        shortest interval alone."""
         return [
             _bar_output(bar)
             for ticks in self.products.values()
             if ticks.current is not None
             for bar in ticks.current.bars.take_partials(
-                self.partial_every_ms, ticks.known_at, quick=quick
+                self.partial_every_ms, ticks.known_at, shortest_only=quick
             )
         ]
 
-    def _refuse_record(self, incoming: Incoming, error: Refused) -> None:
-        self.unread.add_reject(error.reason, error.events)
-        self._outputs.append(
-            reject(incoming, self.source, error.reason, error.detail, error.events)
-        )
-
-    def _take(self, record: MarketRecord, incoming: Incoming) -> None:
+    def _take_record(self, record: MarketRecord, incoming: Incoming) -> None:
         if isinstance(record, Tick):
-            self._gather(record, record.seq is None, incoming)
+            self._extend_run(record, record.seq is None, incoming)
         elif isinstance(record, TickFrame):
-            self._gather(record, record.tick_id is not None, incoming)
+            self._extend_run(record, record.tick_id is not None, incoming)
             if len(record.ts_ms) > _SMALL_FRAME:
-                self._flush(record.product)
+                self._end_run(record.product)
         elif isinstance(record, CandleFrame):
-            self._flush(record.product)
-            ticks = self._ticks(record.product)
+            self._end_run(record.product)
+            ticks = self._ticks_of(record.product)
             run = Run(CandleFrame, record.source, record.session, False, [record], [incoming])
-            self._emit(ticks, ticks.apply_candles(record, incoming.offset), run)
+            self._emit_outcome(ticks, ticks.apply_candles(record, incoming.offset), run)
         elif isinstance(record, Heartbeat):
-            self._flush(record.product)
-            ticks = self._ticks(record.product)
-            self._emit(ticks, ticks.heartbeat(record.ts_event, record.ts_recv), None)
+            self._end_run(record.product)
+            ticks = self._ticks_of(record.product)
+            self._emit_outcome(ticks, ticks.apply_heartbeat(record.ts_event, record.ts_recv), None)
 
-    def _ticks(self, product: str) -> ProductTicks:
+    def _ticks_of(self, product: str) -> ProductTicks:
         ticks = self.products.get(product)
         if ticks is None:
             ticks = self.products[product] = ProductTicks(product, self.rules)
         return ticks
 
-    def _gather(self, event: Tick | TickFrame, with_ids: bool, incoming: Incoming) -> None:
-        """Put an event into the run that it continues, or begin one."""
+    def _extend_run(self, event: Tick | TickFrame, with_ids: bool, incoming: Incoming) -> None:
+        """Add an event to the run that it continues, or start one."""
         run = self._runs.get(event.product)
         if (
             run is None
@@ -144,7 +129,7 @@ class TickPartition:
             or run.session != event.session
             or run.kind is not type(event)
         ):
-            self._flush(event.product)
+            self._end_run(event.product)
             run = Run(type(event), event.source, event.session, with_ids)
             self._runs[event.product] = run
         run.events.append(event)
@@ -152,64 +137,42 @@ class TickPartition:
 
     # -- applying ---------------------------------------------------------------------------
 
-    def _flush(self, product: str) -> None:
+    def _end_run(self, product: str) -> None:
         """Apply the product's run, if there is one."""
         run = self._runs.pop(product, None)
         if run is not None:
             self._apply_run(product, run)
 
     def _apply_run(self, product: str, run: Run) -> None:
-        ticks = self._ticks(product)
-        self._emit(ticks, ticks.apply(run.columns(), run.place), run)
+        ticks = self._ticks_of(product)
+        self._emit_outcome(ticks, ticks.apply_ticks(run.columns(), run.place), run)
 
-    def _emit(self, ticks: ProductTicks, outcome: Outcome, run: Run | None) -> None:
+    def _emit_outcome(self, ticks: ProductTicks, outcome: Outcome, run: Run | None) -> None:
         self._outputs += [_bar_output(bar) for bar in outcome.bars]
         self._outputs += [_gap_output(gap) for gap in outcome.gaps]
         if run is not None:
             for reason, positions in outcome.refused.items():
-                self._refuse_events(run, reason, positions)
-        for event in outcome.late_waiting:
-            self._outputs.append(self._waiting_reject(ticks.product, event))
+                self._reject_events(run, reason, positions)
+        key = ticks.product.encode()
+        for event in outcome.late_held:
+            self._outputs.append(reject_held(event, event.frame(ticks.product), key, self.source))
 
-    def _refuse_events(self, run: Run, reason: str, positions: list[int]) -> None:
+    def _reject_events(self, run: Run, reason: str, positions: list[int]) -> None:
         by_record: dict[int, list[int]] = {}
         for at in positions:
             index, position = run.find(at)
             by_record.setdefault(index, []).append(position)
-        detail = rejects.MEANING[reason]
         for index, indices in by_record.items():
-            self._outputs.append(
-                reject(run.records[index], self.source, reason, detail, len(indices), indices)
-            )
-
-    def _waiting_reject(self, product: str, event: Single) -> Output:
-        """The reject of a tick or candle that waited for its session in vain: its record is long
-        gone, so the bytes are those of a frame with this event alone."""
-        frame = event.frame(product)
-        key = product.encode()
-        record = Reject(
-            reason=rejects.TOO_LATE,
-            detail=rejects.MEANING[rejects.TOO_LATE],
-            topic=self.source.topic,
-            partition=self.source.partition,
-            offset=event.offset,
-            record_ts=event.ts_recv,
-            events=1,
-            indices=[event.position],
-            raw_key=key,
-            raw=codec.encode(frame),
-            headers=codec.headers_for(frame),
-        )
-        return Output(REJECTS, key, record, max(0, event.ts_recv))
+            self._outputs.append(reject_events(run.records[index], self.source, reason, indices))
 
     # -- state ------------------------------------------------------------------------------
 
     def hot(self) -> bytes:
-        """What changes with every checkpoint."""
+        """Return the part of the state that changes with every checkpoint."""
         return _encode(_Hot(self.unread, [hot_part(ticks) for ticks in self.products.values()]))
 
     def take_segments(self) -> dict[str, bytes | None]:
-        """The segments changed since the last call, by name; None for those no longer needed."""
+        """Return the segments changed since the last call, by name; None for those to delete."""
         changed: dict[str, bytes | None] = {}
         for product, ticks in self.products.items():
             if ticks.current is None:
@@ -225,7 +188,7 @@ class TickPartition:
         return changed
 
     def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None:
-        """Become what ``hot`` and the segments were taken from."""
+        """Restore the state saved as ``hot`` and ``segments``."""
         state = _decode(hot)
         self.unread = state.unread
         self.products, self._blocks = {}, {}
@@ -236,16 +199,6 @@ class TickPartition:
             self.products[part.product] = restored(
                 part, [segments[name] for name in sorted(names)], self.rules
             )
-
-    def counts(self) -> list[Counts]:
-        """The counts of each product, and of what belongs to none."""
-        return [self.unread, *(ticks.counts for ticks in self.products.values())]
-
-
-def read_counts(hot: bytes) -> list[Counts]:
-    """The counts in a stored hot part."""
-    state = _decode(hot)
-    return [state.unread, *(part.counts for part in state.products)]
 
 
 def _bar_output(bar: Bar) -> Output:

@@ -35,25 +35,26 @@ class SingleTick(Struct, array_like=True, tag="tick"):
         """Return ``bad_price`` for a price that is not finite or not above 0, else None."""
         return price_fault(self.price)
 
-    def fits(self, session: Session) -> bool:
-        """Whether it may start where it does."""
-        return True
+    def start_fault(self, session: Session) -> str | None:
+        """Return None: a tick may be at any time of the session."""
+        return None
 
     def identity(self, session: Session) -> Identity:
-        """What two equal events of a session have in common."""
+        """Return what two equal events of a session have in common."""
         if self.id is None:
             return self.feed, "seq", 0, self.order
         return self.feed, "id", (self.ts - session.open_ms) // CELL_MS, self.id
 
     def last_ts(self, session: Session) -> int:
-        """The time that it reaches."""
+        """Return the time that it reaches, UTC epoch ms."""
         return self.ts
 
     def cell(self, session: Session) -> Cell:
+        """Return the aggregate of this tick alone."""
         return new_cell(self.ts, self.order, self.price, self.volume)
 
     def frame(self, product: str) -> TickFrame:
-        """A frame of this tick alone."""
+        """Return a frame of this tick alone."""
         source, label = self.feed
         return TickFrame(
             product=product,
@@ -92,19 +93,22 @@ class SingleCandle(Struct, array_like=True, tag="candle"):
         )
         return None if is_sound else rejects.BAD_CANDLE
 
-    def fits(self, session: Session) -> bool:
-        """Whether it may start where it does: a whole number of its lengths after the open."""
-        return (self.ts - session.open_ms) % self.interval_ms == 0
+    def start_fault(self, session: Session) -> str | None:
+        """Return ``misaligned_candle`` unless it starts a whole number of its lengths after the
+        open."""
+        is_aligned = (self.ts - session.open_ms) % self.interval_ms == 0
+        return None if is_aligned else rejects.MISALIGNED_CANDLE
 
     def identity(self, session: Session) -> Identity:
-        """What two equal events of a session have in common."""
+        """Return what two equal events of a session have in common."""
         return self.feed, "candle", self.interval_ms, self.ts
 
     def last_ts(self, session: Session) -> int:
-        """The time that it reaches."""
+        """Return the time that it reaches, UTC epoch ms."""
         return min(self.ts + self.interval_ms, session.close_ms) - 1
 
     def cell(self, session: Session) -> Cell:
+        """Return the aggregate of this candle alone, in the minute of its start."""
         return cell_of_candle(
             self.ts,
             self.last_ts(session),
@@ -114,7 +118,7 @@ class SingleCandle(Struct, array_like=True, tag="candle"):
         )
 
     def frame(self, product: str) -> CandleFrame:
-        """A frame of this candle alone."""
+        """Return a frame of this candle alone."""
         source, label = self.feed
         return CandleFrame(
             product=product,
@@ -135,7 +139,7 @@ Single = SingleTick | SingleCandle
 
 
 def tick_at(columns: Columns, at: int, offset: int, position: int) -> SingleTick:
-    """The tick at a position of columns."""
+    """Return the tick at a position of columns, which came in the record at ``offset``."""
     return SingleTick(
         columns.feed,
         columns.ts[at],
@@ -150,7 +154,7 @@ def tick_at(columns: Columns, at: int, offset: int, position: int) -> SingleTick
 
 
 def candle_at(frame: CandleFrame, at: int, offset: int) -> SingleCandle:
-    """The candle at a position of a frame, which came in the record at ``offset``."""
+    """Return the candle at a position of a frame, which came in the record at ``offset``."""
     return SingleCandle(
         (frame.source, frame.session),
         frame.start_ms[at],

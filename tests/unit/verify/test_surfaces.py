@@ -46,7 +46,7 @@ def analysed(chains: Sequence[ChainSnapshot]) -> list[ChainAnalytics]:
 
 def made(chains: list[ChainAnalytics]) -> list[VolatilitySurface]:
     product = ProductSurfaces()
-    return [surface for chain in chains for surface in product.add(chain)]
+    return [surface for chain in chains for surface in product.add_chain(chain)]
 
 
 def logged(events: Iterable[MarketEvent]) -> Log:

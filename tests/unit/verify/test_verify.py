@@ -75,7 +75,7 @@ CHAIN = snapshot([100.0, 110.0, 120.0], legs([10, 20, 30]), legs([5, 40, 15]), o
 FRAME = tick_record([1, 4, 5], [OPEN, OPEN + 1, OPEN + 2], [10.0, 12.0, -1.0], [7, 12, None])
 
 
-(SURFACE,) = ProductSurfaces().add(analytics(CHAIN))
+(SURFACE,) = ProductSurfaces().add_chain(analytics(CHAIN))
 
 
 SILENCE = Gap(

@@ -75,20 +75,22 @@ def begun(cadence_ms: int = 1_000) -> ExpiryQuotes:
     """In a session that two quotes of the opening moment have begun: a call and a put at 25,000
     that tell nothing, numbers -2 and -1."""
     quotes = expiry_quotes(cadence_ms)
-    quotes.apply(frame(told(0, -2, 25_000.0, "CE"), told(0, -1, 25_000.0, "PE")), 0)
+    quotes.apply_frame(frame(told(0, -2, 25_000.0, "CE"), told(0, -1, 25_000.0, "PE")), 0)
     return quotes
 
 
 def applied(quotes: ExpiryQuotes, *frames: OptionQuoteFrame) -> list[Assembled]:
     """The chains of the frames, and of the end of the session."""
-    chains = [one for at, each in enumerate(frames) for one in quotes.apply(each, at + 1).chains]
+    chains = [
+        one for at, each in enumerate(frames) for one in quotes.apply_frame(each, at + 1).chains
+    ]
     return chains + ended(quotes)
 
 
 def ended(quotes: ExpiryQuotes) -> list[Assembled]:
     """Two quotes of the next day end the session; gives what is left of it."""
     later = [told(NEXT_OPEN - OPEN, seq) for seq in (9_001, 9_002)]
-    return quotes.apply(frame(*later), 1_000).chains
+    return quotes.apply_frame(frame(*later), 1_000).chains
 
 
 def moments(chains: Iterable[Assembled]) -> list[int]:
@@ -137,7 +139,7 @@ def test_a_quote_at_fault_is_refused_for_the_first_reason_and_others_of_its_fram
 ) -> None:
     quotes = expiry_quotes(future_limit_ms=1_000)
     good = [told(0, seq, bid=1.0, oi_change=-5.0, iv=-1.0, ask=0.0) for seq in (101, 102, 103)]
-    outcome = quotes.apply(frame(good[0], good[1], quote, good[2], ts_recv=OPEN), 7)
+    outcome = quotes.apply_frame(frame(good[0], good[1], quote, good[2], ts_recv=OPEN), 7)
     assert outcome.refused == {reason: [2]}
     assert quotes.counts == Counts(accepted=3, rejects={reason: 1})
 
@@ -154,17 +156,17 @@ def test_a_quote_at_fault_is_refused_for_the_first_reason_and_others_of_its_fram
 )
 def test_a_quote_outside_every_session_is_counted_and_moves_nothing(ts: int, phase: str) -> None:
     quotes = begun()
-    assert quotes.apply(frame(told(ts, 1)), 1) == Outcome()
+    assert quotes.apply_frame(frame(told(ts, 1)), 1) == Outcome()
     assert (quotes.counts.outside_session, quotes.counts.outside) == (1, {phase: 1})
-    assert quotes.watermark == OPEN - LATENESS_MS
+    assert quotes.watermark.reached_ms == OPEN - LATENESS_MS
 
 
 def test_the_same_number_of_the_same_feed_is_a_duplicate_whatever_it_tells() -> None:
     quotes = begun()
-    quotes.apply(frame(told(10, 1, bid=1.0), told(20, 1, bid=2.0)), 1)
-    quotes.apply(frame(told(20, 1, bid=3.0), session="other"), 2)
-    quotes.apply(frame(told(20, 1, bid=4.0), source="other"), 3)
-    quotes.apply(frame(told(20, 1, 27_000.0)), 4)
+    quotes.apply_frame(frame(told(10, 1, bid=1.0), told(20, 1, bid=2.0)), 1)
+    quotes.apply_frame(frame(told(20, 1, bid=3.0), session="other"), 2)
+    quotes.apply_frame(frame(told(20, 1, bid=4.0), source="other"), 3)
+    quotes.apply_frame(frame(told(20, 1, 27_000.0)), 4)
     assert (quotes.counts.accepted, quotes.counts.duplicates) == (5, 2)
     assert [quote.figures for quote in quotes.waiting[2:]] == [
         (None, None, None, None, None, bid, None) for bid in (1.0, 3.0, 4.0)
@@ -174,10 +176,12 @@ def test_the_same_number_of_the_same_feed_is_a_duplicate_whatever_it_tells() -> 
 def test_a_chain_takes_no_more_strikes_than_a_snapshot_may_have() -> None:
     quotes = begun()
     strikes = [told(1, seq, float(seq)) for seq in range(1, MAX_STRIKES)]
-    quotes.apply(frame(*strikes), 1)
+    quotes.apply_frame(frame(*strikes), 1)
     one_more = told(2, 90_000, 90_000.0)
-    assert quotes.apply(frame(one_more), 2).refused == {"bad_quote": [0]}
-    assert quotes.apply(frame(one_more, told(3, 90_001, 5.0)), 3).refused == {"bad_quote": [0]}
+    assert quotes.apply_frame(frame(one_more), 2).refused == {"bad_quote": [0]}
+    assert quotes.apply_frame(frame(one_more, told(3, 90_001, 5.0)), 3).refused == {
+        "bad_quote": [0]
+    }
     assert quotes.counts.accepted == MAX_STRIKES + 2
     (chain,) = ended(quotes)
     assert len(chain.chain.strikes) == MAX_STRIKES
@@ -188,11 +192,11 @@ def test_a_chain_takes_no_more_strikes_than_a_snapshot_may_have() -> None:
 
 def test_a_session_begins_with_a_second_quote_of_another_identity() -> None:
     quotes = expiry_quotes()
-    quotes.apply(frame(told(5, 1)), 0)
+    quotes.apply_frame(frame(told(5, 1)), 0)
     assert (quotes.session, quotes.counts.held) == (None, 1)
-    quotes.apply(frame(told(6, 1)), 1)
+    quotes.apply_frame(frame(told(6, 1)), 1)
     assert (quotes.session, quotes.counts.duplicates) == (None, 1)
-    quotes.apply(frame(told(4, 1), session="another"), 2)
+    quotes.apply_frame(frame(told(4, 1), session="another"), 2)
     assert quotes.session is not None
     assert quotes.session.open_ms == OPEN
     assert quotes.counts == Counts(accepted=2, duplicates=1)
@@ -200,13 +204,13 @@ def test_a_session_begins_with_a_second_quote_of_another_identity() -> None:
 
 def test_a_later_session_ends_the_current_one_with_a_last_chain_at_its_close() -> None:
     quotes = begun()
-    quotes.apply(frame(told(21_000_300, 1, bid=1.0), told(21_000_900, 2, ask=2.0)), 1)
+    quotes.apply_frame(frame(told(21_000_300, 1, bid=1.0), told(21_000_900, 2, ask=2.0)), 1)
     (last,) = ended(quotes)
     assert last.chain.ts_event == CLOSE
     assert leg(last.chain) == {"bid": 1.0, "ask": 2.0}
     assert quotes.session is not None
     assert quotes.session.open_ms == NEXT_OPEN
-    (fresh,) = quotes.apply(frame(told(DAY_MS + 3_000, 1, 30_000.0)), 9).chains
+    (fresh,) = quotes.apply_frame(frame(told(DAY_MS + 3_000, 1, 30_000.0)), 9).chains
     assert fresh.chain.strikes == [26_000.0]
     assert leg(fresh.chain) == {}
 
@@ -214,12 +218,14 @@ def test_a_later_session_ends_the_current_one_with_a_last_chain_at_its_close() -
 def test_quotes_of_earlier_sessions_are_too_late_and_held_ones_drop_out() -> None:
     quotes = begun()
     for day in (1, 2):
-        quotes.apply(frame(told(day * DAY_MS, 70 + day)), day)
-    outcome = quotes.apply(frame(told(2 * DAY_MS, 80)), 3)
-    assert [(quote.offset, quote.position, quote.seq) for quote in outcome.late_waiting] == [
+        quotes.apply_frame(frame(told(day * DAY_MS, 70 + day)), day)
+    outcome = quotes.apply_frame(frame(told(2 * DAY_MS, 80)), 3)
+    assert [(quote.offset, quote.position, quote.seq) for quote in outcome.late_held] == [
         (1, 0, 71)
     ]
-    assert quotes.apply(frame(told(5, 81), told(DAY_MS, 82)), 4).refused == {"too_late": [0, 1]}
+    assert quotes.apply_frame(frame(told(5, 81), told(DAY_MS, 82)), 4).refused == {
+        "too_late": [0, 1]
+    }
     assert quotes.counts == Counts(accepted=4, rejects={"too_late": 3})
 
 
@@ -227,7 +233,7 @@ def test_only_so_many_sessions_wait() -> None:
     quotes = begun()
     wednesdays = range(1, 7 * (MAX_WAITING + 1), 7)
     weeks = [told(day * DAY_MS, 100 + day) for day in wednesdays]
-    outcome = quotes.apply(frame(*weeks), 1)
+    outcome = quotes.apply_frame(frame(*weeks), 1)
     assert outcome.refused == {"unconfirmed_session": [MAX_WAITING]}
     assert quotes.counts.held == MAX_WAITING
 
@@ -237,17 +243,17 @@ def test_only_so_many_sessions_wait() -> None:
 
 def test_a_chain_goes_out_when_the_watermark_reaches_a_boundary_with_new_quotes() -> None:
     quotes = begun()
-    assert not quotes.apply(frame(told(2_999, 1)), 1).chains
-    assert moments(quotes.apply(frame(told(3_000, 2)), 2).chains) == [1_000]
+    assert not quotes.apply_frame(frame(told(2_999, 1)), 1).chains
+    assert moments(quotes.apply_frame(frame(told(3_000, 2)), 2).chains) == [1_000]
     # 2,999 belongs to the boundary 3,000, 3,000 to the next; none goes out for those without.
-    assert moments(quotes.apply(frame(told(60_000, 3)), 3).chains) == [3_000, 4_000]
+    assert moments(quotes.apply_frame(frame(told(60_000, 3)), 3).chains) == [3_000, 4_000]
     assert moments(ended(quotes)) == [CLOSE - OPEN]
 
 
 def test_the_close_is_a_boundary_though_the_cadence_does_not_meet_it() -> None:
     quotes = expiry_quotes(cadence_ms=10**9)
     close = CLOSE - OPEN
-    quotes.apply(frame(told(0, 1), told(close - 1, 2)), 0)
+    quotes.apply_frame(frame(told(0, 1), told(close - 1, 2)), 0)
     assert moments(ended(quotes)) == [close]
 
 
@@ -272,18 +278,18 @@ def test_a_quote_that_missed_its_boundary_takes_part_in_the_next_one() -> None:
 
 def test_without_a_cadence_a_late_quote_waits_for_one_that_is_not() -> None:
     quotes = begun(cadence_ms=0)
-    quotes.apply(frame(told(10_000, 1)), 1)
-    assert not quotes.apply(frame(told(3_500, 2, bid=5.0)), 2).chains
-    assert not quotes.apply(frame(told(11_000, 3)), 3).chains
-    (chain,) = quotes.apply(frame(told(12_500, 4)), 4).chains
+    quotes.apply_frame(frame(told(10_000, 1)), 1)
+    assert not quotes.apply_frame(frame(told(3_500, 2, bid=5.0)), 2).chains
+    assert not quotes.apply_frame(frame(told(11_000, 3)), 3).chains
+    (chain,) = quotes.apply_frame(frame(told(12_500, 4)), 4).chains
     assert moments([chain]) == [10_001]
     assert leg(chain.chain) == {"bid": 5.0}
 
 
 def test_late_quotes_with_nothing_after_them_come_with_the_close() -> None:
     quotes = begun(cadence_ms=0)
-    quotes.apply(frame(told(10_000, 1)), 1)
-    quotes.apply(frame(told(3_500, 2, bid=5.0)), 2)
+    quotes.apply_frame(frame(told(10_000, 1)), 1)
+    quotes.apply_frame(frame(told(3_500, 2, bid=5.0)), 2)
     (chain,) = ended(quotes)
     assert chain.chain.ts_event == CLOSE
     assert leg(chain.chain) == {"bid": 5.0}
@@ -331,7 +337,7 @@ def test_a_figure_is_that_of_the_latest_time_and_number_whenever_it_came(
     late: Told, bid: float
 ) -> None:
     quotes = begun()
-    quotes.apply(frame(told(5_000, 10, bid=2.0), told(8_000, 12, 25_000.0)), 1)
+    quotes.apply_frame(frame(told(5_000, 10, bid=2.0), told(8_000, 12, 25_000.0)), 1)
     (chain,) = applied(quotes, frame(late, source="other"))
     assert leg(chain.chain) == {"bid": bid, "ask": 3.0}
     assert chain.chain.source == "s"

@@ -17,10 +17,11 @@ from optionstream.schemas.topics import (
     chain_key,
     partition_for,
 )
+from optionstream.streams.core.counts import read_counts
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.quotes import assembly, seen_numbers
-from optionstream.streams.core.quotes.partition import QuotePartition, read_counts
+from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.quotes.seen_numbers import PAGE, SeenNumbers
 from optionstream.streams.core.rules import Rules
 from tests.unit.core.quotes.test_assembly import EXPIRY, frame, told
@@ -222,20 +223,20 @@ def test_pages_of_seen_numbers_go_with_their_session(monkeypatch: pytest.MonkeyP
 def test_numbers_of_two_feeds_are_two_ranges_though_they_follow_each_other() -> None:
     seen, other = SeenNumbers(), ("s", "e")
     for feed in (FEED, FEED, other, other):
-        seen.add(feed, len(seen.page) + 1 if feed == other else 1)
+        seen.add_number(feed, len(seen.page) + 1 if feed == other else 1)
     assert seen.page == [(FEED, 1, 1), (other, 2, 3)]
 
 
 def test_a_feed_that_numbers_through_all_contracts_keeps_the_hot_page_short() -> None:
     seen = SeenNumbers()
     for number in range(0, 3 * PAGE * 5, 3):
-        assert seen.add(FEED, number)
-        assert seen.add(FEED, number + 1)
-        assert not seen.add(FEED, number)
+        assert seen.add_number(FEED, number)
+        assert seen.add_number(FEED, number + 1)
+        assert not seen.add_number(FEED, number)
     pages = seen.take_full()
     assert [len(page) for page in pages] == [PAGE] * 4
     assert len(seen.page) == PAGE
     again = SeenNumbers()
     for page in [*pages, seen.page]:
         again.add_page(page)
-    assert all(again.has(FEED, number) is (number % 3 < 2) for number in range(3 * PAGE * 5))
+    assert all(again.has_number(FEED, number) is (number % 3 < 2) for number in range(3 * PAGE * 5))

@@ -67,7 +67,7 @@ def run(quotes: ExpiryQuotes, made: Sequence[Told], sizes: Sequence[int]) -> lis
         size = sizes[turn % len(sizes)]
         # What was received when is no matter of packing: here everything at once.
         one = frame(*made[start : start + size], ts_recv=CLOSE)
-        chains += quotes.apply(one, turn).chains
+        chains += quotes.apply_frame(one, turn).chains
         start, turn = start + size, turn + 1
     return chains
 
@@ -160,9 +160,9 @@ def test_the_quotes_that_still_tell_something_make_the_book_again(seed: int, cou
     rng.shuffle(every)
     book, again = Book(), Book()
     for one in every:
-        book.take(one)
+        book.apply_quote(one)
     for one in book.quotes():
-        again.take(one)
+        again.apply_quote(one)
     again.last_recv = book.last_recv
     assert len(book.quotes()) <= min(len(every), 8 * 8 + 1)
     assert again.quotes() == book.quotes()

@@ -193,7 +193,7 @@ BAD_ROWS: list[Candle] = [
 @pytest.mark.parametrize("row", BAD_ROWS)
 def test_a_candle_whose_figures_cannot_be_is_refused_by_position(row: Candle) -> None:
     frame = candles(1, flat(OPEN), row, flat(OPEN + MINUTE))
-    outcome = partition()._ticks("NIFTY").apply_candles(frame)
+    outcome = partition()._ticks_of("NIFTY").apply_candles(frame)
     assert outcome.refused == {reasons.BAD_CANDLE: [1]}
 
 

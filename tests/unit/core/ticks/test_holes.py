@@ -8,7 +8,7 @@ import pytest
 
 from optionstream.schemas.derived import Gap
 from optionstream.schemas.events import Tick, TickFrame
-from optionstream.streams.core.ticks.silences import MAX_RANGES
+from optionstream.streams.core.ticks.holes import MAX_RANGES
 from tests.unit.core.ticks.helpers import (
     AFTER,
     NEXT_OPEN,
