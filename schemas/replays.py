@@ -40,7 +40,7 @@ class State(StrEnum):
     PAUSED = "paused"
     SEEKING = "seeking"
     DRAINING = "draining"
-    """All is published; the groups read on."""
+    """All is published; workers are catching up."""
     COMPLETE = "complete"
     STOPPED = "stopped"
     """Ended by the command ``stop``: what was published has been read by every group."""

@@ -137,7 +137,7 @@ def speed(
 
 
 def stop(id_: IdArgument, as_json: JsonOption = False) -> None:
-    """End a replay here: the groups read what was published, the namespace stays.
+    """End a replay here: workers catch up, the namespace stays.
 
     \b
     Example:

@@ -53,7 +53,9 @@ def list_namespaces(addresses: Addresses) -> list[NamespaceInfo]:
         databases = client.list_database_names()
     existing = partition_counts(admin_client(addresses.kafka))
     by_topic = namespaces_in(existing)
-    names = set(rows) | set(by_topic) | _names_of_databases(databases)
+    prefix = Namespace("x").mongo_db[:-1]
+    with_database = {db.removeprefix(prefix) for db in databases if db.startswith(prefix)}
+    names = rows.keys() | by_topic.keys() | with_database
     found = [_info(name, rows.get(name, {}), len(by_topic.get(name, ()))) for name in names]
     return sorted(found, key=_order)
 
@@ -125,11 +127,6 @@ def unknown_namespace(name: str, known: list[str]) -> str:
     """Return the error text for a name that does not exist, with the names that do."""
     there = ", ".join(known) if known else "none yet"
     return f"there is no namespace {name}; there are: {there}"
-
-
-def _names_of_databases(databases: list[str]) -> set[str]:
-    prefix = Namespace("x").mongo_db[:-1]
-    return {name.removeprefix(prefix) for name in databases if name.startswith(prefix)}
 
 
 def _info(name: str, row: Row, topic_count: int) -> NamespaceInfo:

@@ -19,8 +19,7 @@ from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import (
     CandleFrame,
-    ChainSnapshot,
-    Heartbeat,
+    MarketEvent,
     OptionQuoteFrame,
     Tick,
     TickFrame,
@@ -28,7 +27,6 @@ from optionstream.schemas.events import (
 from optionstream.schemas.topics import partition_for
 
 _FRAMES = (TickFrame, CandleFrame, OptionQuoteFrame)
-_EVENTS = (TickFrame, Tick, CandleFrame, Heartbeat, OptionQuoteFrame, ChainSnapshot)
 
 Headers = list[tuple[str, bytes]]
 
@@ -54,7 +52,7 @@ def resent(reject: Reject, partitions: int, *, normalise: bool) -> Resent:
     value, headers = reject.raw, list(reject.headers)
     if normalise or reject.indices:
         record: Any = codec.decode(value, headers)
-        if normalise and not isinstance(record, _EVENTS):
+        if normalise and not isinstance(record, MarketEvent | Tick):
             kind = codec.schema_of(record)
             raise RecordError(rejects.WRONG_TOPIC, f"{kind} is not a market event")
         whole = not isinstance(record, _FRAMES) or not reject.indices

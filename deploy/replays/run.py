@@ -133,20 +133,16 @@ def _registered(running: _Running, registry: Registry, settings: Settings) -> It
     manifest = start_manifest(name, described, speed, settings)
     run = registry.start_run(name, plan.source.names, options, manifest)
 
-    def ended(state: State, error: str | None) -> None:
-        changes = manifest_changes(running.player, running.sent())
-        registry.end_run(name, run, state, {"error": error, **changes})
-
     try:
         yield run
-    except KeyboardInterrupt:
-        ended(State.INTERRUPTED, None)
-        raise
-    except OptionstreamError as error:
-        ended(State.FAILED, str(error))
-        raise
     except BaseException as error:
-        ended(State.FAILED, f"{type(error).__name__}: {error}")
+        interrupted = isinstance(error, KeyboardInterrupt)
+        state = State.INTERRUPTED if interrupted else State.FAILED
+        known = isinstance(error, OptionstreamError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        changes = manifest_changes(running.player, running.sent())
+        changes["error"] = None if interrupted else text
+        registry.end_run(name, run, state, changes)
         raise
 
 

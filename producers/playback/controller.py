@@ -78,7 +78,7 @@ class Controller:
                 return f"speed {self.told_speed}"
             case Action.STOP:
                 self._stopped = True
-                return f"stopped at {self._told_clock()}; the groups read what was published"
+                return f"stopped at {self._told_clock()}; workers are catching up"
 
     def rows_due(self, reach: Sequence[int], now_s: float) -> int:
         """How many of the head's leading rows may go now. ``reach``: the event time reached after
