@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from optionstream.schemas import figures
+
 _AT = "2025-11-17T13:27:22+05:30"
 _RECEIVED = "2025-11-17T13:29:19+05:30"
 
@@ -28,20 +30,6 @@ UNDERLYING: dict[str, Any] = {
     "seq": 15142,
     "source": "nse",
     "session": "2025-11-17",
-}
-
-_TOTALS: dict[str, Any] = {
-    "call_oi": 237756300.0,
-    "put_oi": 240854550.0,
-    "call_volume": 37355391.0,
-    "put_volume": 36005736.0,
-}
-
-_NEAR: dict[str, Any] = {
-    "pcr_oi_near": 0.9012738,
-    "pcr_volume_near": 0.860546,
-    "near_strikes": 10,
-    "atm_strike": 26000.0,
 }
 
 CHAIN: dict[str, Any] = {
@@ -95,36 +83,7 @@ CHAIN: dict[str, Any] = {
             (0.1226164, -0.4964862, 0.0022949, -31.9526799, 5.6556601, -0.0020477),
         ),
     ],
-    "metadata": {
-        "pcr": 1.0130312,
-        "pcr_volume": 0.9638699,
-        **_NEAR,
-        "max_pain": 25950.0,
-        "resistance": [26000.0, 26100.0, 27000.0, 26200.0],
-        "support": [25900.0, 25950.0, 26000.0, 25800.0],
-        **_TOTALS,
-        "call_oi_change": 49984950.0,
-        "put_oi_change": 88755900.0,
-        "call_oi_intraday": None,
-        "put_oi_intraday": None,
-        "iv_mode": "black76",
-        "rate": 0.0,
-        "years": 0.002973,
-        "forward": 26000.95,
-        "atm_iv": 0.12297,
-        "straddle": 139.1,
-        "gex_total": 169756905098.45,
-        "legs_with_iv": 160,
-        "iv_null_reasons": {"below_intrinsic": 18},
-        "missing_legs": 0,
-        "completeness": 1.0,
-        "oldest_leg_ms": None,
-        "null_reasons": {"call_oi_intraday": "no_baseline", "put_oi_intraday": "no_baseline"},
-        "flags": ["below_intrinsic"],
-        "capture_id": "de1b90b200750d2d",
-        "expiries_in_capture": 18,
-        "custom_indicators": {},
-    },
+    "metadata": {row.document_name: row.example for row in figures.METADATA},
     "known_at": _RECEIVED,
 }
 
@@ -132,10 +91,7 @@ PCR: dict[str, Any] = {
     "product": "NIFTY",
     "expiry": "2025-11-18",
     "timestamp": _AT,
-    "pcr_oi": 1.0130312,
-    "pcr_volume": 0.9638699,
-    **_NEAR,
-    **_TOTALS,
+    **{row.name: row.example for row in figures.PCR},
     "oi_unit": "shares",
     "null_reasons": {},
     "snapshot_id": CHAIN["snapshot_id"],

@@ -6,12 +6,25 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from optionstream.schemas import figures
 from optionstream.schemas.derived import Interval, IvMode
+from optionstream.schemas.events import OiUnit
+from optionstream.schemas.figures import FigureRow
 from optionstream.schemas.replays import Action, State
 
 _TIME = "RFC 3339, IST (+05:30)"
+_KNOWN_AT = f"Receipt time of the latest input; {_TIME}"
+
+
+def _figure(row: FigureRow) -> Any:
+    """Return type and description of a figure, as ``create_model`` takes them."""
+    return row.annotation, Field(description=row.description)
+
+
+def _described(name: str) -> str:
+    return figures.FIGURES[name].description
 
 
 class Underlying(BaseModel):
@@ -58,47 +71,12 @@ class Leg(BaseModel):
     ask: float | None = Field(description="Rupees")
 
 
-class Metadata(BaseModel):
-    """What follows from the legs. What cannot be computed is null, with a reason."""
-
-    pcr: float | None = Field(description="Put over call open interest")
-    pcr_volume: float | None = Field(description="Put over call volume")
-    near_strikes: int = Field(description="How many strikes on each side count as near the money")
-    pcr_oi_near: float | None = Field(description="`pcr` over the strikes near the money")
-    pcr_volume_near: float | None = Field(description="`pcr_volume` near the money")
-    max_pain: float | None = Field(description="Strike at which option buyers get least, rupees")
-    resistance: list[float] = Field(description="Strikes of most call open interest, rupees")
-    support: list[float] = Field(description="Strikes of most put open interest, rupees")
-    call_oi: float | None = Field(description="Total, in `oi_unit`")
-    put_oi: float | None = Field(description="Total, in `oi_unit`")
-    call_oi_change: float | None = Field(description="Total against the previous day, `oi_unit`")
-    put_oi_change: float | None = Field(description="Total against the previous day, `oi_unit`")
-    call_oi_intraday: float | None = Field(description="Total since the day's first snapshot")
-    put_oi_intraday: float | None = Field(description="Total since the day's first snapshot")
-    call_volume: float | None = Field(description="Total, contracts")
-    put_volume: float | None = Field(description="Total, contracts")
-    iv_mode: IvMode = Field(description="`black76` on the parity forward, or `nse`")
-    rate: float = Field(description="Interest rate that the Greeks are computed with, a decimal")
-    years: float | None = Field(description="Time to expiry, years of 365 days")
-    forward: float | None = Field(description="From put-call parity near the money, rupees")
-    atm_strike: float | None = Field(description="Strike nearest to the forward, rupees")
-    atm_iv: float | None = Field(description="Mean implied volatility there, a decimal")
-    straddle: float | None = Field(description="Call plus put premium there, rupees")
-    gex_total: float | None = Field(description="Rupees of delta for a 1 % move; puts negative")
-    legs_with_iv: int
-    iv_null_reasons: dict[str, int] = Field(description="Reason → legs without a volatility")
-    missing_legs: int = Field(description="Strikes without a call plus strikes without a put")
-    completeness: float = Field(description="Share of the chain's legs that are there")
-    oldest_leg_ms: int | None = Field(
-        description="Age of the oldest quote, of a chain assembled from quotes; else null"
-    )
-    null_reasons: dict[str, str] = Field(description="Field → why it is null")
-    flags: list[str] = Field(description="What is doubtful about the snapshot")
-    capture_id: str = Field(description="The one body that several expiries came in")
-    expiries_in_capture: int
-    custom_indicators: dict[str, dict[str, float | None]] = Field(
-        description="Indicator → its named numbers"
-    )
+_METADATA: dict[str, Any] = {row.document_name: _figure(row) for row in figures.METADATA}
+Metadata: type[BaseModel] = create_model(
+    "Metadata",
+    __doc__="Figures of the chain. One that cannot be computed is null, with a reason.",
+    **_METADATA,
+)
 
 
 class Chain(BaseModel):
@@ -110,36 +88,29 @@ class Chain(BaseModel):
     received: datetime = Field(description=f"When the feed received it; {_TIME}")
     source: str
     snapshot_id: str
-    underlying_price: float | None = Field(description="Rupees")
-    oi_unit: Literal["lots", "shares"]
-    lot_size: int | None = Field(description="Shares of one lot; null when unknown")
+    underlying_price: float | None = Field(description=_described("underlying_price"))
+    oi_unit: OiUnit = Field(description=_described("oi_unit"))
+    lot_size: int | None = Field(description=_described("lot_size"))
     strikes: list[float] = Field(description="Rupees, rising")
     calls: list[Leg] = Field(description="Only the legs that are there")
     puts: list[Leg] = Field(description="Only the legs that are there")
-    metadata: Metadata
-    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+    metadata: Metadata  # type: ignore[valid-type]
+    known_at: datetime = Field(description=_KNOWN_AT)
 
 
-class Pcr(BaseModel):
-    """Put-call ratios of one expiry, and what they were made of."""
-
-    product: str
-    expiry: date
-    timestamp: datetime = Field(description=f"Exchange time; {_TIME}")
-    pcr_oi: float | None = Field(description="Put over call open interest")
-    pcr_volume: float | None = Field(description="Put over call volume")
-    pcr_oi_near: float | None = Field(description="`pcr_oi` over the strikes near the money")
-    pcr_volume_near: float | None = Field(description="`pcr_volume` near the money")
-    near_strikes: int = Field(description="How many strikes on each side count as near the money")
-    atm_strike: float | None = Field(description="Strike nearest to the forward, rupees")
-    call_oi: float | None = Field(description="Total, in `oi_unit`")
-    put_oi: float | None = Field(description="Total, in `oi_unit`")
-    call_volume: float | None = Field(description="Total, contracts")
-    put_volume: float | None = Field(description="Total, contracts")
-    oi_unit: Literal["lots", "shares"]
-    null_reasons: dict[str, str] = Field(description="Field → why it is null")
-    snapshot_id: str
-    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+_RATIOS: dict[str, Any] = {row.name: _figure(row) for row in figures.PCR}
+Pcr: type[BaseModel] = create_model(
+    "Pcr",
+    __doc__="Put-call ratios of one expiry, and the totals behind them.",
+    product=(str, ...),
+    expiry=(date, ...),
+    timestamp=(datetime, Field(description=f"Exchange time; {_TIME}")),
+    **_RATIOS,
+    oi_unit=_figure(figures.FIGURES["oi_unit"]),
+    null_reasons=_figure(figures.FIGURES["null_reasons"]),
+    snapshot_id=(str, ...),
+    known_at=(datetime, Field(description=_KNOWN_AT)),
+)
 
 
 class SmilePoint(BaseModel):
@@ -193,7 +164,7 @@ class Surface(BaseModel):
     left_out: dict[str, str] = Field(description="Expiry → why it has no smile")
     grid: SurfaceGrid
     flags: list[str] = Field(description="What is doubtful about the surface")
-    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+    known_at: datetime = Field(description=_KNOWN_AT)
 
 
 class Bar(BaseModel):
@@ -213,7 +184,7 @@ class Bar(BaseModel):
     ticks: int
     revision: int = Field(description="0 while the window is open, then 1, 2 … with late ticks")
     final: bool
-    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+    known_at: datetime = Field(description=_KNOWN_AT)
 
 
 class Bars(BaseModel):
@@ -242,7 +213,7 @@ class Gap(BaseModel):
     end: datetime = Field(description=f"Time of the tick after; {_TIME}")
     revision: int = Field(description="1, then one more with each late tick that changed it")
     filled: bool = Field(description="Nothing of it is missing any more")
-    known_at: datetime = Field(description=f"Receipt time of the latest input; {_TIME}")
+    known_at: datetime = Field(description=_KNOWN_AT)
 
 
 class Gaps(BaseModel):

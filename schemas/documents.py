@@ -1,4 +1,4 @@
-"""The shape of derived data in MongoDB, Redis and the API: one document for all three.
+"""Documents of derived data: MongoDB, Redis and the API have the same.
 
 Times are aware datetimes in IST: MongoDB stores them as dates, JSON writes them in RFC 3339 with
 their offset. Open interest is in ``oi_unit``.
@@ -10,8 +10,11 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from itertools import starmap
 from typing import Any, TypeVar
 
+from msgspec import structs
+
 from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, Greeks, Smile, VolatilitySurface
 from optionstream.schemas.events import LEG_COLUMNS, Legs, OptionKind
+from optionstream.schemas.figures import METADATA, PCR, PCR_NAMES
 from optionstream.schemas.redis_keys import trading_symbol
 from optionstream.schemas.times import ist
 
@@ -25,8 +28,30 @@ GAPS = "gaps"
 REJECTS = "rejects"
 REDRIVES = "redrives"
 
+LEG_FIELDS = ("oi", "oi_change", "volume", "source_iv", "last", "bid", "ask")
+"""Names of ``LEG_COLUMNS`` in a document, where ``iv`` is the computed volatility."""
+GREEK_FIELDS = ("iv", "delta", "gamma", "theta", "vega", "rho")
+ROW_FIELDS = ("strike", *LEG_FIELDS, "oi_intraday", "gex", "greeks", "iv_reason")
+"""Fields of a leg's row, in order; ``GREEK_FIELDS`` are those under ``greeks``."""
+SMILE_FIELDS = (
+    "snapshot_id",
+    "years",
+    "forward",
+    "atm_iv",
+    "risk_reversal_25",
+    "butterfly_25",
+    "null_reasons",
+)
+POINT_FIELDS = ("strike", "log_moneyness", "iv")
+GRID_FIELDS = ("tenors_days", "log_moneyness", "iv", "reason")
+
 Document = dict[str, Any]
+Contract = tuple[OptionKind, float]
+"""Kind and strike of one leg of a chain."""
 RowT = TypeVar("RowT")
+
+_FIGURES = len(LEG_FIELDS)
+_METADATA = tuple((row.document_name, row.name) for row in METADATA)
 
 
 def tick_document(
@@ -38,7 +63,10 @@ def tick_document(
     source: str,
     session: str,
 ) -> Document:
-    """One tick of the underlying: price in rupees, ``volume`` traded so far in the day."""
+    """Return a tick of the underlying; ``price`` in rupees, ``volume`` traded so far in the day.
+
+    ``ts_ms`` is its exchange time, UTC epoch ms.
+    """
     return {
         "product": product,
         "timestamp": ist(ts_ms),
@@ -51,84 +79,47 @@ def tick_document(
 
 
 def bar_document(bar: Bar) -> Document:
-    """Product, interval, window, prices in rupees, volume, revision, ``known_at``."""
-    return {
-        "product": bar.product,
-        "interval": bar.interval,
-        "session": bar.session,
-        "start": ist(bar.start),
-        "end": ist(bar.end),
-        "open": bar.open,
-        "high": bar.high,
-        "low": bar.low,
-        "close": bar.close,
-        "volume": bar.volume,
-        "volume_reason": bar.volume_reason,
-        "ticks": bar.ticks,
-        "revision": bar.revision,
-        "final": bar.final,
-        "known_at": ist(bar.known_at),
-    }
+    """Return a bar under the names of its fields, with its times as IST datetimes."""
+    times = {name: ist(getattr(bar, name)) for name in ("start", "end", "known_at")}
+    return structs.asdict(bar) | times
 
 
 def gap_document(gap: Gap) -> Document:
-    """What a product lacked, from when to when, and what of it is still missing."""
-    return {
-        "product": gap.product,
-        "kind": gap.kind,
-        "session": gap.session,
-        "source": gap.source,
-        "label": gap.label,
-        "first": gap.first,
-        "last": gap.last,
-        "missing": [list(span) for span in gap.missing],
-        "start": ist(gap.start),
-        "end": ist(gap.end),
-        "revision": gap.revision,
-        "filled": gap.filled,
-        "known_at": ist(gap.known_at),
-    }
-
-
-LEG_FIELDS = ("oi", "oi_change", "volume", "source_iv", "last", "bid", "ask")
-"""Names of ``LEG_COLUMNS`` in a document: ``iv`` alone is the computed one."""
-GREEK_FIELDS = ("iv", "delta", "gamma", "theta", "vega", "rho")
-
-
-Contract = tuple[OptionKind, float]
-"""Kind and strike of one leg of a chain."""
-
-
-ROW_FIELDS = ("strike", *LEG_FIELDS, "oi_intraday", "gex", "greeks", "iv_reason")
-"""Of a leg's row, in their order; under ``greeks`` there are ``GREEK_FIELDS``."""
-_FIGURES = len(LEG_FIELDS)
+    """Return a gap under the names of its fields, with its times as IST datetimes."""
+    times = {name: ist(getattr(gap, name)) for name in ("start", "end", "known_at")}
+    return structs.asdict(gap) | {"missing": [list(span) for span in gap.missing]} | times
 
 
 def leg_rows(
     chain: ChainAnalytics, without: Container[Contract] = ()
 ) -> Iterator[tuple[OptionKind, Document]]:
-    """Kind and row of each leg that is there: strike, the source's figures, the computed ones.
-    Legs in ``without`` are left out."""
-    return legs_made(chain, without, _row, _greeks)
+    """Yield kind and row (``ROW_FIELDS``) of each leg present, calls first, strikes rising.
+
+    Legs in ``without`` are left out.
+    """
+    return build_legs(chain, without, _row, _greeks)
 
 
-def legs_made(
+def build_legs(
     chain: ChainAnalytics,
     without: Container[Contract],
     row: Callable[..., RowT],
     greeks: Callable[..., object],
 ) -> Iterator[tuple[OptionKind, RowT]]:
-    """As ``leg_rows``, with rows made otherwise: ``row`` is given a leg's figures in the order of
-    ``ROW_FIELDS``, among them what ``greeks`` made of those of ``GREEK_FIELDS``."""
+    """Yield kind and row of each leg as ``leg_rows`` does, with rows built by the caller.
+
+    ``row`` gets the values of ``ROW_FIELDS`` in order; the one under ``greeks`` is what the
+    function ``greeks`` returned for the values of ``GREEK_FIELDS``.
+    """
     sides: tuple[tuple[OptionKind, Legs, Greeks], ...] = (
         ("CE", chain.calls, chain.call_greeks),
         ("PE", chain.puts, chain.put_greeks),
     )
     for kind, legs, computed in sides:
-        told = (getattr(legs, name) for name in LEG_COLUMNS)
+        from_source = (getattr(legs, name) for name in LEG_COLUMNS)
         figures = zip(*(getattr(computed, name) for name in GREEK_FIELDS), strict=True)
-        beside = computed.oi_intraday, computed.gex, starmap(greeks, figures), computed.reason
-        for leg in zip(chain.strikes, *told, *beside, strict=True):
+        ours = computed.oi_intraday, computed.gex, starmap(greeks, figures), computed.reason
+        for leg in zip(chain.strikes, *from_source, *ours, strict=True):
             missing = leg[1 : _FIGURES + 1].count(None) == _FIGURES
             if not missing and (kind, leg[0]) not in without:
                 yield kind, row(*leg)
@@ -143,91 +134,43 @@ def _greeks(*figures: object) -> Document:
 
 
 def pcr_document(chain: ChainAnalytics) -> Document:
-    """Put-call ratios and what they were made of."""
+    """Return a chain's put-call ratios with the totals behind them and their null reasons."""
     return {
         "product": chain.product,
         "expiry": chain.expiry,
         "timestamp": ist(chain.ts_event),
-        "pcr_oi": chain.pcr_oi,
-        "pcr_volume": chain.pcr_volume,
-        "pcr_oi_near": chain.pcr_oi_near,
-        "pcr_volume_near": chain.pcr_volume_near,
-        "near_strikes": chain.near_strikes,
-        "atm_strike": chain.atm_strike,
-        "call_oi": chain.call_oi,
-        "put_oi": chain.put_oi,
-        "call_volume": chain.call_volume,
-        "put_volume": chain.put_volume,
+        **{name: getattr(chain, name) for name in PCR_NAMES},
         "oi_unit": chain.oi_unit,
-        "null_reasons": pcr_reasons(chain.null_reasons),
+        "null_reasons": _pcr_reasons(chain.null_reasons),
         "snapshot_id": chain.snapshot_id,
         "known_at": ist(chain.known_at),
     }
 
 
-_PCR_FIGURES = (
-    "pcr_oi",
-    "pcr_volume",
-    "pcr_oi_near",
-    "pcr_volume_near",
-    "atm_strike",
-    "call_oi",
-    "put_oi",
-    "call_volume",
-    "put_volume",
-)
+def pcr_of_chain(chain: Document) -> Document:
+    """Return the put-call ratio document of a chain document, as ``pcr_document`` makes it."""
+    metadata = chain["metadata"]
+    return {
+        **{name: chain[name] for name in ("product", "expiry", "timestamp")},
+        **{row.name: metadata[row.document_name] for row in PCR},
+        "oi_unit": chain["oi_unit"],
+        "null_reasons": _pcr_reasons(metadata["null_reasons"]),
+        "snapshot_id": chain["snapshot_id"],
+        "known_at": chain["known_at"],
+    }
 
 
-def pcr_reasons(reasons: dict[str, str]) -> dict[str, str]:
-    """Those of a chain's reasons that are about the figures of ``pcr_document``."""
-    return {name: reason for name, reason in reasons.items() if name in _PCR_FIGURES}
-
-
-METADATA_FIELDS = (
-    "pcr_volume",
-    "near_strikes",
-    "pcr_oi_near",
-    "pcr_volume_near",
-    "max_pain",
-    "resistance",
-    "support",
-    "call_oi",
-    "put_oi",
-    "call_oi_change",
-    "put_oi_change",
-    "call_oi_intraday",
-    "put_oi_intraday",
-    "call_volume",
-    "put_volume",
-    "iv_mode",
-    "rate",
-    "years",
-    "forward",
-    "atm_strike",
-    "atm_iv",
-    "straddle",
-    "gex_total",
-    "legs_with_iv",
-    "iv_null_reasons",
-    "missing_legs",
-    "completeness",
-    "oldest_leg_ms",
-    "null_reasons",
-    "flags",
-    "capture_id",
-    "expiries_in_capture",
-    "custom_indicators",
-)
-"""Fields of ChainAnalytics that stand under their own name in a chain's ``metadata``."""
+def _pcr_reasons(reasons: dict[str, str]) -> dict[str, str]:
+    return {name: reason for name, reason in reasons.items() if name in PCR_NAMES}
 
 
 def chain_document(chain: ChainAnalytics) -> Document:
-    """The enriched chain: strikes, call and put rows, and ``metadata`` with the analytics."""
-    return chain_document_of(chain, leg_rows(chain))
+    """Return the enriched chain: strikes, call and put rows, and its figures in ``metadata``."""
+    return chain_document_with(chain, leg_rows(chain))
 
 
-def chain_document_of(chain: ChainAnalytics, legs: Iterable[tuple[OptionKind, Any]]) -> Document:
-    """The same from the kind and row of each leg, made already."""
+def chain_document_with(chain: ChainAnalytics, legs: Iterable[tuple[OptionKind, Any]]) -> Document:
+    """Return the chain's document with the given legs: kind and row of each, built already."""
     rows: dict[str, list[Any]] = {"CE": [], "PE": []}
     for kind, row in legs:
         rows[kind].append(row)
@@ -244,10 +187,7 @@ def chain_document_of(chain: ChainAnalytics, legs: Iterable[tuple[OptionKind, An
         "strikes": chain.strikes,
         "calls": rows["CE"],
         "puts": rows["PE"],
-        "metadata": {
-            "pcr": chain.pcr_oi,
-            **{name: getattr(chain, name) for name in METADATA_FIELDS},
-        },
+        "metadata": {key: getattr(chain, name) for key, name in _METADATA},
         "known_at": ist(chain.known_at),
     }
 
@@ -255,8 +195,10 @@ def chain_document_of(chain: ChainAnalytics, legs: Iterable[tuple[OptionKind, An
 def option_documents(
     chain: ChainAnalytics, without: Container[Contract] = ()
 ) -> Iterator[Document]:
-    """One document for each leg that is there: its contract, its figures, their moment. Legs in
-    ``without`` are left out."""
+    """Yield a document for each leg present: its contract, its row, the chain's moment.
+
+    Legs in ``without`` are left out.
+    """
     moment = option_moment(chain)
     for kind, row in leg_rows(chain, without):
         contract = option_contract(chain.product, chain.expiry, kind, row["strike"])
@@ -264,7 +206,7 @@ def option_documents(
 
 
 def option_contract(product: str, expiry: str, kind: OptionKind, strike: float) -> Document:
-    """What stands before a leg's row in its document."""
+    """Return the fields before a leg's row in its document."""
     return {
         "symbol": trading_symbol(product, expiry, strike, kind),
         "product": product,
@@ -274,7 +216,7 @@ def option_contract(product: str, expiry: str, kind: OptionKind, strike: float) 
 
 
 def option_moment(chain: ChainAnalytics) -> Document:
-    """What stands behind a leg's row in its document: the same for all legs of a chain."""
+    """Return the fields after a leg's row in its document, the same for all legs of a chain."""
     return {
         "oi_unit": chain.oi_unit,
         "underlying_price": chain.underlying_price,
@@ -283,21 +225,8 @@ def option_moment(chain: ChainAnalytics) -> Document:
     }
 
 
-SMILE_FIELDS = (
-    "snapshot_id",
-    "years",
-    "forward",
-    "atm_iv",
-    "risk_reversal_25",
-    "butterfly_25",
-    "null_reasons",
-)
-POINT_FIELDS = ("strike", "log_moneyness", "iv")
-GRID_FIELDS = ("tenors_days", "log_moneyness", "iv", "reason")
-
-
 def surface_document(surface: VolatilitySurface) -> Document:
-    """The surface: a row for each smile with its points as rows, and the grid between them."""
+    """Return the surface: a row for each smile with its points as rows, and the grid."""
     return {
         "product": surface.product,
         "timestamp": ist(surface.ts_event),
@@ -324,28 +253,4 @@ def _smile_document(smile: Smile) -> Document:
         "timestamp": ist(smile.ts_event),
         **{name: getattr(smile, name) for name in SMILE_FIELDS},
         "points": [dict(zip(POINT_FIELDS, point, strict=True)) for point in points],
-    }
-
-
-def pcr_of_chain(chain: Document) -> Document:
-    """The put-call ratio document that belongs to a chain document."""
-    metadata = chain["metadata"]
-    return {
-        "product": chain["product"],
-        "expiry": chain["expiry"],
-        "timestamp": chain["timestamp"],
-        "pcr_oi": metadata["pcr"],
-        "pcr_volume": metadata["pcr_volume"],
-        "pcr_oi_near": metadata["pcr_oi_near"],
-        "pcr_volume_near": metadata["pcr_volume_near"],
-        "near_strikes": metadata["near_strikes"],
-        "atm_strike": metadata["atm_strike"],
-        "call_oi": metadata["call_oi"],
-        "put_oi": metadata["put_oi"],
-        "call_volume": metadata["call_volume"],
-        "put_volume": metadata["put_volume"],
-        "oi_unit": chain["oi_unit"],
-        "null_reasons": pcr_reasons(metadata["null_reasons"]),
-        "snapshot_id": chain["snapshot_id"],
-        "known_at": chain["known_at"],
     }

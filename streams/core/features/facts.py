@@ -1,4 +1,4 @@
-"""What of a chain enters a row: figures, without its legs."""
+"""Reduce a chain to the figures of a feature row, without its legs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.files.feature_rows import CHAIN_NAMES, FIGURE_NAMES
 
-_AS_THEY_ARE = tuple(
+_UNCHANGED = tuple(
     name for name in FIGURE_NAMES if name not in ("null_reasons", "flags", "resistance", "support")
 )
 
@@ -18,8 +18,10 @@ Version = tuple[int, int, str]
 
 
 class ChainFacts(Struct, frozen=True):
-    """One snapshot as a row tells it. Times are UTC epoch ms; ``figures`` are the columns that
-    follow ``reason``, in their order."""
+    """One snapshot as a row holds it. Times are UTC epoch ms.
+
+    ``figures`` are the values of ``feature_rows.FIGURE_NAMES``, in that order.
+    """
 
     product: str
     expiry: str
@@ -31,17 +33,17 @@ class ChainFacts(Struct, frozen=True):
 
     @property
     def version(self) -> Version:
-        """Orders the snapshots of one expiry, as ``ChainAnalytics.version``."""
+        """Order the snapshots of one expiry, as ``ChainAnalytics.version`` does."""
         return self.ts_event, self.ts_recv, self.snapshot_id
 
 
 def facts_of(chain: ChainAnalytics) -> ChainFacts:
-    """What is kept of a chain."""
-    told: dict[str, Any] = {name: getattr(chain, name) for name in _AS_THEY_ARE}
-    told["null_reasons"] = _pairs(chain.null_reasons)
-    told["flags"] = ",".join(chain.flags)
-    told["resistance"] = chain.resistance[0] if chain.resistance else None
-    told["support"] = chain.support[0] if chain.support else None
+    """Return the facts of a chain that rows are made from."""
+    values: dict[str, Any] = {name: getattr(chain, name) for name in _UNCHANGED}
+    values["null_reasons"] = _pairs(chain.null_reasons)
+    values["flags"] = ",".join(chain.flags)
+    values["resistance"] = chain.resistance[0] if chain.resistance else None
+    values["support"] = chain.support[0] if chain.support else None
     return ChainFacts(
         product=chain.product,
         expiry=chain.expiry,
@@ -49,14 +51,17 @@ def facts_of(chain: ChainAnalytics) -> ChainFacts:
         ts_event=chain.ts_event,
         ts_recv=chain.ts_recv,
         known_at=chain.known_at,
-        figures=tuple(told[name] for name in FIGURE_NAMES),
+        figures=tuple(values[name] for name in FIGURE_NAMES),
     )
 
 
 def chain_cells(
     rank: str, facts: ChainFacts | None, reason: str | None, end: int
 ) -> dict[str, Any]:
-    """The columns of one expiry in a row that ends at ``end``; with a ``reason`` no figures."""
+    """Return the columns of one expiry in a row that ends at ``end``, UTC epoch ms.
+
+    With a ``reason`` the figures are null.
+    """
     cells: dict[str, Any] = dict.fromkeys(CHAIN_NAMES)
     cells["reason"] = reason
     if facts is not None:

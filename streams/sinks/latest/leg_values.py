@@ -18,7 +18,7 @@ from optionstream.schemas.documents import (
     GREEK_FIELDS,
     ROW_FIELDS,
     Contract,
-    legs_made,
+    build_legs,
     option_contract,
     option_moment,
 )
@@ -41,7 +41,7 @@ class EncodedLeg(NamedTuple):
 
 def encoded_legs(chain: ChainAnalytics, without: Container[Contract] = ()) -> list[EncodedLeg]:
     """As ``documents.leg_rows``."""
-    legs = list(legs_made(chain, without, _Row, _Greeks))
+    legs = list(build_legs(chain, without, _Row, _Greeks))
     rows = _encoder.encode_lines([row for _, row in legs]).split(b"\n")
     return [
         EncodedLeg(kind, row.strike, text)

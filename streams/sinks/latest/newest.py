@@ -14,7 +14,7 @@ from optionstream.schemas.documents import (
     Contract,
     Document,
     bar_document,
-    chain_document_of,
+    chain_document_with,
     pcr_document,
     surface_document,
     tick_document,
@@ -119,7 +119,7 @@ class Batch:
     def _whole_chain(self, chain: ChainAnalytics, legs: list[EncodedLeg]) -> Iterator[Entry]:
         place, version = (chain.product, chain.expiry), chain.version
         channel = self.namespace.redis(redis_keys.CHANNEL_ENRICHED)
-        document = chain_document_of(chain, ((leg.kind, Raw(leg.row)) for leg in legs))
+        document = chain_document_with(chain, ((leg.kind, Raw(leg.row)) for leg in legs))
         yield self._entry(redis_keys.chain(*place), version, document, 0, channel)
         lifetime_s = redis_keys.PCR_LIFETIME_S
         yield self._entry(redis_keys.pcr(*place), version, pcr_document(chain), lifetime_s)

@@ -29,6 +29,6 @@ def test_the_page_has_every_column_with_type_unit_meaning_and_null() -> None:
 
 def test_every_reason_is_explained() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert re.findall(r"^\| `(\w+)` \| ", text.partition("\n## Columns")[0], re.MULTILINE) == list(
+    assert re.findall(r"^- `(\w+)`: ", text.partition("\n## Columns")[0], re.MULTILINE) == list(
         CHAIN_REASONS
     )
