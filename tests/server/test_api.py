@@ -13,8 +13,8 @@ from optionstream.api.stores import Stores
 from optionstream.deploy.stack import free_port
 from optionstream.schemas import topics
 from optionstream.schemas.documents import TICKS
-from tests.unit.sinks.support import bar, chain, frame, gap, hole, surface
-from tests.unit.sinks.world import World, world
+from tests.harness.records import bar, chain, frame, gap, hole, surface
+from tests.harness.sink_world import World, world
 
 pytestmark = pytest.mark.server
 

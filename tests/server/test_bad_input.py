@@ -23,10 +23,10 @@ from optionstream.schemas.events import ChainSnapshot, TickFrame
 from optionstream.schemas.identity import snapshot_id
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
+from tests.harness.feed_files import body, leg, row, tick_lines, written
 from tests.harness.running import Running, running
 from tests.harness.seeded import Sent, chain, messy_input, no_legs, open_ms, sent
 from tests.harness.seeds import new_seed
-from tests.unit.producers.builders import body, leg, row, tick_lines, written
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 

@@ -3,116 +3,15 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import psutil
-import pymongo
 import pytest
-import redis as redis_client
 
-from optionstream.deploy.groups.lag import GroupOffsets
-from optionstream.deploy.namespaces.topics import topics_of
-from optionstream.deploy.stack import Addresses
-from optionstream.deploy.stack.tail import last_lines
-from optionstream.producers.feeds.session_file import header_for, write_session
-from optionstream.producers.simulated import SimulatedMarket, SimulationConfig
-from optionstream.schemas.settings import Settings
-from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import ALL_GROUPS, GROUPS, Namespace
-from optionstream.streams.kafka.admin import admin_client, partition_counts
-from tests.unit.cli.running import Ran, run
+from tests.harness.commands import Cli, leftovers, records_in, session_of, wait_for, workers_of
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
-
-DAY = "2026-01-06"
-
-
-@dataclass(frozen=True)
-class Cli:
-    """Runs commands inside the test, or as a process where signals matter."""
-
-    addresses: Addresses
-    data_dir: Path
-
-    def __call__(self, *args: object) -> Ran:
-        return run(*args)
-
-    def good(self, *args: object) -> list[dict[str, Any]]:
-        """The JSON lines of a command that must succeed."""
-        ran = run(*args, "--json")
-        assert ran.code == 0, ran.err
-        return ran.rows
-
-    def start(self, *args: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "optionstream", *map(str, args)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-
-@pytest.fixture
-def cli(
-    addresses: Addresses,
-    stack_settings: Settings,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Cli:
-    data_dir = tmp_path / "data"
-    monkeypatch.setenv("OPTIONSTREAM_DATA_DIR", str(data_dir))
-    monkeypatch.setenv("OPTIONSTREAM_KAFKA", addresses.kafka)
-    monkeypatch.setenv("OPTIONSTREAM_MONGO", addresses.mongo)
-    monkeypatch.setenv("OPTIONSTREAM_REDIS", addresses.redis)
-    monkeypatch.setenv("OPTIONSTREAM_PARTITIONS", str(stack_settings.partitions))
-    session_ms = str(stack_settings.session_timeout_ms)
-    monkeypatch.setenv("OPTIONSTREAM_SESSION_TIMEOUT_MS", session_ms)
-    monkeypatch.setenv("OPTIONSTREAM_KAFKA_MIN_SESSION_MS", session_ms)
-    return Cli(addresses, data_dir)
-
-
-@pytest.fixture
-def name(cli: Cli) -> Iterator[str]:
-    """A namespace of the test's own, gone afterwards; a failed test shows its workers' logs."""
-    chosen = f"t-{uuid4().hex[:8]}"
-    yield chosen
-    for log in sorted((cli.data_dir / "workers" / chosen).glob("*.log")):
-        print(f"--- {log.name}", *last_lines(log, 60), sep="\n")
-    cli("namespaces", "drop", chosen)
-
-
-def session_of(path: Path, seed: int = 1, minutes: int = 10) -> Path:
-    """A few simulated minutes of NIFTY from the open on."""
-    open_ms = to_ms(datetime.fromisoformat(f"{DAY}T09:15:00+05:30"))
-    config = SimulationConfig(
-        seed=seed,
-        date=DAY,
-        products=("NIFTY",),
-        open_ms=open_ms,
-        close_ms=open_ms + minutes * 60_000,
-        session_label=f"{DAY}-{seed}",
-    )
-    header = header_for(config.products, config.described())
-    write_session(path, header, SimulatedMarket(config).events())
-    return path
-
-
-def workers_of(name: str) -> list[int]:
-    """Process ids of the workers of a namespace."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "worker" in words and name in words:
-            found.append(process.pid)
-    return found
 
 
 def test_up_again_changes_nothing_and_status_is_good(cli: Cli) -> None:
@@ -202,30 +101,6 @@ def listed(cli: Cli, name: str) -> dict[str, Any]:
     return info
 
 
-def leftovers(cli: Cli, namespace: Namespace) -> dict[str, Any]:
-    """What a namespace has anywhere."""
-    admin = admin_client(cli.addresses.kafka)
-    mine = topics_of(namespace, partition_counts(admin))
-    groups = [
-        group.group_id
-        for group in admin.list_consumer_groups().result().valid
-        if group.group_id in [namespace.group(part) for part in GROUPS]
-    ]
-    with (
-        pymongo.MongoClient[dict[str, Any]](cli.addresses.mongo) as mongo,
-        redis_client.Redis.from_url(cli.addresses.redis) as redis,
-    ):
-        found = {
-            "topics": mine,
-            "groups": groups,
-            "databases": [d for d in mongo.list_database_names() if d == namespace.mongo_db],
-            "keys": list(redis.scan_iter(match=namespace.redis("*"))),
-            "registry": list(mongo["optionstream"]["namespaces"].find({"_id": namespace.name})),
-            "logs": list(cli.data_dir.glob(f"workers/{namespace.name}")),
-        }
-    return {where: what for where, what in found.items() if what}
-
-
 def test_a_worker_of_an_unknown_namespace_says_what_there_is(cli: Cli) -> None:
     ran = cli("worker", "latest", "--namespace", "nobodys")
     assert ran.code == 2
@@ -282,17 +157,3 @@ def test_the_extra_workers_run_where_they_were_asked_for(cli: Cli) -> None:
     finally:
         cli("down")
     assert not workers_of("sim")
-
-
-def records_in(cli: Cli, name: str) -> int:
-    ends = GroupOffsets(cli.addresses.kafka, Namespace(name)).ends(
-        ("market.underlying", "market.option_chain")
-    )
-    return sum(ends.values())
-
-
-def wait_for(done: Any, what: str, patience_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + patience_s
-    while not done():
-        assert time.monotonic() < deadline_s, f"no {what} within {patience_s} s"
-        time.sleep(0.2)

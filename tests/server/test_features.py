@@ -24,11 +24,11 @@ from optionstream.schemas.files.feature_rows import COLUMNS, POSITIONS, file_ord
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.sinks.features.store import read_positions
+from tests.harness import feature_model as model
 from tests.harness.running import Running, Stream, running
 from tests.harness.seeded import DATES, messy_input, open_ms
 from tests.harness.seeds import new_seed
 from tests.harness.storms import joined_frozen_and_killed, killed_again_and_again
-from tests.unit.features import model
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 

@@ -18,7 +18,7 @@ from optionstream.streams.sinks.latest.newer_wins import write_newer
 from optionstream.streams.sinks.latest.newest import Batch
 from optionstream.streams.sinks.latest.positions import Positions, forget_positions, set_positions
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
+from tests.harness.records import OPEN_MS, bar, chain, frame, surface
 
 pytestmark = pytest.mark.server
 

@@ -38,9 +38,9 @@ from optionstream.streams.sinks.history.sink import HistorySink
 from optionstream.streams.sinks.history.tick_reading import raw_surplus, read_ticks
 from optionstream.streams.sinks.history.tick_store import TickStore
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
-from tests.unit.sinks.proxy import Proxy
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
-from tests.unit.sinks.world import PARTITIONS, World, wait_for, world
+from tests.harness.proxy import Proxy
+from tests.harness.records import OPEN_MS, bar, chain, frame, surface
+from tests.harness.sink_world import PARTITIONS, World, wait_for, world
 
 pytestmark = pytest.mark.server
 

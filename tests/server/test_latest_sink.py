@@ -24,9 +24,9 @@ from optionstream.streams.kafka.topic_ids import Topic
 from optionstream.streams.sinks.latest.newer_wins import write_newer
 from optionstream.streams.sinks.latest.positions import Positions
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
-from tests.unit.sinks.proxy import Proxy
-from tests.unit.sinks.support import OPEN_MS, bar, chain, frame, surface
-from tests.unit.sinks.world import PARTITIONS, World, wait_for, world
+from tests.harness.proxy import Proxy
+from tests.harness.records import OPEN_MS, bar, chain, frame, surface
+from tests.harness.sink_world import PARTITIONS, World, wait_for, world
 
 pytestmark = pytest.mark.server
 

@@ -21,7 +21,7 @@ from optionstream.schemas.topics import OHLC, UNDERLYING, Namespace
 from optionstream.streams.engine.outbox import MAX_RECORD_BYTES, Outbox
 from optionstream.streams.engine.reader import Fetch, FetchReader
 from optionstream.streams.kafka.admin import admin_client, partition_counts
-from tests.unit.sinks.world import wait_for
+from tests.harness.sink_world import wait_for
 
 pytestmark = pytest.mark.server
 

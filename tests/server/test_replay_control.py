@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,51 +22,18 @@ from optionstream.schemas import codec
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import MARKET_TOPICS, Namespace
 from optionstream.streams.kafka.topic_reader import TopicReader
-from tests.server import test_cli
-from tests.server.test_cli import Cli, session_of, wait_for, workers_of
+from tests.harness.commands import DAY, Cli, leftovers, session_of, wait_for, workers_of
+from tests.harness.replays import has_begun, in_state, replaying, settled, status
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
-cli, name = test_cli.cli, test_cli.name
 ROUTES = ("underlying", "chain", "pcr", "expiries", "ohlc", "gaps")
 MOMENTS = ("timestamp", "received", "start", "known_at")
 """Fields of answers that say of when something is; a bar's end may lie ahead."""
 
 
 def at(clock: str) -> int:
-    return to_ms(datetime.fromisoformat(f"{test_cli.DAY}T{clock}+05:30"))
-
-
-def status(cli: Cli, name: str) -> dict[str, Any]:
-    (row,) = cli.good("replay", "status", name)
-    return row
-
-
-def in_state(cli: Cli, name: str, *states: str) -> bool:
-    ran = cli("replay", "status", name, "--json")
-    return ran.code == 0 and ran.rows[0]["state"] in states
-
-
-def has_begun(cli: Cli, name: str) -> bool:
-    ran = cli("replay", "status", name, "--json")
-    return ran.code == 0 and (ran.rows[0]["events"] or 0) > 50
-
-
-def settled(cli: Cli, name: str) -> bool:
-    """Whether it is paused and every group has read everything that is out."""
-    row = status(cli, name)
-    return row["state"] == "paused" and bool(row["settled"])
-
-
-@contextmanager
-def replaying(cli: Cli, *args: object) -> Iterator[subprocess.Popen[str]]:
-    process = cli.start("replay", *args)
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.terminate()  # not killed: it has workers to stop
-        process.communicate(timeout=60)
+    return to_ms(datetime.fromisoformat(f"{DAY}T{clock}+05:30"))
 
 
 @contextmanager
@@ -119,10 +85,10 @@ def test_a_paused_replay_shows_nothing_beyond_its_clock(
         wait_for(lambda: in_state(cli, name, "paused"), "pause", 60)
         assert published_times(cli, name) == []
 
-        cli.good("replay", "seek", name, f"{test_cli.DAY}T09:18:10")
+        cli.good("replay", "seek", name, f"{DAY}T09:18:10")
         wait_for(lambda: settled(cli, name), "halt", 60)
         halted_ms = at("09:18:10")
-        assert status(cli, name)["clock"] == f"{test_cli.DAY}T09:18:10+05:30"
+        assert status(cli, name)["clock"] == f"{DAY}T09:18:10+05:30"
         times = published_times(cli, name)
         assert halted_ms - 2_000 < max(times) <= halted_ms
         assert cli("verify", name).code == 0
@@ -140,11 +106,11 @@ def test_a_paused_replay_shows_nothing_beyond_its_clock(
             stepped = to_ms(datetime.fromisoformat(status(cli, name)["clock"]))
             assert max(published_times(cli, name)) <= stepped
 
-            ran = cli("replay", "seek", name, f"{test_cli.DAY}T09:16:00")
+            ran = cli("replay", "seek", name, f"{DAY}T09:16:00")
             assert (ran.code, "Start a new replay" in ran.complaint) == (2, True)
             refused = client.post(
                 f"/api/replays/{name}/commands",
-                json={"command": "seek", "to": f"{test_cli.DAY}T09:16:00+05:30"},
+                json={"command": "seek", "to": f"{DAY}T09:16:00+05:30"},
             )
             assert (refused.status_code, refused.json()["code"]) == (409, "replay_refused")
             let_go = client.post(f"/api/replays/{name}/commands", json={"command": "resume"})
@@ -189,7 +155,7 @@ def test_two_replays_side_by_side_and_what_kill_9_leaves(
         ran = cli("replay", "seek", other, "2026-01-06T15:00:00")
         assert (ran.code, "is dead" in ran.complaint) == (2, True)
         assert cli("replay", "drop", other).code == 0
-        assert test_cli.leftovers(cli, Namespace(other)) == {}
+        assert leftovers(cli, Namespace(other)) == {}
 
         cli.good("replay", "stop", name)
         kept.communicate(timeout=90)
@@ -216,7 +182,7 @@ def test_files_of_different_products_go_side_by_side_at_a_pace(
     paths = []
     for product in ("NIFTY", "BANKNIFTY"):
         config = SimulationConfig(
-            seed=3, date=test_cli.DAY, products=(product,), open_ms=at("09:15:00"),
+            seed=3, date=DAY, products=(product,), open_ms=at("09:15:00"),
             close_ms=at("09:19:00"), session_label=product,
         )  # fmt: skip
         paths.append(tmp_path / f"{product}.jsonl.zst")
@@ -225,7 +191,7 @@ def test_files_of_different_products_go_side_by_side_at_a_pace(
         )
     with replaying(cli, *paths, "--namespace", name, "--paused"):
         wait_for(lambda: in_state(cli, name, "paused"), "pause", 60)
-        cli.good("replay", "seek", name, f"{test_cli.DAY}T09:17:00")
+        cli.good("replay", "seek", name, f"{DAY}T09:17:00")
         wait_for(lambda: settled(cli, name), "halt", 60)
         with interface(cli, name) as client:
             rows = client.get("/api/products").json()["products"]

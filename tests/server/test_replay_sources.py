@@ -23,8 +23,8 @@ from optionstream.schemas import topics
 from optionstream.schemas.raw import PART_BYTES
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import GROUP_TOPICS, RAW_BROKERS, RAW_FILES, RAW_NSE
+from tests.harness.feed_files import body, leg, tick_lines, written
 from tests.harness.running import Running, running
-from tests.unit.producers.builders import body, leg, tick_lines, written
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 

@@ -13,13 +13,10 @@ from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import MARKET_TOPICS, UNDERLYING, Namespace, partition_for
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.kafka.topic_reader import TopicReader
-from tests.server import test_cli
-from tests.server.test_cli import Cli, session_of, wait_for
-from tests.server.test_replay_control import replaying, settled
+from tests.harness.commands import DAY, Cli, session_of, wait_for
+from tests.harness.replays import replaying, settled
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
-
-cli, name = test_cli.cli, test_cli.name
 
 
 @pytest.fixture
@@ -28,7 +25,7 @@ def origin(cli: Cli, name: str, tmp_path: Path) -> str:
     no record at all, and one that lies on a foreign partition."""
     cli.good("replay", session_of(tmp_path / "day.jsonl.zst", minutes=4), "--namespace", name)
     home = partition_for("NIFTY", 6)
-    moment = to_ms(datetime.fromisoformat(f"{test_cli.DAY}T09:17:00+05:30"))
+    moment = to_ms(datetime.fromisoformat(f"{DAY}T09:17:00+05:30"))
     tick = b'{"product": "NIFTY", "ts_ms": %d, "price": 25000.5}' % moment
     producer = Producer({"bootstrap.servers": cli.addresses.kafka})
     for value, partition in ((tick, home), (b"\xffgarbage", home), (tick, (home + 1) % 6)):
@@ -72,7 +69,7 @@ def test_a_replay_from_topics_has_the_same_records_and_the_same_results(
     assert ran.code == 0, ran.out
     assert ran.rows[0]["compared"]["kafka analytics.chain"] > 0
 
-    start, end = f"{test_cli.DAY}T09:16:00", f"{test_cli.DAY}T09:17:30"
+    start, end = f"{DAY}T09:16:00", f"{DAY}T09:17:30"
     (row,) = cli.good(
         "replay", "--from-topics", origin, "--namespace", half, "--start", start, "--end", end
     )
@@ -84,7 +81,7 @@ def test_a_replay_from_topics_has_the_same_records_and_the_same_results(
 
     with replaying(cli, "--from-topics", origin, "--namespace", steps, "--paused") as process:
         wait_for(lambda: settled_or_new(cli, steps), "pause", 60)
-        cli.good("replay", "seek", steps, f"{test_cli.DAY}T09:16:10")
+        cli.good("replay", "seek", steps, f"{DAY}T09:16:10")
         cli.good("replay", "resume", steps)
         process.communicate(timeout=120)
         assert process.returncode == 0

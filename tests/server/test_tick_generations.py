@@ -22,8 +22,8 @@ from optionstream.streams.sinks.history.tick_generations import (
 from optionstream.streams.sinks.history.tick_reading import raw_surplus
 from optionstream.streams.sinks.history.tick_store import TickStore
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
-from tests.unit.sinks.support import frame
-from tests.unit.sinks.world import World, world
+from tests.harness.records import frame
+from tests.harness.sink_world import World, world
 
 pytestmark = pytest.mark.server
 

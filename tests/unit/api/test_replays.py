@@ -15,7 +15,7 @@ from optionstream.api.problems import REPLAY_REFUSED, ProblemError, unknown_repl
 from optionstream.api.stores import Stores
 from optionstream.schemas.replays import Action, Command, State, told
 from optionstream.schemas.topics import Namespace
-from tests.unit.api.test_app import FakeMongo, FakeRedis
+from tests.unit.api.fakes import FakeMongo, FakeRedis
 
 TWO = 1_761_553_800_000
 """2025-10-27T14:00:00+05:30"""

@@ -15,7 +15,7 @@ from optionstream.schemas.documents import (
     pcr_of_chain,
 )
 from optionstream.schemas.times import rfc3339
-from tests.unit.sinks.support import OPEN_MS, bar, chain
+from tests.harness.records import OPEN_MS, bar, chain
 
 DAY_MS = 86_400_000
 

@@ -18,7 +18,7 @@ from optionstream.producers.pacing import event_time, paced, stamped
 from optionstream.schemas import topics
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import CandleFrame, MarketEvent, OptionQuoteFrame
-from tests.unit.producers.builders import NO_HINTS, at
+from tests.harness.feed_files import NO_HINTS, at
 
 OPEN = at("2026-01-06 09:15")
 CANDLES = CandleFrame(

@@ -11,7 +11,7 @@ from optionstream.schemas.derived import ChainAnalytics
 from optionstream.streams.core.chains.offline import ChainAnalyser
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
-from tests.unit.wild_chains import WildChains
+from tests.unit.streams.wild_chains import WildChains
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "figures" / "README.md"
 IDENTITY = {

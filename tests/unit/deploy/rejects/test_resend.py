@@ -11,7 +11,7 @@ from optionstream.schemas.derived import Reject
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import CandleFrame, Tick, TickFrame
 from optionstream.schemas.topics import partition_for
-from tests.unit.sinks.support import bar, frame
+from tests.harness.records import bar, frame
 
 PARTITIONS = 6
 HOME = partition_for("NIFTY", PARTITIONS)

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from optionstream.producers.playback import Controller, EventPiece, Player
-from optionstream.schemas.events import Heartbeat, MarketEvent, TickFrame
+from optionstream.producers.playback import (
+    Controller,
+    EventPiece,
+    Player,
+)
+from optionstream.schemas.events import (
+    CandleFrame,
+    Heartbeat,
+    MarketEvent,
+    OptionQuoteFrame,
+    TickFrame,
+)
 from optionstream.schemas.replays import Action, Answer, Command, State
 
 NEVER = 10_000
@@ -89,3 +99,24 @@ class World:
             self.clocks.append(self.controller.clock_ms)
             self.states.append(self.controller.state)
             self.times.append(self.now_s)
+
+
+def stamps(found: list[EventPiece]) -> list[list[int]]:
+    return [piece.event.ts_ms for piece in found if isinstance(piece.event, TickFrame)]
+
+
+def candles(*starts: int) -> CandleFrame:
+    figures = [1.0] * len(starts)
+    return CandleFrame(
+        product="NIFTY", source="test", session="s", ts_recv=max(starts) + 60_000,
+        interval_ms=60_000, start_ms=list(starts), open=figures, high=figures, low=figures,
+        close=figures, volume=[5] * len(starts),
+    )  # fmt: skip
+
+
+def quotes(*stamps: int) -> OptionQuoteFrame:
+    return OptionQuoteFrame(
+        product="NIFTY", expiry="2026-01-06", source="test", session="s", ts_recv=max(stamps),
+        oi_unit="lots", ts_ms=list(stamps), seq=list(range(len(stamps))),
+        strike=[100.0] * len(stamps), kind=["CE"] * len(stamps), last=[1.5] * len(stamps),
+    )  # fmt: skip

@@ -9,33 +9,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optionstream.producers.playback import EventPiece, by_time, framed, side_by_side, sliced
-from optionstream.schemas.events import CandleFrame, MarketEvent, OptionQuoteFrame, TickFrame
-from tests.unit.producers.playback.support import beat, frame
+from optionstream.schemas.events import MarketEvent, TickFrame
+from tests.unit.producers.playback.support import beat, candles, frame, quotes, stamps
 
 
 def pieces(*events: MarketEvent) -> list[EventPiece]:
     return [EventPiece(event) for event in events]
-
-
-def stamps(found: list[EventPiece]) -> list[list[int]]:
-    return [piece.event.ts_ms for piece in found if isinstance(piece.event, TickFrame)]
-
-
-def candles(*starts: int) -> CandleFrame:
-    figures = [1.0] * len(starts)
-    return CandleFrame(
-        product="NIFTY", source="test", session="s", ts_recv=max(starts) + 60_000,
-        interval_ms=60_000, start_ms=list(starts), open=figures, high=figures, low=figures,
-        close=figures, volume=[5] * len(starts),
-    )  # fmt: skip
-
-
-def quotes(*stamps: int) -> OptionQuoteFrame:
-    return OptionQuoteFrame(
-        product="NIFTY", expiry="2026-01-06", source="test", session="s", ts_recv=max(stamps),
-        oi_unit="lots", ts_ms=list(stamps), seq=list(range(len(stamps))),
-        strike=[100.0] * len(stamps), kind=["CE"] * len(stamps), last=[1.5] * len(stamps),
-    )  # fmt: skip
 
 
 def test_a_candle_is_complete_at_its_end() -> None:

@@ -10,8 +10,7 @@ from optionstream.deploy.replays.sources.copied_piece import CopiedPiece
 from optionstream.schemas import codec
 from optionstream.schemas.events import Tick, TickFrame
 from optionstream.streams.kafka.records import Headers, RawRecord
-from tests.unit.producers.playback.support import beat, frame
-from tests.unit.producers.playback.test_pieces import candles, quotes
+from tests.unit.producers.playback.support import beat, candles, frame, quotes
 
 
 class Taker:

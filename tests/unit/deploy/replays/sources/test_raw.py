@@ -28,9 +28,9 @@ from optionstream.schemas.files.audit_segment import ArchivedRecord
 from optionstream.schemas.topics import RAW_FILES, RAW_NSE, RAW_TOPICS
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.sinks.audit.archive import Run
-from tests.unit.producers.builders import body, row, tick_lines, written
-from tests.unit.sinks.archives import Clock, opened
-from tests.unit.sinks.support import OPEN_MS
+from tests.harness.feed_files import body, row, tick_lines, written
+from tests.harness.records import OPEN_MS
+from tests.unit.streams.sinks.audit.archives import Clock, opened
 
 NO_HINTS = FeedHints()
 CONFIG = SimulationConfig(seed=3, date="2025-10-27", products=("NIFTY",), close_ms=OPEN_MS + 60_000)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from optionstream.deploy.replays.sources.source import EventSpan
 from optionstream.schemas.events import CandleFrame, Tick
-from tests.unit.producers.playback.support import beat, frame
-from tests.unit.producers.playback.test_pieces import candles
+from tests.unit.producers.playback.support import beat, candles, frame
 
 
 def test_a_range_takes_the_rows_that_happened_in_it() -> None:
