@@ -1,4 +1,4 @@
-"""The REST interface: the newest values from Redis, history from MongoDB.
+"""The REST API: newest values from Redis, history from MongoDB.
 
 ``app.create_app`` makes the application, ``server.serve`` runs it. Routes and errors: docs/api.md.
 """

@@ -1,4 +1,4 @@
-"""Responses: a JSON body, where it came from and how old it is."""
+"""Responses: a JSON body with headers that say where it came from and how old it is."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from fastapi import Response
 
+from optionstream.api import problems
 from optionstream.api.stores import Body, Found
 from optionstream.schemas.times import rfc3339
 
@@ -27,20 +28,35 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer"},
     },
     "X-Degraded": {
-        "description": "Stores that were down on the way; absent when none was",
+        "description": "Stores that did not respond; absent when all did",
         "schema": {"type": "string"},
     },
 }
+"""The headers of every data route, for OpenAPI."""
 
 
-def body(found: Found[Body], now_s: Callable[[], float]) -> Response:
-    """A stored body, passed on as it is."""
+def stored(found: Found[Body], now_s: Callable[[], float]) -> Response:
+    """Return a stored body unchanged; ``now_s`` is the clock behind ``Age``, epoch seconds."""
     return _response(found.value.json, found, found.value.ts_ms, now_s)
 
 
-def made(value: Any, found: Found[Any], ts_ms: int | None, now_s: Callable[[], float]) -> Response:
-    """A body made here; ``ts_ms`` is its newest data's time, None when there is none."""
+def encoded(
+    value: Any, found: Found[Any], ts_ms: int | None, now_s: Callable[[], float]
+) -> Response:
+    """Return ``value`` as JSON, with the origin of ``found``.
+
+    ``ts_ms`` is the time of its newest data, UTC epoch ms; None when it holds none.
+    """
     return _response(_encode(value), found, ts_ms, now_s)
+
+
+def documented(
+    example: Any, *errors: int, headers: dict[str, dict[str, Any]] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of a route for OpenAPI: 200 with an example, and its problems."""
+    good: dict[str, Any] = {} if headers is None else {"headers": headers}
+    good["content"] = {"application/json": {"example": example}}
+    return {200: good, **problems.responses(*errors)}
 
 
 def _response(

@@ -1,4 +1,4 @@
-"""The composition root of the interface."""
+"""The composition root of the API."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from optionstream.api.stores import Stores
 from optionstream.schemas.topics import Namespace
 
 _DESCRIPTION = """\
-Indian index options, live or replayed: the newest state and its history.
+Indian index options, live or replayed: newest values and history.
 
 Times are RFC 3339 in IST (+05:30), prices rupees, open interest in the unit that `oi_unit` names.
-What cannot be computed is null with a reason, never 0. Errors are RFC 9457 problem documents with
-a stable `code`.
+A figure that cannot be computed is null with a reason, never 0. Errors are RFC 9457 problem
+documents with a stable `code`.
 """
 
 
 def create_app(
     stores: Stores, namespace: Namespace, *, now_s: Callable[[], float] = time.time
 ) -> FastAPI:
-    """The application over one namespace's stores, which it closes when it ends.
+    """Return the application over one namespace's stores, which it closes when it ends.
 
     ``now_s`` is the clock behind the ``Age`` header, seconds since the epoch.
     """
@@ -58,7 +58,7 @@ def create_app(
 
 
 def _describe_problems(app: FastAPI) -> None:
-    """Put the problem document into OpenAPI, in the place of FastAPI's own error shapes."""
+    """Describe problem documents in OpenAPI instead of FastAPI's own error shapes."""
     original = app.openapi
 
     def openapi() -> dict[str, Any]:

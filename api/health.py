@@ -1,4 +1,4 @@
-"""Health routes: is the process there, and can it answer."""
+"""Health routes: the process is running; its stores respond."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from optionstream.api.stores import Stores
 
 
 def health_router(stores: Stores) -> APIRouter:
+    """Return the routes ``/health/live`` and ``/health/ready``."""
     router = APIRouter(prefix="/health", tags=["health"])
 
-    @router.get("/live", summary="The process runs")
+    @router.get("/live", summary="Liveness")
     async def live() -> models.Live:
-        """The process runs. Asks no store."""
+        """Return `ok` while the process runs; no store is read."""
         return models.Live(status="ok")
 
-    @router.get("/ready", summary="Every store answers", responses=problems.responses(503))
+    @router.get("/ready", summary="Readiness", responses=problems.responses(503))
     async def ready() -> models.Ready:
-        """Every store answers: one line each; 503 when one is down."""
+        """Return the state of every store; 503 when one does not respond."""
         checks = await stores.health()
-        down = {name: said for name, said in checks.items() if said != "ok"}
+        down = {name: state for name, state in checks.items() if state != "ok"}
         if down:
-            detail = "; ".join(f"{name} is {said}" for name, said in down.items())
+            detail = "; ".join(f"{name} is {state}" for name, state in down.items())
             raise ProblemError(503, problems.NOT_READY, detail, checks=checks)
         return models.Ready(status="ready", checks=checks)
 

@@ -1,5 +1,7 @@
-"""The shapes of the answers, for OpenAPI. The bodies themselves are written by the sinks
-(schemas/documents.py) and passed on as they are."""
+"""Models of the answers, for OpenAPI. Descriptions of a chain's figures come from schemas.figures.
+
+The bodies are written by the sinks (schemas/documents.py) and returned unchanged.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,14 @@ class Underlying(BaseModel):
     product: str
     timestamp: datetime = Field(description=f"Exchange time; {_TIME}")
     price: float = Field(description="Rupees")
-    volume: int | None = Field(description="Traded so far in the day; null: the source has none")
+    volume: int | None = Field(description="Traded so far in the day; null if the source has none")
     seq: int = Field(description="Order number within (source, session)")
     source: str
     session: str = Field(description="The feed's own label of its run or day")
 
 
 class Greeks(BaseModel):
-    """Computed from the premium; all null with the leg's `iv_reason`."""
+    """Greeks computed from the premium; null with the leg's `iv_reason`."""
 
     iv: float | None = Field(description="Implied volatility, a decimal: 0.12 is 12 %")
     delta: float | None = Field(description="Change of the premium per index point")
@@ -51,7 +53,7 @@ class Greeks(BaseModel):
 
 
 class Leg(BaseModel):
-    """One contract of a chain. What the source did not say is null, never 0."""
+    """One contract of a chain. A value that the source does not give is null, never 0."""
 
     strike: float = Field(description="Rupees")
     oi: float | None = Field(description="Open interest, in the chain's `oi_unit`")
@@ -65,7 +67,7 @@ class Leg(BaseModel):
         description="Gamma exposure: rupees of delta for a 1 % move; puts negative"
     )
     greeks: Greeks
-    iv_reason: str | None = Field(description="Why `greeks` is null")
+    iv_reason: str | None = Field(description="Why `greeks.iv` is null")
     last: float | None = Field(description="Rupees")
     bid: float | None = Field(description="Rupees")
     ask: float | None = Field(description="Rupees")
@@ -85,15 +87,15 @@ class Chain(BaseModel):
     product: str
     expiry: date
     timestamp: datetime = Field(description=f"Exchange time; {_TIME}")
-    received: datetime = Field(description=f"When the feed received it; {_TIME}")
+    received: datetime = Field(description=f"Receipt time; {_TIME}")
     source: str
     snapshot_id: str
     underlying_price: float | None = Field(description=_described("underlying_price"))
     oi_unit: OiUnit = Field(description=_described("oi_unit"))
     lot_size: int | None = Field(description=_described("lot_size"))
     strikes: list[float] = Field(description="Rupees, rising")
-    calls: list[Leg] = Field(description="Only the legs that are there")
-    puts: list[Leg] = Field(description="Only the legs that are there")
+    calls: list[Leg] = Field(description="Legs present in the snapshot")
+    puts: list[Leg] = Field(description="Legs present in the snapshot")
     metadata: Metadata  # type: ignore[valid-type]
     known_at: datetime = Field(description=_KNOWN_AT)
 
@@ -114,7 +116,7 @@ Pcr: type[BaseModel] = create_model(
 
 
 class SmilePoint(BaseModel):
-    """One strike of a smile: of the leg that is out of the money."""
+    """One strike of a smile, from the leg that is out of the money."""
 
     strike: float = Field(description="Rupees")
     log_moneyness: float = Field(description="ln(strike / forward)")
@@ -122,7 +124,7 @@ class SmilePoint(BaseModel):
 
 
 class Smile(BaseModel):
-    """The volatilities of one expiry."""
+    """Volatilities of one expiry."""
 
     expiry: date
     timestamp: datetime = Field(description=f"Exchange time of its chain; {_TIME}")
@@ -139,7 +141,7 @@ class Smile(BaseModel):
 
 
 class SurfaceGrid(BaseModel):
-    """Volatilities between the smiles: a row for each tenor, a column for each distance."""
+    """Volatilities between the smiles: a row for each tenor, a column for each log-moneyness."""
 
     tenors_days: list[int] = Field(description="Calendar days")
     log_moneyness: list[float] = Field(description="ln(strike / forward)")
@@ -152,18 +154,18 @@ class Surface(BaseModel):
 
     product: str
     timestamp: datetime = Field(description=f"Exchange time of its newest chain; {_TIME}")
-    received: datetime = Field(description=f"When the feed received that; {_TIME}")
+    received: datetime = Field(description=f"Receipt time of that chain; {_TIME}")
     number: int = Field(description="Counts the surfaces of the day from 1")
-    expiry: date = Field(description="Of the chain that was the last to join")
-    snapshot_id: str = Field(description="Of the same chain")
+    expiry: date = Field(description="Expiry of the chain that joined last")
+    snapshot_id: str = Field(description="Snapshot of the chain that joined last")
     iv_mode: IvMode = Field(description="`black76` on the parity forward, or `nse`")
-    capture_id: str = Field(description="The body that the last chain came in")
+    capture_id: str = Field(description="Payload that this chain came in")
     expiries_in_capture: int
-    expiries_captured: int = Field(description="How many of them are in the surface")
+    expiries_captured: int = Field(description="Expiries of that payload in the surface")
     smiles: list[Smile] = Field(description="In the order of expiry")
     left_out: dict[str, str] = Field(description="Expiry → why it has no smile")
     grid: SurfaceGrid
-    flags: list[str] = Field(description="What is doubtful about the surface")
+    flags: list[str] = Field(description="Quality flags of the surface")
     known_at: datetime = Field(description=_KNOWN_AT)
 
 
@@ -182,7 +184,9 @@ class Bar(BaseModel):
     volume: int | None = Field(description="Traded within the window")
     volume_reason: str | None = Field(description="Why `volume` is null")
     ticks: int
-    revision: int = Field(description="0 while the window is open, then 1, 2 … with late ticks")
+    revision: int = Field(
+        description="0 while the window is open, 1 at its close, one more with each late change"
+    )
     final: bool
     known_at: datetime = Field(description=_KNOWN_AT)
 
@@ -193,26 +197,28 @@ class Bars(BaseModel):
     product: str
     interval: Interval
     bars: list[Bar]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page")
+    next_cursor: str | None = Field(
+        description="Pass as `cursor` for the next page; null on the last"
+    )
 
 
 class Gap(BaseModel):
-    """Something that a product's ticks lack, in its newest revision."""
+    """A gap in a product's ticks, in its newest revision."""
 
     product: str
     kind: Literal["sequence", "silence"] = Field(
-        description="`sequence`: numbers of the feed; `silence`: a time without any tick"
+        description="`sequence`: missing numbers of a feed; `silence`: a time without ticks"
     )
     session: str = Field(description="Trading session, by its IST date")
     source: str = Field(description="The feed whose numbers are missing; empty for a silence")
     label: str = Field(description="The feed's own label of its run or day")
-    first: int | None = Field(description="First missing number as first told")
-    last: int | None = Field(description="Last missing number as first told")
+    first: int | None = Field(description="First missing number as first reported")
+    last: int | None = Field(description="Last missing number as first reported")
     missing: list[tuple[int, int]] = Field(description="Ranges still missing, both ends included")
     start: datetime = Field(description=f"Time of the tick before; {_TIME}")
     end: datetime = Field(description=f"Time of the tick after; {_TIME}")
-    revision: int = Field(description="1, then one more with each late tick that changed it")
-    filled: bool = Field(description="Nothing of it is missing any more")
+    revision: int = Field(description="Starts at 1; each late tick that changed the gap adds 1")
+    filled: bool = Field(description="True once nothing is missing any more")
     known_at: datetime = Field(description=_KNOWN_AT)
 
 
@@ -229,10 +235,10 @@ class ExpiryRow(BaseModel):
 
 
 class Expiries(BaseModel):
-    """The expiries there are chains of."""
+    """Expiries with chains."""
 
     product: str
-    nearest: date = Field(description="What routes take when `expiry` is not given")
+    nearest: date = Field(description="The default of `expiry`")
     expiries: list[ExpiryRow]
 
 
@@ -242,28 +248,30 @@ class ProductRow(BaseModel):
 
 
 class Products(BaseModel):
-    """The products there is data of."""
+    """Products with data."""
 
     namespace: str
     products: list[ProductRow]
 
 
 class Replay(BaseModel):
-    """A replay as its registry has it."""
+    """A replay as the registry has it."""
 
     id: str
-    namespace: str = Field(description="Its topics, groups, database and keys; the same as `id`")
-    state: State | None = Field(description="`dead`: its process is gone and could not say so")
+    namespace: str = Field(
+        description="Namespace of its topics, groups, database and keys; same as `id`"
+    )
+    state: State | None = Field(description="`dead`: its process ended without recording it")
     clock: datetime | None = Field(description=f"Event time reached; {_TIME}")
     speed: Literal["max"] | float | None = Field(description="`max`, or times real time")
-    records: int | None = Field(description="Published so far by its last run")
-    events: int | None = Field(description="Ticks, candles, quotes and chains in them")
+    records: int | None = Field(description="Records published so far by its last run")
+    events: int | None = Field(description="Ticks, candles, quotes and chains in these records")
     rate: float | None = Field(description="Events published a second, over the last seconds")
     lag: dict[str, int | None] = Field(description="Group → records it has yet to read")
     settled: bool = Field(
-        description="Nothing goes out before a command, and every group has read all that did"
+        description="True if nothing is published without a command and all groups have caught up"
     )
-    time_left_s: float | None = Field(description="Until all is published")
+    time_left_s: float | None = Field(description="Seconds until all is published")
     time_left_reason: str | None = Field(description="Why `time_left_s` is null")
     host: str | None
     pid: int | None
@@ -280,7 +288,7 @@ class Replays(BaseModel):
 
 
 class ReplayCommand(BaseModel):
-    """One command; `step`, `seek` and `speed` take one further member."""
+    """One command; `step`, `seek` and `speed` need one further member."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -295,11 +303,11 @@ class ReplayCommand(BaseModel):
 
 
 class ReplayAnswer(BaseModel):
-    """What the replay said."""
+    """The replay's answer to a command."""
 
     id: str
     command: Action
-    answer: str = Field(description="For people")
+    answer: str = Field(description="A line for people")
 
 
 class Live(BaseModel):
@@ -307,7 +315,7 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """One line a dependency: `ok`, or `down:` and why."""
+    """The state of every store: `ok`, or `down:` and the cause."""
 
     status: Literal["ready"]
     checks: dict[str, str]

@@ -1,4 +1,4 @@
-"""Level 3: history, as the ``history`` sink wrote it."""
+"""Level 3: history in MongoDB, as the ``history`` sink wrote it."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _TICK_FIELDS = ("product", "timestamp", "price", "volume", "seq", "source", "ses
 
 
 class MongoDown(Exception):
-    """MongoDB did not answer; the text says why."""
+    """MongoDB did not respond; the text is the driver's first line."""
 
 
 class MongoStore:
     """One namespace's database, read with majority. Every method raises MongoDown.
 
-    Documents come without ``_id`` and with their dates in IST.
+    Documents come without ``_id`` and with their dates in IST (``schemas.documents``).
     """
 
     def __init__(self, client: AsyncMongoClient[Document], namespace: Namespace) -> None:
@@ -54,22 +54,24 @@ class MongoStore:
 
     @classmethod
     def connect(cls, uri: str, namespace: Namespace) -> MongoStore:
-        """Connects at first use."""
+        """Return a store over a MongoDB URI; it connects at first use."""
         client: AsyncMongoClient[Document] = AsyncMongoClient(
             **mongo_options(uri, 1_500, connect=True)
         )
         return cls(client, namespace)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.close()
 
     async def ping(self) -> None:
-        async with asking():
+        """Raise MongoDown if it does not respond now."""
+        async with reading():
             await self._client.admin.command("ping")
 
     async def products(self) -> dict[str, int]:
-        """Every product with its newest event time, epoch ms."""
-        async with asking():
+        """Return every product with its newest event time, UTC epoch ms."""
+        async with reading():
             names: set[str] = set()
             for collection in (BARS, CHAINS):
                 names.update(await self._db[collection].distinct("product"))
@@ -78,8 +80,8 @@ class MongoStore:
             return {name: await self._newest_ms(name) for name in sorted(names)}
 
     async def expiries(self, product: str) -> dict[str, int]:
-        """The expiries of a product, each with its newest snapshot's time, epoch ms."""
-        async with asking():
+        """Return the expiries of a product with their newest snapshots' times, UTC epoch ms."""
+        async with reading():
             found: dict[str, int] = {}
             for expiry in sorted(await self._db[CHAINS].distinct("expiry", {"product": product})):
                 newest = await self._newest_chain(
@@ -90,37 +92,37 @@ class MongoStore:
             return found
 
     async def chain(self, product: str, expiry: str) -> Document | None:
-        """The newest chain of an expiry."""
-        async with asking():
+        """Return the newest chain of an expiry (an ISO date); None if there is none."""
+        async with reading():
             return await self._newest_chain({"product": product, "expiry": expiry}, {"_id": 0})
 
     async def surface(self, product: str) -> Document | None:
-        """The newest volatility surface of a product."""
-        async with asking():
+        """Return the newest volatility surface of a product; None if there is none."""
+        async with reading():
             query = {"product": product}
             return await self._db[SURFACES].find_one(query, {"_id": 0}, sort=_NEWEST_SURFACE)
 
     async def newest_tick(self, product: str) -> Document | None:
-        """The newest tick that analytics would not refuse for its content."""
-        async with asking():
+        """Return the newest tick whose content analytics accepts; None if there is none."""
+        async with reading():
             query = {"product": product, **_NOT_REFUSED}
             newest = [("timestamp", DESCENDING)]
             best: Document | None = None
             async for row in self._db[TICKS].find(query).sort(newest):
                 if best is not None and row["timestamp"] < best["timestamp"]:
                     break
-                better = best is None or _tick_order(row) > _tick_order(best)
-                if better and await self._is_owned(row):
+                newer = best is None or _tick_order(row) > _tick_order(best)
+                if newer and await self._is_owned(row):
                     best = row
             return None if best is None else {name: best.get(name) for name in _TICK_FIELDS}
 
     async def bars(
         self, product: str, interval: str, start: int | None, end: int | None, limit: int
     ) -> list[Document]:
-        """Up to ``limit`` bars in the order of time, the newest revision of each window.
+        """Return up to ``limit`` bars in the order of time, the newest revision of each window.
 
-        ``start`` inclusive, ``end`` exclusive (epoch ms). From ``start`` on; without it the last
-        ones before ``end``.
+        The range is [start, end), UTC epoch ms; None is an open end. With ``start`` these are the
+        first bars of the range, without it the last.
         """
         query: Document = {
             "product": product,
@@ -133,7 +135,7 @@ class MongoStore:
             if forward
             else [("start", DESCENDING), ("revision", ASCENDING)]
         )
-        async with asking():
+        async with reading():
             rows: dict[datetime, Document] = {}
             async for row in self._db[BARS].find(query, {"_id": 0}).sort(order):
                 moment = row["start"]
@@ -146,12 +148,15 @@ class MongoStore:
     async def gaps(
         self, product: str, start: int | None, end: int | None, limit: int
     ) -> list[Document]:
-        """Up to ``limit`` gaps that begin in [start, end) (epoch ms), in the order of time, each
-        in its newest revision. Without ``start`` the last ones."""
+        """Return up to ``limit`` gaps in the order of time, the newest revision of each.
+
+        They start in [start, end), UTC epoch ms; None is an open end. With ``start`` these are the
+        first gaps of the range, without it the last.
+        """
         query: Document = {"product": product, **_span("start", start, end)}
         forward = start is not None
         order = ASCENDING if forward else DESCENDING
-        async with asking():
+        async with reading():
             found: dict[tuple[Any, ...], Document] = {}
             rows = self._db[GAPS].find(query, {"_id": 0})
             async for row in rows.sort([("start", order), ("revision", DESCENDING)]):
@@ -173,8 +178,8 @@ class MongoStore:
         return max(moments, default=0)
 
     async def _is_owned(self, row: Document) -> bool:
-        """Whether a range of the row's epoch holds its offset: else it is a crash's surplus."""
-        held = await self._db[TICK_RANGES].find_one(
+        """Return True if a range of its epoch holds its offset; other rows are left by a crash."""
+        owner = await self._db[TICK_RANGES].find_one(
             {
                 "epoch": row["e"],
                 "partition": row["p"],
@@ -183,34 +188,34 @@ class MongoStore:
             },
             {"_id": 1},
         )
-        return held is not None
+        return owner is not None
 
 
 def _span(field: str, start: int | None, end: int | None) -> Document:
-    """The condition that a date lies in [start, end); none where both are None."""
+    """Return the condition that a date is in [start, end), UTC epoch ms; None is an open end."""
     bounds = {"$gte": start, "$lt": end}
     span = {name: ist(ms) for name, ms in bounds.items() if ms is not None}
     return {field: span} if span else {}
 
 
 def _gap_name(row: Document) -> tuple[Any, ...]:
-    """What the revisions of one gap share (schemas.derived.Gap.name)."""
+    """Return the fields that the revisions of one gap share (``Gap.name``)."""
     at = row["start"] if row["first"] is None else row["first"]
     return row["session"], row["kind"], row["source"], row["label"], at
 
 
 def _tick_order(row: Document) -> tuple[datetime, int, int, int]:
-    """Newest by time and number; the first of equals in the log."""
+    """Return a sort key: time, then number; of equals the first in the log is the greatest."""
     return row["timestamp"], row["seq"], -row["o"], -row["i"]
 
 
 @asynccontextmanager
-async def asking() -> AsyncIterator[None]:
-    """A block that asks MongoDB; what fails in it is MongoDown in one line."""
+async def reading() -> AsyncIterator[None]:
+    """Limit the time of a block that reads MongoDB; its errors become MongoDown in one line."""
     try:
         with pymongo.timeout(_TIMEOUT_S):
             yield
     except PyMongoError as error:
-        # What follows is the driver's settings and its view of the whole replica set.
+        # The rest is the driver's settings and its view of the whole replica set.
         text = str(error).split(" (configured timeouts")[0].partition("\n")[0][:200]
         raise MongoDown(text or type(error).__name__) from None

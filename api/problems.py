@@ -35,22 +35,22 @@ METHOD_NOT_ALLOWED = "method_not_allowed"
 INTERNAL = "internal"
 
 TITLES: dict[str, str] = {
-    UNKNOWN_PRODUCT: "No data for this product",
-    UNKNOWN_EXPIRY: "No chain of this expiry",
-    UNKNOWN_REPLAY: "No such replay",
+    UNKNOWN_PRODUCT: "Unknown product",
+    UNKNOWN_EXPIRY: "Unknown expiry",
+    UNKNOWN_REPLAY: "Unknown replay",
     NO_DATA: "No data of this kind yet",
-    INVALID_PARAMETER: "A parameter is not usable",
-    INVALID_CURSOR: "The cursor does not belong to this request",
-    REPLAY_NOT_RUNNING: "The replay is not under way",
-    REPLAY_REFUSED: "The replay cannot do this",
-    REPLAY_SILENT: "The replay does not answer",
-    STORE_UNAVAILABLE: "A store that this answer needs is down",
-    NOT_READY: "A dependency is down",
+    INVALID_PARAMETER: "Invalid parameter",
+    INVALID_CURSOR: "Invalid cursor",
+    REPLAY_NOT_RUNNING: "Replay is not running",
+    REPLAY_REFUSED: "Replay refused the command",
+    REPLAY_SILENT: "Replay is not responding",
+    STORE_UNAVAILABLE: "Store unavailable",
+    NOT_READY: "Not ready",
     NOT_FOUND: "No such route",
-    METHOD_NOT_ALLOWED: "The route does not take this method",
-    INTERNAL: "The server failed",
+    METHOD_NOT_ALLOWED: "Method not allowed",
+    INTERNAL: "Internal server error",
 }
-"""Every code, with its title."""
+"""Title of every code."""
 
 
 class Problem(BaseModel):
@@ -63,11 +63,11 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str = Field(description="Stable; one of " + ", ".join(TITLES))
-    instance: str = Field(description="The path that was asked for")
+    instance: str = Field(description="The path of the request")
 
 
 class ProblemError(Exception):
-    """Raised by routes. ``extra`` are further members of the document."""
+    """A problem to answer with. ``extra`` are further members of the document."""
 
     def __init__(self, status: int, code: str, detail: str, **extra: Any) -> None:
         super().__init__(detail)
@@ -78,45 +78,49 @@ class ProblemError(Exception):
 
 
 def unknown_product(product: str, known: Sequence[str]) -> ProblemError:
+    """Return the 404 for a product without data; ``available`` lists the products with data."""
     there = ", ".join(known) or "none yet"
-    detail = f"There is no data of product {product}. Products: {there}."
+    detail = f"No data for product {product}. Products with data: {there}."
     return ProblemError(404, UNKNOWN_PRODUCT, detail, available=list(known))
 
 
 def unknown_expiry(product: str, expiry: str, known: Sequence[str]) -> ProblemError:
+    """Return the 404 for an expiry without a chain; ``available`` lists those with one."""
     there = ", ".join(known) or "none yet"
-    detail = f"There is no chain of {product} for expiry {expiry}. Expiries: {there}."
+    detail = f"No chain of {product} for expiry {expiry}. Expiries with data: {there}."
     return ProblemError(404, UNKNOWN_EXPIRY, detail, available=list(known))
 
 
 def no_data(product: str, what: str) -> ProblemError:
-    return ProblemError(404, NO_DATA, f"There is no {what} of {product} yet.")
+    """Return the 404 for a known product that has no data of this kind yet."""
+    return ProblemError(404, NO_DATA, f"No {what} of {product} yet.")
 
 
 def invalid(parameter: str, detail: str, where: str = "query") -> ProblemError:
-    """422 that points at one parameter."""
+    """Return the 422 that names one parameter and ``where`` it stands: query, path or body."""
     errors = [{"parameter": parameter, "in": where, "detail": detail}]
     return ProblemError(422, INVALID_PARAMETER, f"{parameter}: {detail}", errors=errors)
 
 
 def invalid_cursor(detail: str) -> ProblemError:
+    """Return the 422 for a cursor that cannot be used."""
     errors = [{"parameter": "cursor", "in": "query", "detail": detail}]
     return ProblemError(422, INVALID_CURSOR, f"cursor: {detail}", errors=errors)
 
 
 def unavailable(down: Mapping[str, str]) -> ProblemError:
-    """503; ``down`` says for each store why."""
-    names = " and ".join(down)
-    detail = f"{names} cannot be reached. Try again shortly."
+    """Return the 503 for stores that did not respond; ``down`` maps each to the cause."""
+    detail = f"{' and '.join(down)} not responding. Try again shortly."
     return ProblemError(503, STORE_UNAVAILABLE, detail, down=dict(down))
 
 
 def unknown_replay(name: str, known: Sequence[str]) -> ProblemError:
+    """Return the 404 for an unknown replay id; ``available`` lists the known ones."""
     return ProblemError(404, UNKNOWN_REPLAY, replays.unknown(name, list(known)), available=known)
 
 
 def document(status: int, code: str, detail: str, instance: str, **extra: Any) -> dict[str, Any]:
-    """The problem document."""
+    """Return the problem document; ``extra`` are members beyond those of RFC 9457."""
     return {
         "type": f"urn:optionstream:problem:{code}",
         "title": TITLES[code],
@@ -129,7 +133,7 @@ def document(status: int, code: str, detail: str, instance: str, **extra: Any) -
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer besides 200, for OpenAPI."""
+    """Return the problem responses of a route for OpenAPI."""
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -155,7 +159,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def on_http(request: Request, error: HTTPException) -> JSONResponse:
         code = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}.get(error.status_code, INTERNAL)
-        detail = f"{request.method} {request.url.path}: {error.detail}. The routes are at /docs."
+        detail = f"{request.method} {request.url.path}: {error.detail}. See /docs for the routes."
         response = _response(request, error.status_code, code, detail)
         response.headers.update(error.headers or {})
         return response
@@ -163,7 +167,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def on_failure(request: Request, error: Exception) -> JSONResponse:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return _response(request, 500, INTERNAL, "The server failed; its log says why.")
+        return _response(request, 500, INTERNAL, "The server failed. Its log has the cause.")
 
 
 def _response(request: Request, status: int, code: str, detail: str, **extra: Any) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Level 2: the newest values, as the ``latest`` sink wrote them."""
+"""Level 2: the newest values in Redis, as the ``latest`` sink wrote them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from optionstream.schemas import redis_keys
 from optionstream.schemas.connections import redis_options
 from optionstream.schemas.topics import Namespace
 
-_REST_S = 1.0
-"""After a failure Redis is left alone this long, so that its timeouts slow no other request."""
+_PAUSE_S = 1.0
+"""Pause after a failure, so that timeouts of Redis do not slow other requests."""
 
 
 class RedisDown(Exception):
-    """Redis did not answer; the text says why."""
+    """Redis did not respond; the text is the first line of its error."""
 
 
 class RedisStore:
@@ -40,52 +40,53 @@ class RedisStore:
 
     @classmethod
     def connect(cls, url: str, namespace: Namespace) -> RedisStore:
-        """Connects at first use."""
+        """Return a store over a Redis URL; it connects at first use."""
         client = aioredis.Redis.from_url(
             **redis_options(url, 1.0, 0.5, retry=Retry(NoBackoff(), 0), max_connections=200)
         )
         return cls(client, namespace)
 
     async def close(self) -> None:
+        """Close the connections."""
         await self._client.aclose()
 
     async def ping(self) -> None:
-        """Raises RedisDown when it does not answer now; ends a rest when it does."""
+        """Raise RedisDown if it does not respond now; end the pause if it does."""
         try:
             await self._client.ping()
         except (RedisError, OSError) as error:
-            raise self._failed(error) from None
+            raise self._record_failure(error) from None
         self._down_until_s = 0.0
 
     async def value(self, key: str) -> bytes | None:
-        """The JSON under a key of schemas.redis_keys, None when it is not there."""
-        found: bytes | None = await self._ask(lambda: self._client.get(self._namespace.redis(key)))
+        """Return the JSON under a key of ``schemas.redis_keys``; None if there is none."""
+        found: bytes | None = await self._call(lambda: self._client.get(self._namespace.redis(key)))
         return found
 
     async def products(self) -> dict[str, int]:
-        """Every product with its newest event time, epoch ms."""
+        """Return every product with its newest event time, UTC epoch ms."""
         return await self._scores(redis_keys.PRODUCTS)
 
     async def expiries(self, product: str) -> dict[str, int]:
-        """The expiries of a product, each with its newest snapshot's time, epoch ms."""
+        """Return the expiries of a product with their newest snapshots' times, UTC epoch ms."""
         return await self._scores(redis_keys.expiries(product))
 
     async def _scores(self, key: str) -> dict[str, int]:
         name = self._namespace.redis(key)
-        pairs: list[tuple[bytes, float]] = await self._ask(
+        pairs: list[tuple[bytes, float]] = await self._call(
             lambda: self._client.zrange(name, 0, -1, withscores=True)
         )
         return {member.decode(): int(score) for member, score in sorted(pairs)}
 
-    async def _ask(self, action: Callable[[], Awaitable[Any]]) -> Any:
+    async def _call(self, action: Callable[[], Awaitable[Any]]) -> Any:
         if self._clock() < self._down_until_s:
             raise RedisDown(self._why)
         try:
             return await action()
         except (RedisError, OSError) as error:
-            raise self._failed(error) from None
+            raise self._record_failure(error) from None
 
-    def _failed(self, error: Exception) -> RedisDown:
-        self._down_until_s = self._clock() + _REST_S
+    def _record_failure(self, error: Exception) -> RedisDown:
+        self._down_until_s = self._clock() + _PAUSE_S
         self._why = (str(error).splitlines() or [type(error).__name__])[0][:200]
         return RedisDown(self._why)

@@ -1,4 +1,4 @@
-"""Serving the application with uvicorn."""
+"""Serve the application with uvicorn."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def serve(
     port: int = 8000,
     log_level: str = "info",
 ) -> None:
-    """Serve a namespace until SIGTERM or SIGINT. Starts even while a store is down.
+    """Serve a namespace until SIGTERM or SIGINT; start even while a store is down.
 
-    ``mongo`` is a URI, ``redis`` a URL. Port 0 takes a free one and logs it.
+    ``mongo`` is a URI, ``redis`` a URL. Port 0 takes a free one, which is logged.
     """
     stores = Stores.connect(mongo=mongo, redis=redis, namespace=namespace)
     uvicorn.run(create_app(stores, namespace), host=host, port=port, log_level=log_level)

@@ -1,4 +1,4 @@
-"""Reading through the levels: Redis first, MongoDB when Redis lacks the answer or is down."""
+"""Read through the levels: Redis first, MongoDB if Redis lacks the answer or is down."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _stamp = msgspec.json.Decoder(_Stamped).decode
 
 @dataclass(frozen=True)
 class Found(Generic[T]):
-    """An answer, the level it came from, and the stores that were down on the way."""
+    """An answer, the level it came from, and the stores that did not respond, with the cause."""
 
     value: T
     level: str
@@ -46,7 +46,7 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True)
 class Body:
-    """A JSON body and the event time it is of, epoch ms."""
+    """A JSON body and its event time, UTC epoch ms."""
 
     json: bytes
     ts_ms: int
@@ -55,8 +55,8 @@ class Body:
 class Stores:
     """The stores of one namespace.
 
-    Every method raises ProblemError 503 when the answer needs a store that is down, and returns
-    None when neither store has it. ``replays`` is the registry, which belongs to no namespace.
+    Every method raises ProblemError 503 if the answer needs a store that is down, and returns None
+    if neither store has it. ``replays`` is the registry, which belongs to no namespace.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Stores:
 
     @classmethod
     def connect(cls, *, mongo: str, redis: str, namespace: Namespace) -> Stores:
-        """From a MongoDB URI and a Redis URL; connects at first use."""
+        """Return the stores at a MongoDB URI and a Redis URL; they connect at first use."""
         return cls(
             RedisStore.connect(redis, namespace),
             MongoStore.connect(mongo, namespace),
@@ -76,49 +76,54 @@ class Stores:
         )
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._redis.close()
         await self._mongo.close()
         if self.replays is not None:
             await self.replays.close()
 
     async def health(self) -> dict[str, str]:
-        """``ok`` or ``down: <why>`` for each store."""
+        """Return ``ok`` or ``down: <cause>`` for each store."""
         return {
             REDIS: await _condition(self._redis.ping),
             MONGODB: await _condition(self._mongo.ping),
         }
 
     async def products(self) -> Found[dict[str, int]]:
-        """Every product with its newest event time, epoch ms; empty when there is none."""
+        """Return every product with its newest event time, UTC epoch ms; empty without data."""
         found = await _through(self._redis.products, self._mongo.products)
         return found or Found({}, MISS)
 
     async def expiries(self, product: str) -> Found[dict[str, int]]:
-        """The expiries of a product with their newest snapshot's time; empty when none."""
+        """Return the expiries of a product with their newest snapshots' times, UTC epoch ms."""
         found = await _through(
             lambda: self._redis.expiries(product), lambda: self._mongo.expiries(product)
         )
         return found or Found({}, MISS)
 
     async def underlying(self, product: str) -> Found[Body] | None:
+        """Return the newest tick of a product."""
         return await _through(
             lambda: self._cached(redis_keys.underlying(product)),
             lambda: self._stored(self._mongo.newest_tick(product), dict),
         )
 
     async def chain(self, product: str, expiry: str) -> Found[Body] | None:
+        """Return the newest chain of an expiry (an ISO date)."""
         return await _through(
             lambda: self._cached(redis_keys.chain(product, expiry)),
             lambda: self._stored(self._mongo.chain(product, expiry), dict),
         )
 
     async def pcr(self, product: str, expiry: str) -> Found[Body] | None:
+        """Return the newest put-call ratios of an expiry (an ISO date)."""
         return await _through(
             lambda: self._cached(redis_keys.pcr(product, expiry)),
             lambda: self._stored(self._mongo.chain(product, expiry), pcr_of_chain),
         )
 
     async def surface(self, product: str) -> Found[Body] | None:
+        """Return the newest volatility surface of a product."""
         return await _through(
             lambda: self._cached(redis_keys.surface(product)),
             lambda: self._stored(self._mongo.surface(product), dict),
@@ -127,10 +132,9 @@ class Stores:
     async def bars(
         self, product: str, interval: str, start: int | None, end: int | None, limit: int
     ) -> Found[list[Document]]:
-        """The newest revision of each window, at most ``limit``, in the order of time.
+        """Return what ``MongoStore.bars`` does, with the window in Redis where that is newer.
 
-        As MongoStore.bars, with the window that Redis holds where it is newer; that one's dates
-        are texts.
+        The dates of the window from Redis are texts.
         """
         down: dict[str, str] = {}
         try:
@@ -151,7 +155,7 @@ class Stores:
     async def gaps(
         self, product: str, start: int | None, end: int | None, limit: int
     ) -> Found[list[Document]]:
-        """As MongoStore.gaps; only history has them."""
+        """Return what ``MongoStore.gaps`` does; only history has gaps."""
         try:
             rows = await self._mongo.gaps(product, start, end, limit)
         except MongoDown as error:
@@ -172,34 +176,41 @@ class Stores:
 
 
 def nearest_expiry(expiries: dict[str, int]) -> str:
-    """The nearest that is not before the date of the newest data; the last one if all are past."""
+    """Return the first expiry not before the date of the newest data, else the last expiry.
+
+    ``expiries`` maps ISO dates to the newest snapshot's time, UTC epoch ms; not empty.
+    """
     newest_date = ist_date(max(expiries.values()))
-    return min((one for one in expiries if one >= newest_date), default=max(expiries))
+    return min((day for day in expiries if day >= newest_date), default=max(expiries))
 
 
 def with_newest(
     rows: list[Document], newest: Document, start: int | None, end: int | None, limit: int
 ) -> list[Document]:
-    """``rows`` with the newest started window put in where it belongs to the page and is newer."""
+    """Return ``rows`` with the bar ``newest`` put in, if it belongs to the page and is newer.
+
+    Arguments as for ``MongoStore.bars``; a bar is newer by revision, then by ticks.
+    """
     at = start_ms(newest)
     if (start is not None and at < start) or (end is not None and at >= end):
         return rows
     if start is not None and len(rows) == limit and at > start_ms(rows[-1]):
-        return rows  # it belongs to a later page
+        return rows  # belongs to a later page
     by_start = {start_ms(row): row for row in rows}
-    held = by_start.get(at)
-    if held is None or _progress(newest) > _progress(held):
+    stored = by_start.get(at)
+    if stored is None or _progress(newest) > _progress(stored):
         by_start[at] = newest
     ordered = [by_start[key] for key in sorted(by_start)]
     return ordered[:limit] if start is not None else ordered[-limit:]
 
 
 def start_ms(bar: Document) -> int:
-    """The window's start, whether it came as a date or as text."""
+    """Return the start of a bar's window, UTC epoch ms."""
     return moment_ms(bar["start"])
 
 
 def moment_ms(moment: datetime | str) -> int:
+    """Return a date, or its text in RFC 3339, as UTC epoch ms."""
     return to_ms(datetime.fromisoformat(moment) if isinstance(moment, str) else moment)
 
 
@@ -210,6 +221,7 @@ def _progress(bar: Document) -> tuple[int, int]:
 async def _through(
     cached: Callable[[], Awaitable[T | None]], stored: Callable[[], Awaitable[T | None]]
 ) -> Found[T] | None:
+    """Return the first answer of the two levels; raise ProblemError 503 if MongoDB is down."""
     down: dict[str, str] = {}
     try:
         value = await cached()

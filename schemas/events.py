@@ -15,13 +15,15 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from optionstream.schemas.times import LAST_MS
+
 PRODUCT_PATTERN = r"^[A-Z0-9][A-Z0-9&_-]{0,31}$"
 Product = Annotated[str, Meta(extra_json_schema={"pattern": PRODUCT_PATTERN})]
 """An exchange's symbol. ``codec.decode`` holds it against the pattern, once for each symbol: a
 pattern in the type would be matched with every record, at four times the cost of the rest."""
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 IsoDate = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-EpochMs = Annotated[int, Meta(ge=0, le=253_402_214_400_000)]
+EpochMs = Annotated[int, Meta(ge=0, le=LAST_MS)]
 """UTC epoch milliseconds up to the year 9999: what every store and client can hold as a date."""
 Whole = Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]
 """A whole number that JSON, BSON and every client hold exactly."""

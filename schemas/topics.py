@@ -55,7 +55,9 @@ GROUP_TOPICS: dict[str, tuple[str, ...]] = {
 }
 """Which topics each consumer group reads."""
 
-_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$")
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
+"""The names of namespaces."""
+_NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

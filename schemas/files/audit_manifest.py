@@ -22,7 +22,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from optionstream.schemas.errors import ArchiveError
-from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
+from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, LAST_MS, ist_date
 
 FORMAT: Final = "optionstream.audit"
 VERSION: Final = 1
@@ -33,7 +33,7 @@ NO_HASH: Final = "0" * 64
 """What the first entry has as ``prev``."""
 UNDATED: Final = "undated"
 _LONGEST_LINE: Final = 1 << 20
-_LAST_DAY: Final = 253_402_214_400_000 // DAY_MS
+_LAST_DAY: Final = LAST_MS // DAY_MS
 
 Hash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Meta(ge=0)]

@@ -11,6 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from optionstream.api.app import create_app
+from optionstream.api.routes import ROWS
 from optionstream.api.stores import Stores
 from optionstream.schemas import redis_keys
 from optionstream.schemas.documents import (
@@ -129,9 +130,26 @@ def test_422_points_at_the_parameter(made: Made, path: str, parameter: str, wher
     assert [(one["parameter"], one["in"]) for one in body["errors"]] == [(parameter, where)]
 
 
-def test_an_unknown_parameter_is_told_what_the_route_takes(made: Made) -> None:
+def test_an_unknown_parameter_is_answered_with_the_known_ones(made: Made) -> None:
     body = _problem(made.get("/api/data/gaps/NIFTY?from=5"), 422, "invalid_parameter")
-    assert body["detail"] == "from: this route does not take it. It takes: start, end, limit"
+    assert (
+        body["detail"] == "from: unknown parameter; this route has the parameters start, end, limit"
+    )
+    body = _problem(made.get("/api/products?from=5"), 422, "invalid_parameter")
+    assert body["detail"] == "from: unknown parameter; this route has no query parameters"
+
+
+def test_every_row_of_the_table_is_a_route_and_each_data_route_has_a_row(made: Made) -> None:
+    paths = made.get("/openapi.json").json()["paths"]
+    described = {path for path, one in paths.items() if one.get("get", {}).get("tags") == ["data"]}
+    assert described == {f"/api{row.path}" for row in ROWS}
+    for row in ROWS:
+        operation = paths[f"/api{row.path}"]["get"]
+        assert operation["summary"] == row.summary
+        assert set(operation["responses"]) == {"200", *map(str, row.errors)}
+        names = {one["name"] for one in operation.get("parameters", ())}
+        assert ("product" in names) == ("{product}" in row.path)
+        assert "self" not in names
 
 
 def test_503_says_what_is_down(made: Made) -> None:

@@ -44,18 +44,18 @@ class FakeReplays:
 
     async def close(self) -> None: ...
 
-    async def all(self) -> list[dict[str, Any]]:
-        return [await self.one("october")]
+    async def list_replays(self) -> list[dict[str, Any]]:
+        return [await self.get_replay("october")]
 
-    async def one(self, name: str) -> dict[str, Any]:
+    async def get_replay(self, name: str) -> dict[str, Any]:
         if self.down:
             raise MongoDown("no primary")
         if name != "october":
             raise unknown_replay(name, ["october"])
         return told(ENTRY)
 
-    async def command(self, name: str, command: Command) -> str:
-        await self.one(name)
+    async def send_command(self, name: str, command: Command) -> str:
+        await self.get_replay(name)
         if self.refuses:
             raise ProblemError(409, REPLAY_REFUSED, "step: the replay runs. Pause it first")
         self.heard.append(command)
@@ -73,7 +73,7 @@ def client(store: FakeReplays) -> TestClient:
     return TestClient(create_app(stores, Namespace("live")), raise_server_exceptions=False)
 
 
-def test_a_replay_is_told_with_its_clock_and_state(client: TestClient) -> None:
+def test_a_replay_has_its_clock_and_state(client: TestClient) -> None:
     one = client.get("/api/replays/october").json()
     assert one["state"] == "paused"
     assert one["clock"] == "2025-10-27T10:15:03+05:30"
@@ -164,7 +164,7 @@ def test_a_replay_that_stopped_beating_without_an_end_is_dead(
     assert told(ENTRY | changes)["state"] == state
 
 
-def test_the_models_describe_what_is_told_exactly() -> None:
+def test_the_models_describe_replays_exactly() -> None:
     assert list(models.Replay.model_fields) == list(told(ENTRY))
     for model, example in (
         (models.Replay, examples.REPLAY),
