@@ -28,7 +28,8 @@ from optionstream.streams.verify.intake import (
 from optionstream.streams.verify.ledger import Counts, Ledger, Refused, RejectKey
 from optionstream.streams.verify.quotes.fold import QuoteFold
 from optionstream.streams.verify.rules import Rules
-from optionstream.streams.verify.surface.expected import Surface, expected_surfaces
+from optionstream.streams.verify.surface.expected import expected_surfaces
+from optionstream.streams.verify.surface.facts import Surface
 from optionstream.streams.verify.ticks.fold import TickFold
 from optionstream.streams.verify.ticks.journal_frames import EVENTS_A_PART, Timeline, timelines_of
 from optionstream.streams.verify.ticks.stored import StoredTicks

@@ -1,8 +1,9 @@
-"""What a verification found."""
+"""The differences that a verification found, and its report."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,7 +23,10 @@ MOST_LISTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """``kind`` is one of this module's constants, ``where`` names topic, collection or key."""
+    """One result that is wrong: ``kind`` is one of this module's constants.
+
+    ``where`` names the topic or the collection, or is ``redis`` or ``counts``.
+    """
 
     kind: str
     where: str
@@ -35,7 +39,7 @@ class Difference:
 
 
 class Differences:
-    """All differences counted, the first thousand of each kind and place listed."""
+    """Counts all differences; lists the first thousand of each kind and place."""
 
     def __init__(self) -> None:
         self.listed: list[Difference] = []
@@ -45,11 +49,19 @@ class Differences:
     def add(
         self, kind: str, where: str, id_: str, expected: Any = None, actual: Any = None
     ) -> None:
+        """Report one difference."""
         place = (where, kind)
         self.totals[place] += 1
         if self._listed[place] < MOST_LISTED:
             self._listed[place] += 1
             self.listed.append(Difference(kind, where, id_, expected, actual))
+
+    def add_wrong(self, where: str, id_: str, wrong: Mapping[str, tuple[Any, Any]]) -> None:
+        """Report the fields that are wrong, if any, with what was expected and found of each."""
+        if wrong:
+            expected = {name: mine for name, (mine, _) in wrong.items()}
+            actual = {name: theirs for name, (_, theirs) in wrong.items()}
+            self.add(DIFFERENT, where, id_, expected, actual)
 
     def add_many(self, kind: str, where: str, count: int) -> None:
         """Count differences without listing them."""

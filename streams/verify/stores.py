@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -15,170 +15,56 @@ from redis import Redis
 
 from optionstream.schemas import redis_keys
 from optionstream.schemas.connections import mongo_options
-from optionstream.schemas.documents import (
-    BARS,
-    CHAINS,
-    GAPS,
-    REJECTS,
-    SURFACES,
-    TICK_RANGES,
-    TICKS,
-    Document,
-)
+from optionstream.schemas.documents import TICK_RANGES, TICKS, Document
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import Namespace
-from optionstream.streams.verify.chains.facts import ChainFacts, facts_of_document, instant
-from optionstream.streams.verify.gaps.compare import GapFacts, facts_of_gap_document
-from optionstream.streams.verify.reject_parts import RejectPart, part_of_document
+from optionstream.streams.verify.compare import BROKEN
+from optionstream.streams.verify.kinds import KINDS
+from optionstream.streams.verify.outputs import Found
 from optionstream.streams.verify.report import DIFFERENT, UNREADABLE, Differences
-from optionstream.streams.verify.surface import facts as surface_facts
-from optionstream.streams.verify.surface.facts import Facts as SurfaceFacts
 from optionstream.streams.verify.ticks.stored import STORED_COLUMNS
-from optionstream.streams.verify.ticks.window_book import BAR_COLUMNS
-
-
-class LatestValues:
-    """The values of the latest state (``PATTERNS``) of one namespace, by their key without the
-    namespace's prefix."""
-
-    PATTERNS = (
-        "latest:underlying:*",
-        "latest:chain:*",
-        "latest:pcr:*",
-        "latest:option:*",
-        "ohlc:*",
-        "volatility_surface:*",
-    )
-
-    def __init__(self, client: Redis, namespace: Namespace) -> None:
-        self._client = client
-        self._namespace = namespace
-
-    def read(self) -> dict[str, dict[str, Any] | None]:
-        """Documents; None where the value is no JSON object."""
-        prefix = self._namespace.redis("")
-        found = {}
-        for pattern in self.PATTERNS:
-            for raw in self._client.scan_iter(match=prefix + pattern, count=1_000):
-                key = raw.decode() if isinstance(raw, bytes) else str(raw)
-                if not key.endswith(redis_keys.GUARD_SUFFIX):
-                    found[key[len(prefix) :]] = self._document(key)
-        return found
-
-    def _document(self, key: str) -> dict[str, Any] | None:
-        if self._client.type(key) not in (b"string", "string"):
-            return None
-        value: Any = self._client.get(key)
-        try:
-            return msgspec.json.decode(value or b"", type=dict[str, Any])
-        except msgspec.DecodeError:
-            return None
-
 
 Mongo = Database[Document]
-Facts = TypeVar("Facts")
 Epochs = dict[Any, int]
-"""Epochs by the value that stands in MongoDB, numbered."""
-
-BROKEN = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
-"""What reading a document that is not of the shape expected raises."""
+"""Epochs by their value in MongoDB, numbered."""
 
 _TICK_FIELDS = ("timestamp", "product", "price", "volume", "seq", "refused", "p", "o", "i", "e")
 _CHUNK = 50_000
 
 
 def mongo_client(uri: str) -> MongoClient[Document]:
+    """Return a client that gives up a server after 5 s."""
     return MongoClient(**mongo_options(uri, 5_000))
 
 
 def mongo_database(client: MongoClient[Document], namespace: Namespace) -> Mongo:
-    """The namespace's database: aware datetimes, what a majority holds."""
+    """Return the namespace's database: aware datetimes, what a majority holds."""
     options: CodecOptions[Any] = CodecOptions(tz_aware=True)
     concern = ReadConcern("majority")
     return client.get_database(namespace.mongo_db, codec_options=options, read_concern=concern)
 
 
-def stored_bars(db: Mongo, differences: Differences) -> pl.DataFrame:
-    """The bars of MongoDB, in BAR_COLUMNS; one whose ``_id`` is not its own is a difference."""
-    where = f"mongo {BARS}"
-    columns: dict[str, list[Any]] = {name: [] for name in BAR_COLUMNS}
-    for document in db[BARS].find({}, {"known_at": 0}):
-        try:
-            row = bar_row(document)
-        except BROKEN as error:
-            differences.add(UNREADABLE, where, str(document["_id"]), "a bar", repr(error))
-            continue
-        if document["_id"] != bar_id(row):
-            differences.add(DIFFERENT, where, bar_id(row), {"_id": bar_id(row)}, dict(document))
-        for name, column in columns.items():
-            column.append(row[name])
-    return pl.DataFrame(columns, schema=BAR_COLUMNS)
+def stored_results(db: Mongo, differences: Differences) -> Found:
+    """Return what MongoDB holds, but for ticks.
 
-
-def stored_chains(db: Mongo, differences: Differences) -> dict[str, list[ChainFacts]]:
-    """The chains of MongoDB by ``_id``."""
-    return _by_id(db, CHAINS, "a chain", facts_of_document, differences)
-
-
-def stored_surfaces(db: Mongo, differences: Differences) -> dict[str, list[SurfaceFacts]]:
-    """The volatility surfaces of MongoDB by ``_id``."""
-    return _by_id(db, SURFACES, "a surface", surface_facts.facts_of_document, differences)
-
-
-def _by_id(
-    db: Mongo,
-    name: str,
-    what: str,
-    facts_of: Callable[[Document], Facts],
-    differences: Differences,
-) -> dict[str, list[Facts]]:
-    """The facts of a collection's documents by ``_id``; one that is none is a difference."""
-    found: dict[str, list[Facts]] = {}
-    for document in db[name].find({}, {"known_at": 0}):
-        try:
-            found[str(document["_id"])] = [facts_of(document)]
-        except BROKEN as error:
-            differences.add(UNREADABLE, f"mongo {name}", str(document["_id"]), what, repr(error))
+    A document that cannot be read is a difference, and so is one whose ``_id`` is not its own.
+    """
+    found = Found()
+    for kind in KINDS:
+        where = f"mongo {kind.collection}"
+        id_of = kind.stored_id or kind.id_of
+        for document in db[kind.collection].find({}, {"known_at": 0}):
+            stored = document["_id"]
+            try:
+                facts = kind.read.of_document(document)
+                own = id_of(facts)
+            except BROKEN as error:
+                differences.add(UNREADABLE, where, str(stored), kind.record.__name__, repr(error))
+                continue
+            if stored != own:
+                differences.add(DIFFERENT, where, own, {"_id": own}, {"_id": stored})
+            found.add(kind, facts)
     return found
-
-
-def stored_gaps(db: Mongo, differences: Differences) -> set[GapFacts]:
-    """The gaps of MongoDB; one whose ``_id`` is not its own is a difference."""
-    where = f"mongo {GAPS}"
-    found: set[GapFacts] = set()
-    for document in db[GAPS].find({}, {"known_at": 0}):
-        try:
-            facts = facts_of_gap_document(document)
-            found.add(facts)
-        except BROKEN as error:
-            differences.add(UNREADABLE, where, str(document["_id"]), "a gap", repr(error))
-            continue
-        if document["_id"] != facts.id:
-            differences.add(DIFFERENT, where, facts.id, {"_id": facts.id}, dict(document))
-    return found
-
-
-def stored_rejects(db: Mongo, differences: Differences) -> list[RejectPart]:
-    """The rejects of MongoDB."""
-    found = []
-    for document in db[REJECTS].find():
-        try:
-            found.append(part_of_document(document))
-        except BROKEN as error:
-            where, id_ = f"mongo {REJECTS}", str(document["_id"])
-            differences.add(UNREADABLE, where, id_, "a reject", repr(error))
-    return found
-
-
-def bar_row(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A bar document in BAR_COLUMNS. Raises KeyError or ValueError when it is none."""
-    row = {name: document[name] for name in BAR_COLUMNS}
-    return {**row, "start": instant(row["start"]), "end": instant(row["end"])}
-
-
-def bar_id(row: Mapping[str, Any]) -> str:
-    """The id of the bar in a row of BAR_COLUMNS."""
-    return "|".join(str(row[name]) for name in ("product", "interval", "start", "revision"))
 
 
 def stored_ticks(db: Mongo) -> tuple[pl.DataFrame, int]:
@@ -197,17 +83,13 @@ def stored_ticks(db: Mongo) -> tuple[pl.DataFrame, int]:
 
 
 def _ranges(db: Mongo, epochs: Epochs) -> pl.DataFrame:
+    names = ("partition", "first", "last")
     rows = [
-        (
-            epochs.setdefault(one["epoch"], len(epochs)),
-            one["partition"],
-            one["first"],
-            one["last"],
-        )
+        (epochs.setdefault(one["epoch"], len(epochs)), *(one[name] for name in names))
         for one in db[TICK_RANGES].find()
     ]
-    names = ("epoch", "partition", "first", "last")
-    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.Int64), orient="row")
+    schema = dict.fromkeys(("epoch", *names), pl.Int64)
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def _owned(ticks: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
@@ -253,3 +135,41 @@ def _tick_row(document: Mapping[str, Any], epochs: Epochs) -> tuple[Any, ...]:
 
 def _tick_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema={"epoch": pl.Int64, **STORED_COLUMNS}, orient="row")
+
+
+class LatestValues:
+    """The values of the latest state (``PATTERNS``) of one namespace, by their key without the
+    namespace's prefix."""
+
+    PATTERNS = (
+        "latest:underlying:*",
+        "latest:chain:*",
+        "latest:pcr:*",
+        "latest:option:*",
+        "ohlc:*",
+        "volatility_surface:*",
+    )
+
+    def __init__(self, client: Redis, namespace: Namespace) -> None:
+        self._client = client
+        self._namespace = namespace
+
+    def read(self) -> dict[str, dict[str, Any] | None]:
+        """Documents; None where the value is no JSON object."""
+        prefix = self._namespace.redis("")
+        found = {}
+        for pattern in self.PATTERNS:
+            for raw in self._client.scan_iter(match=prefix + pattern, count=1_000):
+                key = raw.decode() if isinstance(raw, bytes) else str(raw)
+                if not key.endswith(redis_keys.GUARD_SUFFIX):
+                    found[key[len(prefix) :]] = self._document(key)
+        return found
+
+    def _document(self, key: str) -> dict[str, Any] | None:
+        if self._client.type(key) not in (b"string", "string"):
+            return None
+        value: Any = self._client.get(key)
+        try:
+            return msgspec.json.decode(value or b"", type=dict[str, Any])
+        except msgspec.DecodeError:
+            return None

@@ -8,7 +8,6 @@ kept as the bytes of float64 arrays, NaN for none: small, and equal when the num
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -17,10 +16,10 @@ from msgspec import Struct
 
 from optionstream.schemas.derived import ChainAnalytics, Greeks
 from optionstream.schemas.documents import LEG_FIELDS
-from optionstream.schemas.times import to_ms
 from optionstream.streams.verify.chains.legs import COLUMNS, Reasons
 from optionstream.streams.verify.chains.pricing import Basis
 from optionstream.streams.verify.chains.sides import Floats, digest, packed, side_of
+from optionstream.streams.verify.compare import instant
 
 Pairs = tuple[tuple[str, Any], ...]
 Row = Mapping[str, Any] | None
@@ -188,12 +187,6 @@ def computed_of(row: Row) -> list[float | None]:
         return [None] * len(COLUMNS)
     figures = {**row["greeks"], "gex": row["gex"]}
     return [figures[name] for name in COLUMNS]
-
-
-def instant(value: Any) -> int:
-    """Epoch milliseconds of an aware datetime or of an RFC 3339 text."""
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    return to_ms(moment)
 
 
 def _rows(strikes: list[float], rows: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Recomputed facts of a chain against told ones, by field; `chain_tolerances` says how close."""
+"""Recomputed facts of a chain against those found, by field; `tolerances` says how close."""
 
 from __future__ import annotations
 
@@ -9,84 +9,69 @@ import msgspec
 import numpy as np
 
 from optionstream.streams.verify.chains.facts import ChainFacts
-from optionstream.streams.verify.chains.legs import Wrong, judge, legs_of, reasons
+from optionstream.streams.verify.chains.legs import judge, legs_of, reasons
 from optionstream.streams.verify.chains.math import Figure, rounding_of, total_or
 from optionstream.streams.verify.chains.pricing import Basis
 from optionstream.streams.verify.chains.sides import Floats
-from optionstream.streams.verify.chains.tolerances import ROUNDING
+from optionstream.streams.verify.chains.tolerances import ROUNDING, SUMS
+from optionstream.streams.verify.compare import Facts, Judge, Wrong, agree
 
-_SUMS = frozenset(
-    {
-        "call_oi",
-        "put_oi",
-        "call_oi_change",
-        "put_oi_change",
-        "call_oi_intraday",
-        "put_oi_intraday",
-        "call_volume",
-        "put_volume",
-        "pcr_oi",
-        "pcr_volume",
-        "pcr_oi_near",
-        "pcr_volume_near",
-        "years",
-        "forward",
-        "straddle",
-        "atm_iv",
-        "gex_total",
-        "completeness",
-    }
-)
 _JUDGED_APART = ("reasons", "computed", "basis", "rivals", "rounding")
 _COMPARED = tuple(name for name in ChainFacts.__struct_fields__ if name not in _JUDGED_APART)
+_SUMMARY = ("ts_event", "ts_recv", "source", "pcr_oi", "pcr_volume", "max_pain", "missing_legs")
 
 
-def differing(expected: ChainFacts, told: ChainFacts) -> Wrong:
-    """What is told otherwise than ``expected``, which was recomputed, demands."""
+def chain_apart(expected: ChainFacts, found: ChainFacts) -> Wrong:
+    """Return the fields in which a chain found is wrong; ``expected`` was recomputed."""
     wanted, wrong = expected, Wrong()
     basis = expected.basis
-    if basis is not None and len(told.reasons) == len(expected.reasons):
-        wanted = _settled(expected, basis, told)
+    if basis is not None and len(found.reasons) == len(expected.reasons):
+        wanted = _settled(expected, basis, found)
         legs = legs_of(basis, wanted.forward)
-        wrong = judge(legs, wanted.reasons, told.reasons, told.figures)
+        wrong = judge(legs, wanted.reasons, found.reasons, found.figures)
     for name in _COMPARED:
         mine = getattr(expected if name == "forward" else wanted, name)
-        theirs = getattr(told, name)
-        if not _agrees(name, mine, theirs, wanted):
+        theirs = getattr(found, name)
+        if not figures_agree(name, mine, theirs, wanted.rounding.get(name, 0.0)) and not (
+            name == "max_pain" and theirs in wanted.rivals
+        ):
             wrong[name] = (_shown(mine), _shown(theirs))
     return wrong
 
 
-def close(mine: Any, theirs: Any, rounding: float = 0.0) -> bool:
-    """Equal but for the rounding of a sum; ``rounding`` is what its terms add to that."""
-    if not isinstance(mine, int | float) or not isinstance(theirs, int | float):
-        return mine is theirs
-    return abs(mine - theirs) <= ROUNDING * max(abs(mine), abs(theirs)) + rounding
+def figures_agree(name: str, mine: Any, theirs: Any, rounding: float = 0.0) -> bool:
+    """True if the figures are equal, sums but for what their order may make.
+
+    ``rounding`` is what terms that cancel add to that.
+    """
+    return agree(mine, theirs, ROUNDING, rounding) if name in SUMS else bool(mine == theirs)
 
 
-def _agrees(name: str, mine: Any, theirs: Any, wanted: ChainFacts) -> bool:
-    if name == "max_pain" and theirs in wanted.rivals:
-        return True
-    if name in _SUMS:
-        return close(mine, theirs, wanted.rounding.get(name, 0.0))
-    return bool(mine == theirs)
+def summary(facts: ChainFacts) -> Facts:
+    """Return what a report says of a chain."""
+    return {name: getattr(facts, name) for name in _SUMMARY}
+
+
+CHAINS = Judge[ChainFacts, ChainFacts](chain_apart, summary, summary)
+"""How chains are compared."""
 
 
 def _shown(value: Any) -> Any:
-    """A value for a report."""
+    """Return a value for a report."""
     return np.frombuffer(value).tolist() if isinstance(value, bytes) else value
 
 
-def _settled(expected: ChainFacts, basis: Basis, told: ChainFacts) -> ChainFacts:
-    """``expected`` with what hangs on forward and volatilities, by those told.
+def _settled(expected: ChainFacts, basis: Basis, found: ChainFacts) -> ChainFacts:
+    """Return ``expected`` with what follows from forward and volatilities, at those found.
 
-    The forward told may differ in its last digit, and with it the nearer of two strikes.
+    The forward found may differ in its last digit, and with it the nearer of two strikes.
     """
-    forward = told.forward if close(expected.forward, told.forward) else expected.forward
-    settled = reasons(legs_of(basis, forward), told.reasons)
+    same = figures_agree("forward", expected.forward, found.forward)
+    forward = found.forward if same else expected.forward
+    settled = reasons(legs_of(basis, forward), found.reasons)
     counts = Counter(reason for reason in settled if reason is not None)
     solved = basis.legs - counts.total()
-    iv, gex = told.figures[0], told.figures[-1]
+    iv, gex = found.figures[0], found.figures[-1]
     figures = basis.at_the_money(forward)
     figures["atm_iv"] = _atm_iv(iv, basis.place(forward))
     figures["gex_total"] = _gex_total(gex, basis, solved)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isnan
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from optionstream.streams.verify.chains.pricing import Basis, Market, Parts, greeks, time_value
 from optionstream.streams.verify.chains.sides import Bools, Floats
 from optionstream.streams.verify.chains.tolerances import CLOSE, LEAST, RESOLUTION, ROUNDED
+from optionstream.streams.verify.compare import Wrong
 
 COLUMNS = ("iv", "delta", "gamma", "theta", "vega", "rho", "gex")
 
@@ -24,8 +24,6 @@ _ONE_PERCENT = 0.01
 _TINY = 1e-300
 
 Reasons = tuple[str | None, ...]
-Wrong = dict[str, tuple[Any, Any]]
-"""By name of a figure, what was wanted and what was told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from optionstream.streams.verify.gaps.compare import GapFacts, Missing
+from optionstream.streams.verify.gaps.facts import GapFacts, Missing
 from optionstream.streams.verify.ticks.journal import Feed
 from optionstream.streams.verify.ticks.journal_frames import Timeline
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from optionstream.streams.verify.gaps.compare import GapFacts
+from optionstream.streams.verify.gaps.facts import GapFacts
 from optionstream.streams.verify.ticks.journal_frames import Timeline
 
 _MINUTE_MS = 60_000

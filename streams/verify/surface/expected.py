@@ -14,20 +14,13 @@ from typing import NamedTuple
 
 from optionstream.schemas.times import ist_date
 from optionstream.streams.verify.chains.facts import ChainFacts
-from optionstream.streams.verify.surface.facts import Facts, id_of
+from optionstream.streams.verify.surface.facts import Surface, id_of
 from optionstream.streams.verify.surface.smiles import Chain, between, with_smiles
 
 TENORS = (7, 14, 30, 60, 90)
 PLACES = tuple(hundredths / 100 for hundredths in range(-10, 11))
 NOISE = 1e-9
 """Relative fall of total variance between expiries that counts as none."""
-
-
-class Surface(NamedTuple):
-    """An expected surface; ``rounding`` is the part of a volatility that rounding may make."""
-
-    facts: Facts
-    rounding: float
 
 
 @dataclass

@@ -14,7 +14,7 @@ from optionstream.streams.verify.chains.legs import legs_of, out_of_the_money
 from optionstream.streams.verify.chains.pricing import Parts, delta
 from optionstream.streams.verify.chains.sides import Floats
 from optionstream.streams.verify.chains.volatility import total_volatility
-from optionstream.streams.verify.surface.facts import Facts
+from optionstream.streams.verify.compare import Facts
 
 _CHAINS_AT_ONCE = 256
 """Solved together: few enough to bound memory, many enough for columns to pay."""

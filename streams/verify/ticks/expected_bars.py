@@ -70,7 +70,7 @@ class ExpectedBars:
             self._note_newest(book, finals, shown)
 
     def finals(self) -> pl.DataFrame:
-        """Every revision of every closed bar, in BAR_COLUMNS."""
+        """Return every revision of every closed bar, in BAR_COLUMNS."""
         return pl.concat(self._finals)
 
     def wrong_partials(self) -> pl.DataFrame:

@@ -16,11 +16,12 @@ from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from optionstream.streams.core.chains.analyse import ExpiryChains
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
-from optionstream.streams.verify.chains.compare import compare_newest_chains, newest_chains
 from optionstream.streams.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
 from optionstream.streams.verify.chains.history import ChainHistory
-from optionstream.streams.verify.chains.judge import differing
+from optionstream.streams.verify.chains.judge import chain_apart
+from optionstream.streams.verify.chains.latest import latest_chains
 from optionstream.streams.verify.chains.recomputed import recomputed
+from optionstream.streams.verify.latest import compare_latest
 from optionstream.streams.verify.report import Differences
 from tests.unit.streams.verify.world import OPEN, as_json, floats, rules, snapshot
 
@@ -61,7 +62,7 @@ def told_as(record: ChainAnalytics) -> list[ChainFacts]:
 
 def test_the_example_is_right_and_has_everything() -> None:
     for told in told_as(TOLD):
-        assert differing(WANTED, told) == {}
+        assert chain_apart(WANTED, told) == {}
     assert {TOLD.put_greeks.reason[2], TOLD.call_greeks.reason[3]} == {
         "below_intrinsic",
         "no_price",
@@ -82,9 +83,9 @@ def test_the_figures_at_the_money_are_judged_at_the_forward_told() -> None:
     assert ivs[0] is not None and ivs[1] is not None
     changes: dict[str, Any] = {"forward": nextafter(21_650.0, 30_000.0), "atm_strike": 21_700.0}
     changes |= {"straddle": 110.0, "atm_iv": (ivs[0] + ivs[1]) / 2}
-    assert differing(wanted, facts_of_record(msgspec.structs.replace(record, **changes))) == {}
+    assert chain_apart(wanted, facts_of_record(msgspec.structs.replace(record, **changes))) == {}
     changes["forward"] = 21_650.0
-    found = differing(wanted, facts_of_record(msgspec.structs.replace(record, **changes)))
+    found = chain_apart(wanted, facts_of_record(msgspec.structs.replace(record, **changes)))
     assert set(found) == {"atm_strike", "straddle", "atm_iv"}
 
 
@@ -119,7 +120,7 @@ def test_a_wrong_field_is_found(name: str) -> None:
     may_be_null = "None" in str(get_type_hints(ChainAnalytics)[name]) and value is not None
     for wrong in [wrong_value(value), None] if may_be_null else [wrong_value(value)]:
         for told in told_as(msgspec.structs.replace(TOLD, **{name: wrong})):
-            assert name in differing(WANTED, told)
+            assert name in chain_apart(WANTED, told)
 
 
 @pytest.mark.parametrize("name", NEITHER)
@@ -128,7 +129,7 @@ def test_what_is_not_compared(name: str) -> None:
     reasons = {**TOLD.null_reasons, "custom_indicators.other": "ValueError"}
     record = msgspec.structs.replace(TOLD, **{name: wrong, "null_reasons": reasons})
     for told in told_as(record):
-        assert differing(WANTED, told) == {}
+        assert chain_apart(WANTED, told) == {}
 
 
 def with_leg(part: str, name: str, at: int, change: Callable[[Any], Any]) -> ChainAnalytics:
@@ -147,7 +148,7 @@ LEGS = [("calls", at) for at in range(4)] + [("puts", at) for at in range(3)]
 @pytest.mark.parametrize(("part", "at"), LEGS)
 def test_a_wrong_figure_of_a_leg_is_found(part: str, at: int, name: str) -> None:
     for told in told_as(with_leg(part, name, at, wrong_value)):
-        assert "legs" in differing(WANTED, told)
+        assert "legs" in chain_apart(WANTED, told)
 
 
 @pytest.mark.parametrize("name", GREEK_COLUMNS)
@@ -165,14 +166,14 @@ def test_a_wrong_computed_figure_is_found(part: str, at: int, name: str) -> None
     field = {"reason": "reasons"}.get(name, name)
     for change in changes:
         for told in told_as(with_leg(part, name, at, lambda _, to=change: to)):
-            assert field in differing(WANTED, told)
+            assert field in chain_apart(WANTED, told)
 
 
 def test_figures_of_a_leg_that_is_missing_are_found() -> None:
     for name in ("iv", "gex", "oi_intraday", "reason"):
         value = "no_price" if name == "reason" else 1.0
         told = facts_of_record(with_leg("put_greeks", name, 3, lambda _, to=value: to))
-        assert {"reason": "reasons"}.get(name, name) in differing(WANTED, told)
+        assert {"reason": "reasons"}.get(name, name) in chain_apart(WANTED, told)
 
 
 @pytest.mark.parametrize("name", ["strikes", "calls", "put_greeks"])
@@ -184,7 +185,7 @@ def test_columns_of_the_wrong_length_are_found(name: str) -> None:
         first = part.__struct_fields__[0]
         shorter = msgspec.structs.replace(part, **{first: getattr(part, first)[:-1]})
     told = facts_of_record(msgspec.structs.replace(TOLD, **{name: shorter}))
-    assert "legs" in differing(WANTED, told)
+    assert "legs" in chain_apart(WANTED, told)
 
 
 def test_a_document_with_a_strange_row_is_none() -> None:
@@ -215,8 +216,7 @@ def found_in_redis(
     expected: list[ChainFacts], values: dict[str, dict[str, Any] | None], *, live: bool = False
 ) -> dict[tuple[str, str], int]:
     differences = Differences()
-    newest = newest_chains({one.id: [one] for one in expected})
-    compare_newest_chains(newest, values, may_expire=live, differences=differences)
+    compare_latest(latest_chains(expected), values, differences, live=live)
     assert len(differences.listed) == differences.totals.total()
     return {(one.kind, one.id): 1 for one in differences.listed}
 

@@ -10,7 +10,7 @@ from optionstream.schemas import rejects, topics
 from optionstream.schemas.events import ChainSnapshot, Legs
 from optionstream.streams.verify.chains.facts import ChainFacts
 from optionstream.streams.verify.chains.history import ChainHistory
-from optionstream.streams.verify.chains.judge import close
+from optionstream.streams.verify.chains.judge import figures_agree
 from optionstream.streams.verify.chains.recomputed import recomputed
 from tests.unit.streams.verify.world import DAY, MINUTE, OPEN, Log, legs, rules, snapshot
 
@@ -218,10 +218,12 @@ def test_a_long_chain_is_the_same_in_pieces(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_sums_may_differ_by_rounding_only() -> None:
-    assert close(0.1 + 0.2, 0.3)
-    assert not close(0.3, 0.3000001)
-    assert not close(None, 0.0)
-    assert close(None, None)
+    assert figures_agree("call_oi", 0.1 + 0.2, 0.3)
+    assert not figures_agree("rate", 0.1 + 0.2, 0.3)
+    assert not figures_agree("call_oi", 0.3, 0.3000001)
+    assert not figures_agree("call_oi", None, 0.0)
+    assert not figures_agree("call_oi", 0.0, None)
+    assert figures_agree("call_oi", None, None)
 
 
 STRIKES = [100.0, 110.0, 120.0]

@@ -20,7 +20,7 @@ from optionstream.streams.core.rules import Rules
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.chains.facts import ChainFacts, facts_of_document, facts_of_record
 from optionstream.streams.verify.chains.history import ChainHistory
-from optionstream.streams.verify.chains.judge import differing
+from optionstream.streams.verify.chains.judge import chain_apart
 from optionstream.streams.verify.chains.recomputed import recomputed
 from optionstream.streams.verify.ledger import Ledger
 from optionstream.streams.verify.quotes.fold import QuoteFold
@@ -58,7 +58,7 @@ def test_the_analytics_of_wild_snapshots_agree(seed: int, mode: IvMode) -> None:
         record = core.analyse(chain, Rules(nse_calendar(), iv_mode=mode), known_at=1)
         wanted = recomputed(history.add(chain), rules(iv_mode=mode))
         for told in told_forms(record):
-            assert differing(wanted, told) == {}
+            assert chain_apart(wanted, told) == {}
 
 
 class Arrived(NamedTuple):
@@ -138,4 +138,4 @@ def test_the_chains_of_wild_quotes_agree(seed: int, cadence_ms: int) -> None:
     wanted, wanted_refusals, wanted_counts = wanted_of_quotes(log, how)
     assert (told_refusals, told_counts) == (wanted_refusals, wanted_counts)
     for mine, theirs in zip(wanted, told, strict=True):
-        assert differing(mine, facts_of_record(theirs)) == {}
+        assert chain_apart(mine, facts_of_record(theirs)) == {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from optionstream.schemas.events import CandleFrame, Heartbeat, TickFrame
 from optionstream.streams.core.market.calendar import CASH, Session, nse_calendar
-from optionstream.streams.verify.gaps.compare import GapFacts
+from optionstream.streams.verify.gaps.facts import GapFacts
 from tests.unit.streams.verify.world import MINUTE, PRODUCT
 
 Name = tuple[str, str, int]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from optionstream.streams.verify.gaps.compare import GapFacts
+from optionstream.streams.verify.gaps.facts import GapFacts
 from optionstream.streams.verify.gaps.holes import holes
 from optionstream.streams.verify.gaps.silences import silences
 from tests.unit.streams.verify.gaps.gap_model import GapModel
