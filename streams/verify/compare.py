@@ -136,6 +136,8 @@ def agree(mine: Any, theirs: Any, relative: float, absolute: float = 0.0) -> boo
         return len(mine) == len(theirs) and all(
             agree(*pair, relative, absolute) for pair in zip(mine, theirs, strict=True)
         )
-    if isinstance(mine, float) and type(theirs) in (int, float):
-        return abs(mine - theirs) <= relative * max(abs(mine), abs(theirs)) + absolute
+    if isinstance(mine, float):
+        return type(theirs) in (int, float) and (
+            abs(mine - theirs) <= relative * max(abs(mine), abs(theirs)) + absolute
+        )
     return bool(mine == theirs)
