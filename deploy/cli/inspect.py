@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.schemas.derived import ChainAnalytics
     from optionstream.schemas.events import ChainSnapshot
-    from optionstream.streams.core.chains.offline import ChainAnalyser
+    from optionstream.streams.core.chains.analyse import ChainAnalyser
 
 ALL = "all"
 _FIELDS = (
@@ -148,7 +148,7 @@ def _analytics_row(chain: ChainAnalytics, source: str) -> Row:
 def new_analyser(mode: IvModeName) -> ChainAnalyser:
     """Return an analyser of chains that needs no server."""
     from optionstream.streams.analytics.indicators import installed_indicators
-    from optionstream.streams.core.chains.offline import ChainAnalyser
+    from optionstream.streams.core.chains.analyse import ChainAnalyser
     from optionstream.streams.core.market.calendar import nse_calendar
     from optionstream.streams.core.rules import Rules
 

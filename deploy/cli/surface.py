@@ -25,7 +25,7 @@ from optionstream.deploy.cli.options import (
 if TYPE_CHECKING:
     from optionstream.producers.feeds import FeedHints
     from optionstream.schemas.derived import VolatilitySurface
-    from optionstream.streams.core.chains.offline import ChainAnalyser
+    from optionstream.streams.core.chains.analyse import ChainAnalyser
 
 _COLUMNS = (
     *("expiry", "days", "date", "time", "forward", "atm_iv"),

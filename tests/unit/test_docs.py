@@ -44,9 +44,8 @@ from optionstream.schemas.events import (
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import partition_for
 from optionstream.streams.core.chains import figures
-from optionstream.streams.core.chains.analyse import ExpiryChains
-from optionstream.streams.core.chains.flags import flags
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser, ExpiryChains
+from optionstream.streams.core.chains.record import flags
 from optionstream.streams.core.counts import Counts
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.pricing import parity

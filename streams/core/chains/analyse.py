@@ -1,4 +1,4 @@
-"""Snapshots and what follows from them, whole (docs/semantics.md, "Chains")."""
+"""Analyse chain snapshots (docs/semantics.md, "Chains")."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import msgspec
 from optionstream.schemas.derived import ChainAnalytics
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.identity import snapshot_id
-from optionstream.streams.core.chains.flags import Signs, flags
 from optionstream.streams.core.chains.history import (
     Baseline,
-    Compared,
     Memory,
     Row,
     baseline,
@@ -23,17 +21,17 @@ from optionstream.streams.core.chains.history import (
     remember,
 )
 from optionstream.streams.core.chains.interest import interest
-from optionstream.streams.core.chains.priced import PricedChain, price
-from optionstream.streams.core.chains.record import Parts, record
-from optionstream.streams.core.chains.table import ChainTable, normalised, table_of
+from optionstream.streams.core.chains.priced import price
+from optionstream.streams.core.chains.record import Analysed, record
+from optionstream.streams.core.chains.table import normalised, table_of
 from optionstream.streams.core.indicators import NO_INDICATORS, Indicators, run
 from optionstream.streams.core.market.contracts import chain_width
 from optionstream.streams.core.rules import Rules
 
 _USUAL_WIDTH: Final = 21
-"""Strikes of a chain of a product that the calendar has no width of."""
+"""Strikes of a chain of a product without a chain width in the contract facts."""
 _MOST_STACKED: Final = 16
-"""Chains in one table: more take as long for each, and their arrays leave the cache."""
+"""Chains in one table: larger ones are no faster, and their arrays leave the cache."""
 
 
 class ExpiryChains:
@@ -50,16 +48,16 @@ class ExpiryChains:
         indicators: Indicators = NO_INDICATORS,
         oldest_leg_ms: int | None = None,
     ) -> ChainAnalytics:
-        """The analytics of the next snapshot alone, as `analyse`."""
+        """Return the analytics of the next snapshot alone, as `analyse`."""
         return analyse([Accepted(self, chain, known_at, oldest_leg_ms)], rules, indicators)[0]
 
     def pack(self) -> bytes:
-        """What is remembered, as bytes."""
+        """Return what is remembered, as bytes."""
         return encode_memory(self.memory)
 
     @staticmethod
     def unpack(data: bytes) -> ExpiryChains:
-        """The inverse of ``pack``."""
+        """Restore what was saved by ``pack``."""
         chains = ExpiryChains()
         chains.memory = decode_memory(data)
         return chains
@@ -78,18 +76,18 @@ class Accepted(NamedTuple):
 def analyse(
     accepted: Sequence[Accepted], rules: Rules, indicators: Indicators = NO_INDICATORS
 ) -> list[ChainAnalytics]:
-    """The analytics of snapshots, each remembered for those after it; the same to the last bit
-    whether they come together or one by one."""
+    """Return the analytics of snapshots, each remembered for those after it; the same to the last
+    bit whether they are analysed together or one by one."""
     stacks = _stacks(accepted)
     for stack in stacks:
         stack.remember_next()
     records = {stack: iter(stack.records(rules)) for stack in dict.fromkeys(stacks)}
-    told = [next(records[stack]) for stack in stacks]
-    return [_with_indicators(one, indicators) for one in told] if indicators else told
+    analysed = [next(records[stack]) for stack in stacks]
+    return [_with_indicators(one, indicators) for one in analysed] if indicators else analysed
 
 
 def _stacks(accepted: Sequence[Accepted]) -> list[_Stack]:
-    """The stack that each snapshot is in."""
+    """Return the stack that each snapshot is in."""
     by_strikes: dict[int, list[int]] = {}
     for place, one in enumerate(accepted):
         by_strikes.setdefault(len(one.chain.strikes), []).append(place)
@@ -112,7 +110,7 @@ class _Stack:
         self._baselines: list[Baseline] = []
 
     def remember_next(self) -> None:
-        """Note the next snapshot, and what there was to compare it with."""
+        """Remember the next snapshot, and note what it is to be compared with."""
         at = len(self._baselines)
         memory = self._accepted[at].expiry.memory
         content = self._identities[at].rpartition("-")[2]
@@ -121,43 +119,24 @@ class _Stack:
         remember(memory, row)
 
     def records(self, rules: Rules) -> list[ChainAnalytics]:
-        """Of all of them, once all are remembered."""
-        table = self._table
-        compared = compare(table, self._baselines)
+        """Return the analytics of all snapshots, once all are remembered."""
+        table, compared = self._table, compare(self._table, self._baselines)
         priced = price(self._chains, table, rules.iv_mode)
         near = [(chain_width(chain.product) or _USUAL_WIDTH) // 2 for chain in self._chains]
-        interests = interest(table, compared, [one.atm for one in priced.chains], near)
-        legs, greeks = normalised(self._chains, table), priced.greeks(table, compared.oi_intraday)
-        parts = (
-            Parts(
-                chain=one.chain,
-                known_at=one.known_at,
-                oldest_leg_ms=one.oldest_leg_ms,
-                snapshot_id=self._identities[at],
-                oi_unit=table.oi_unit[at],
-                lot_size=table.lot_size[at],
-                missing_legs=table.missing_legs[at],
-                legs=legs[at],
-                greeks=greeks[at],
-                priced=priced.chains[at],
-                interest=interests[at],
-                near_strikes=near[at],
-                flags=flags(one.chain, _signs(table, priced.chains[at], compared, at), rules),
-            )
-            for at, one in enumerate(self._accepted)
+        analysed = Analysed(
+            table=table,
+            compared=compared,
+            ids=self._identities,
+            priced=priced.chains,
+            interest=interest(table, compared, [one.atm for one in priced.chains], near),
+            legs=normalised(self._chains, table),
+            greeks=priced.greeks(table, compared.oi_intraday),
+            near=near,
         )
-        return [record(one, rules.iv_mode) for one in parts]
-
-
-def _signs(table: ChainTable, priced: PricedChain, compared: Compared, at: int) -> Signs:
-    """Of the snapshot at that place in the table."""
-    return Signs(
-        below_intrinsic=priced.has_below_intrinsic,
-        crossed_quote=table.crossed[at],
-        fractional_oi=table.fractional_oi[at],
-        missing_legs=table.missing_legs[at] > 0,
-        found=compared.found[at],
-    )
+        return [
+            record(one.chain, one.known_at, one.oldest_leg_ms, analysed, at, rules)
+            for at, one in enumerate(self._accepted)
+        ]
 
 
 def _with_indicators(record: ChainAnalytics, indicators: Indicators) -> ChainAnalytics:
@@ -165,3 +144,21 @@ def _with_indicators(record: ChainAnalytics, indicators: Indicators) -> ChainAna
     return msgspec.structs.replace(
         record, custom_indicators=numbers, null_reasons={**record.null_reasons, **failed}
     )
+
+
+class ChainAnalyser:
+    """Analytics without servers: snapshots of any products and expiries, one after the other, each
+    known at its receipt.
+
+    Nothing is refused as a repetition: what the stream would drop is flagged or shown again.
+    """
+
+    def __init__(self, rules: Rules, indicators: Indicators = NO_INDICATORS) -> None:
+        self._rules = rules
+        self._indicators = indicators
+        self._expiries: dict[tuple[str, str], ExpiryChains] = {}
+
+    def analyse(self, chain: ChainSnapshot) -> ChainAnalytics:
+        """Return the analytics of the next snapshot."""
+        chains = self._expiries.setdefault((chain.product, chain.expiry), ExpiryChains())
+        return chains.analyse(chain, self._rules, chain.ts_recv, self._indicators)

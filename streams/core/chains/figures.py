@@ -23,12 +23,12 @@ EARLIER_DAY: Final = "earlier_day"
 
 
 class Figure(NamedTuple):
-    """``value`` None has a ``reason``."""
+    """A number; where ``value`` is None, ``reason`` says why."""
 
     value: float | None
     reason: str | None = None
 
 
 def null(reason: str) -> Figure:
-    """What could not be computed, and why."""
+    """Return a figure without value, with the reason."""
     return Figure(None, reason)

@@ -1,4 +1,4 @@
-"""What is remembered of the snapshots of one product and expiry, to compare the next one with.
+"""What is kept of the snapshots of one product and expiry, to compare the next one with.
 
 The *current day* is the latest IST date of an accepted snapshot. One of an earlier day is compared
 with what there is and leaves no trace.
@@ -59,13 +59,14 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, chain: ChainSnapshot, content: str, table: ChainTable, at: int) -> Row:
+        """Return the row at a position of a table; ``content`` is the digest."""
         strikes, oi, volume = table.strikes[at], table.oi[at], table.volume[at]
         return cls(chain, content, strikes, oi, volume, table.oi_unit[at])
 
 
 class Baseline(NamedTuple):
-    """What the figures of a snapshot are compared with, (2, strikes) each, NaN where there is
-    nothing; the ``reason`` for that; and what its time and content alone say."""
+    """What a snapshot is compared with: figures (2, strikes), NaN with ``reason`` where there are
+    none. ``found`` are the flags that follow from its time and content alone."""
 
     oi: Floats
     volume: Floats
@@ -76,8 +77,7 @@ class Baseline(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Snapshots against those before them. ``oi_intraday`` is (chains, 2, strikes), NaN with the
-    chain's entry of ``reasons`` where it cannot be told; ``found`` are the names above that
-    hold."""
+    chain's entry of ``reasons`` where there is none; ``found`` are the flags above that hold."""
 
     oi_intraday: Floats
     reasons: list[str]
@@ -85,7 +85,7 @@ class Compared:
 
 
 def compare(table: ChainTable, baselines: Sequence[Baseline]) -> Compared:
-    """The snapshots of a table with what was remembered when each one's turn came."""
+    """Compare the snapshots of a table each with its baseline."""
     oi = np.array([baseline.oi for baseline in baselines])
     volume = np.array([baseline.volume for baseline in baselines])
     fallen = any_leg(table.volume < volume)
@@ -100,7 +100,7 @@ def compare(table: ChainTable, baselines: Sequence[Baseline]) -> Compared:
 
 
 def baseline(memory: Memory, row: Row) -> Baseline:
-    """What is remembered for a snapshot."""
+    """Return what a snapshot has to be compared with."""
     day = ist_date(row.chain.ts_event)
     unknown = _unknown(len(row.strikes))
     if day < memory.day:
@@ -118,7 +118,7 @@ def baseline(memory: Memory, row: Row) -> Baseline:
 
 
 def remember(memory: Memory, row: Row) -> None:
-    """Note an accepted snapshot for the next ones."""
+    """Keep of an accepted snapshot what the next ones need."""
     day = ist_date(row.chain.ts_event)
     if day < memory.day:
         return
@@ -145,7 +145,7 @@ def _same_day(memory: Memory, row: Row) -> frozenset[str]:
 
 
 def _at(figures: bytes, strikes: bytes, row: Row) -> Floats:
-    """Remembered figures at the strikes of a snapshot; mostly they are of the same strikes."""
+    """Return kept figures, (2, strikes), at the strikes of a snapshot, mostly the same ones."""
     values = np.frombuffer(figures).reshape(2, -1)
     if strikes == row.strikes.tobytes():
         return values
@@ -154,7 +154,7 @@ def _at(figures: bytes, strikes: bytes, row: Row) -> Floats:
 
 @lru_cache(maxsize=1_024)
 def _unknown(strikes: int) -> Floats:
-    """Shared: nobody may write to it."""
+    """Return NaN for each leg. Shared, so read-only."""
     figures = np.full((2, strikes), np.nan)
     figures.flags.writeable = False
     return figures

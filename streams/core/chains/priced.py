@@ -1,4 +1,4 @@
-"""The prices of chains: premiums, forward, the strike at the money, volatilities, Greeks."""
+"""Prices of chains: premiums, forward, the strike at the money, volatilities, Greeks."""
 
 from __future__ import annotations
 
@@ -59,10 +59,11 @@ class PricedChain:
     atm: int | None
     gex_total: Figure
     reasons: list[int]
-    """How many of the legs that are there have each code of ``implied.Reason``."""
+    """How many of the present legs have each code of ``implied.Reason``."""
 
     @property
     def atm_strike(self) -> Figure:
+        """The strike nearest to the forward, rupees."""
         return null(NO_FORWARD) if self.atm is None else Figure(float(self.strikes[self.atm]))
 
     @property
@@ -84,14 +85,27 @@ class PricedChain:
 
     @property
     def legs_with_iv(self) -> int:
+        """How many legs have a volatility."""
         return self.reasons[SOLVED]
 
     @property
     def has_below_intrinsic(self) -> bool:
+        """True if the premium of a leg is below its intrinsic value."""
         return self.reasons[_BELOW_INTRINSIC] > 0
 
+    def figures(self) -> dict[str, Figure]:
+        """Return what may be null, by the names in the record."""
+        return {
+            "years": self.years,
+            "forward": self.forward,
+            "atm_strike": self.atm_strike,
+            "atm_iv": self.atm_iv,
+            "straddle": self.straddle,
+            "gex_total": self.gex_total,
+        }
+
     def null_reasons(self) -> dict[str, int]:
-        """How many legs that are there have no volatility, by reason."""
+        """Return how many of the present legs have no volatility, by reason."""
         counts = zip(REASONS, self.reasons, strict=True)
         return {name: count for name, count in counts if name and count}
 
@@ -107,22 +121,22 @@ class PricedTable:
     gex: Floats
 
     def greeks(self, table: ChainTable, oi_intraday: Floats) -> list[tuple[Greeks, Greeks]]:
-        """The computed columns of the calls and of the puts of each chain; a leg that is missing
+        """Return the computed columns of the calls and of the puts of each chain; a missing leg
         has None in each."""
         sides = 2 * len(self.chains)
-        told = lists(np.concatenate((self.columns, oi_intraday[None], self.gex[None])))
+        columns = lists(np.concatenate((self.columns, oi_intraday[None], self.gex[None])))
         reasons = self._reasons(table.present)
         greeks = [
             Greeks(
                 reason=reasons[side],
-                **dict(zip(_GREEK_COLUMNS, told[side::sides], strict=True)),
+                **dict(zip(_GREEK_COLUMNS, columns[side::sides], strict=True)),
             )
             for side in range(sides)
         ]
         return list(zip(greeks[::2], greeks[1::2], strict=True))
 
     def _reasons(self, present: Bools) -> list[list[str | None]]:
-        """Why there is no volatility, by side and leg."""
+        """Return the reason for which each leg has no volatility, by side."""
         codes = self.reason.reshape(-1, self.reason.shape[-1])
         named: list[list[str | None]] = [[None] * codes.shape[-1] for _ in codes]
         there = present.reshape(codes.shape)
@@ -132,7 +146,7 @@ class PricedTable:
 
 
 def price(chains: Sequence[ChainSnapshot], table: ChainTable, mode: IvMode) -> PricedTable:
-    """Price every leg of the snapshots of a table (docs/pricing.md)."""
+    """Price every leg of the snapshots of a table (docs/pricing.md); ``chains`` are its chains."""
     rate = DEFAULT_RATE[mode]
     premium = premiums(mode, table.bid, table.ask, table.last)
     shape, legs_each = premium.shape, premium[0].size
@@ -156,7 +170,7 @@ def price(chains: Sequence[ChainSnapshot], table: ChainTable, mode: IvMode) -> P
     gex = _gamma_exposure(table, legs.gamma.reshape(shape), underlying)
     reasons = _counted(table, reason)
     gex_totals = _gex_totals(table, gex, reasons)
-    told = [
+    priced = [
         PricedChain(
             strikes=table.strikes[at],
             premium=premium[at],
@@ -170,12 +184,12 @@ def price(chains: Sequence[ChainSnapshot], table: ChainTable, mode: IvMode) -> P
         )
         for at, (forward, why) in enumerate(forwards)
     ]
-    return PricedTable(told, legs.columns.reshape(-1, *shape), reason, gex)
+    return PricedTable(priced, legs.columns.reshape(-1, *shape), reason, gex)
 
 
 @lru_cache(maxsize=1_024)
 def _is_call(shape: tuple[int, ...]) -> Bools:
-    """Of the legs of a table one after the other. Shared: nobody may write to it."""
+    """Return which legs of a table of that shape are calls, one after the other. Read-only."""
     column = np.broadcast_to(IS_CALL, shape).ravel()
     column.flags.writeable = False
     return column
@@ -195,22 +209,22 @@ def _years(years: float) -> Figure:
 
 
 def _at_the_money(strikes: Floats, price: float | None) -> int | None:
-    """Position of the strike nearest to ``price``, of two the lower."""
+    """Return the position of the strike nearest to ``price``, of two the lower."""
     return None if price is None else int(np.argmin(np.abs(strikes - price)))
 
 
 def _counted(table: ChainTable, reason: Codes) -> list[list[int]]:
-    """Of each chain, how many of the legs that are there have each code."""
+    """Return for each chain how many of its present legs have each code."""
     codes = len(REASONS)
     first = codes * np.arange(len(reason))[:, None, None]
     counts = np.bincount((reason + first)[table.present], minlength=codes * len(reason))
-    told: list[list[int]] = counts.reshape(-1, codes).tolist()
-    return told
+    by_code: list[list[int]] = counts.reshape(-1, codes).tolist()
+    return by_code
 
 
 def _gamma_exposure(table: ChainTable, gamma: Floats, underlying: Floats) -> Floats:
-    """Rupees by which the delta of a leg's open interest changes for a move of 1 %; puts negative:
-    who sold both is assumed to hedge (docs/pricing.md). NaN where open interest is in lots."""
+    """Return the rupees by which the delta of each leg's open interest changes for a move of 1 %,
+    puts negative (docs/pricing.md). NaN where open interest is in lots."""
     shares = gamma * table.oi * np.where(IS_CALL, 1.0, -1.0)
     gex: Floats = shares * (underlying * underlying * _ONE_PERCENT)[:, None, None]
     for at, unit in enumerate(table.oi_unit):
@@ -221,9 +235,9 @@ def _gamma_exposure(table: ChainTable, gamma: Floats, underlying: Floats) -> Flo
 
 def _gex_totals(table: ChainTable, gex: Floats, reasons: Sequence[Sequence[int]]) -> list[Figure]:
     known = ~np.isnan(gex)
-    sums, tells = np.where(known, gex, 0.0).reshape(len(gex), -1).sum(axis=1), any_leg(known)
+    sums, is_known = np.where(known, gex, 0.0).reshape(len(gex), -1).sum(axis=1), any_leg(known)
     return [
-        Figure(float(sums[at])) if tells[at] else null(_no_gex(unit, reasons[at][SOLVED]))
+        Figure(float(sums[at])) if is_known[at] else null(_no_gex(unit, reasons[at][SOLVED]))
         for at, unit in enumerate(table.oi_unit)
     ]
 

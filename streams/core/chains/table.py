@@ -4,7 +4,7 @@ Those with equally many strikes are stacked, for a chain has so few that the cal
 more than the arithmetic. No figure of one depends on those beside it, to the last bit: sums run
 along the strikes only, and no product of matrices is used.
 
-NaN stands for what the source did not say; the lists of ``Legs`` have None there.
+NaN stands for what the source does not have; the lists of ``Legs`` have None there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CALL: Final = 0
 PUT: Final = 1
 IS_CALL: Final = np.array([[True], [False]])
 _WHOLE: Final = 1e-3
-"""Shares this near to a whole number are one: lots told in thirds are rounded decimals."""
+"""Shares this near to a whole number are one: lots given in thirds are rounded decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class ChainTable:
 
 
 def table_of(chains: Sequence[ChainSnapshot]) -> ChainTable:
-    """The chains' figures, open interest normalised to shares where the lot size is known."""
+    """Return the figures of chains with equally many strikes, open interest in shares where the lot
+    size is known."""
     figures = np.array(
         [
             [[getattr(legs, name) for name in LEG_COLUMNS] for legs in (chain.calls, chain.puts)]
@@ -66,8 +67,8 @@ def table_of(chains: Sequence[ChainSnapshot]) -> ChainTable:
         ],
         dtype=np.float64,
     )
-    told = {name: np.ascontiguousarray(figures[:, :, at]) for at, name in enumerate(LEG_COLUMNS)}
-    oi, oi_change, units = told["oi"], told["oi_change"], [chain.oi_unit for chain in chains]
+    columns = {name: np.ascontiguousarray(figures[:, :, at]) for at, name in enumerate(LEG_COLUMNS)}
+    oi, oi_change, units = columns["oi"], columns["oi_change"], [chain.oi_unit for chain in chains]
     fractional = any_leg(oi > np.floor(oi))
     lots = [lot_size(one.product, one.expiry, ist_date(one.ts_event)) for one in chains]
     for at, lot in enumerate(lots):
@@ -80,26 +81,26 @@ def table_of(chains: Sequence[ChainSnapshot]) -> ChainTable:
         present=present,
         oi=oi,
         oi_change=oi_change,
-        volume=told["volume"],
-        last=told["last"],
-        bid=told["bid"],
-        ask=told["ask"],
+        volume=columns["volume"],
+        last=columns["last"],
+        bid=columns["bid"],
+        ask=columns["ask"],
         oi_unit=units,
         lot_size=lots,
         fractional_oi=fractional,
-        crossed=any_leg(told["bid"] > told["ask"]),
+        crossed=any_leg(columns["bid"] > columns["ask"]),
         missing_legs=np.count_nonzero(~present, axis=(1, 2)).tolist(),
     )
 
 
 def any_leg(legs: Bools) -> list[bool]:
-    """Of each chain, whether it is so of one of its legs; ``legs`` is (chains, 2, strikes)."""
+    """Return for each chain whether any of its legs is True; ``legs`` is (chains, 2, strikes)."""
     found: list[bool] = np.any(legs.reshape(len(legs), -1), axis=1).tolist()
     return found
 
 
 def normalised(chains: Sequence[ChainSnapshot], table: ChainTable) -> list[tuple[Legs, Legs]]:
-    """The calls and the puts of each chain as they go out: open interest in the table's unit."""
+    """Return the calls and the puts of each chain with open interest in the table's unit."""
     oi, oi_change = lists(table.oi), lists(table.oi_change)
     return [
         (chain.calls, chain.puts)
@@ -113,16 +114,16 @@ def normalised(chains: Sequence[ChainSnapshot], table: ChainTable) -> list[tuple
 
 
 def lists(values: Floats) -> list[list[float | None]]:
-    """The rows along the last axis, in order, None where they have NaN."""
+    """Return the rows along the last axis, in order, with None for NaN."""
     rows = values.reshape(-1, values.shape[-1])
-    told = cast("list[list[float | None]]", rows.tolist())
+    columns = cast("list[list[float | None]]", rows.tolist())
     for at in np.flatnonzero(np.isnan(rows).any(axis=1)).tolist():
-        told[at] = [None if value != value else value for value in told[at]]
-    return told
+        columns[at] = [None if value != value else value for value in columns[at]]
+    return columns
 
 
 def aligned(values: Floats, strikes: Floats, to: Floats) -> Floats:
-    """``values`` (2, m) of ``strikes`` at the strikes ``to``: (2, n), NaN where there is none."""
+    """Return ``values`` (2, m) of ``strikes`` at the strikes ``to``: (2, n), NaN where none is."""
     found = np.full((2, len(to)), np.nan)
     if len(strikes):
         at = np.minimum(np.searchsorted(strikes, to), len(strikes) - 1)

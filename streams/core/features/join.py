@@ -2,23 +2,29 @@
 
 A bar that is final says that the ticks have reached its end. The chains of a product have reached
 a moment once one of them was received after it: their watermark is the greatest receipt so far,
-less the allowed lateness. What a row says depends on what was fed, not on its order. Rules:
-docs/features.md.
+less the allowed lateness. Rows depend on the records, not on their order. Rules: docs/features.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 from optionstream.schemas.derived import Bar
-from optionstream.schemas.files.feature_rows import Row
+from optionstream.schemas.files.feature_rows import (
+    BarKey,
+    Row,
+    Version,
+    bar_key,
+    file_order,
+    newest,
+    version_of,
+)
 from optionstream.schemas.settings import ROW_INTERVALS
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
-from optionstream.streams.core.features.asof import first_minute
-from optionstream.streams.core.features.day import DayJoin, row_without_chains
+from optionstream.streams.core.features.day import DayJoin, first_minute, row_without_chains
 from optionstream.streams.core.features.facts import ChainFacts
 from optionstream.streams.core.watermark import Watermark
 
@@ -66,7 +72,7 @@ class FeatureJoin:
     # -- input ------------------------------------------------------------------------------
 
     def add_bar(self, bar: Bar) -> bool:
-        """Take a bar; False for one that makes no row: of an open window, of another interval, or
+        """Add a bar; False for one that makes no row: of an open window, of another interval, or
         known already."""
         if not bar.final or bar.interval not in self._rules.intervals:
             return False
@@ -79,7 +85,7 @@ class FeatureJoin:
         return joined.add_bar(bar)
 
     def add_chain(self, facts: ChainFacts) -> bool:
-        """Take a snapshot; False when its date is no longer kept."""
+        """Add a snapshot; False if its date is no longer kept."""
         product, day = self._product(facts.product), day_of(facts.ts_event)
         product.chains_day = max(product.chains_day, day)
         joined = self._day(product, day)
@@ -92,9 +98,9 @@ class FeatureJoin:
 
     # -- output -----------------------------------------------------------------------------
 
-    def take(self, idle: Collection[str] = ()) -> list[Row]:
-        """The rows that are due, those of one bar in the order of their versions. The chains of
-        products in ``idle`` do not hold rows back for now."""
+    def take_rows(self, idle: Collection[str] = ()) -> list[Row]:
+        """Return the rows that are due, those of one bar in the order of their versions. The chains
+        of products in ``idle`` do not hold rows back for now."""
         rows: list[Row] = []
         for name, product in self._products.items():
             rows += product.gone
@@ -104,20 +110,19 @@ class FeatureJoin:
                 return self._reached(product, end)
 
             for day in sorted(product.days):
-                rows += product.days[day].take(reached, name in idle)
+                rows += product.days[day].take_rows(reached, name in idle)
             self._close_days(product)
         return rows
 
     def outstanding(self) -> dict[str, int]:
-        """Bars that wait and have no row, or maybe one that says less than is known by now; by
-        product."""
+        """Return by product how many bars wait and have no row, or one that may be out of date."""
         return {
             name: sum(day.outstanding for day in product.days.values()) + len(product.gone)
             for name, product in self._products.items()
         }
 
     def open_days(self) -> Iterator[ProductDay]:
-        """What has to be read again by whoever goes on here."""
+        """Yield the days that have to be read again to continue from here."""
         for name, product in self._products.items():
             for day in product.days:
                 yield name, day
@@ -132,7 +137,7 @@ class FeatureJoin:
         return product
 
     def _day(self, product: _Product, day: int) -> DayJoin | None:
-        """The day; None for one that was closed."""
+        """Return the day's join; None for a day that was closed."""
         self._see_day(day)
         joined = product.days.get(day)
         if joined is None and day > product.closed_through:
@@ -160,8 +165,28 @@ class FeatureJoin:
                 product.closed_through = max(product.closed_through, day)
 
 
+def merge_rows(stored: Sequence[Row], made: Iterable[Row]) -> list[Row]:
+    """Return the stored rows and those of ``made`` that are new, in the order of the files.
+
+    A row enters when its version is above that of the newest row of its bar, as the next
+    revision. So a row that is made again, by a restarted worker or by two of them, changes nothing,
+    and one made from less than is known already comes to nothing.
+    """
+    held: dict[BarKey, tuple[int, Version]] = {
+        bar_key(row): (row["revision"], version_of(row)) for row in newest(stored)
+    }
+    rows = list(stored)
+    for row in made:
+        key, version = bar_key(row), version_of(row)
+        revision, known = held.get(key, (0, ()))
+        if version > known:
+            held[key] = revision + 1, version
+            rows.append(row | {"revision": revision + 1})
+    return sorted(rows, key=file_order)
+
+
 def day_of(ms: int) -> int:
-    """The IST date of an instant, in days since 1970."""
+    """Return the IST date of an instant (UTC epoch ms), in days since 1970."""
     return (ms + IST_OFFSET_MS) // DAY_MS
 
 

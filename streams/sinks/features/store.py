@@ -4,7 +4,7 @@
     positions.json                  by topic id and partition the next offset; bars without a row
     lock, partial/                  the writers' lock; files on their way
 
-A write holds the lock: read the file, add what is new (core.features.merge), replace it. Positions
+A write holds the lock: read the file, add what is new (``merge_rows``), replace it. Positions
 follow the rows, so a crash in between makes the same rows again, and these change nothing.
 """
 
@@ -23,7 +23,7 @@ from optionstream.schemas.errors import ArchiveError
 from optionstream.schemas.files.feature_file import decode_rows, encode_rows
 from optionstream.schemas.files.feature_rows import LOCK, PARTIAL, POSITIONS, Row, file_path
 from optionstream.schemas.times import ist_date
-from optionstream.streams.core.features.merge import merge
+from optionstream.streams.core.features.join import merge_rows
 from optionstream.streams.sinks.loop.file_lock import locked, sync_folder
 
 Place = tuple[str, int]
@@ -89,7 +89,7 @@ class FeatureStore:
     def _add(self, path: str, made: Sequence[Row]) -> int:
         final = self.folder / path
         stored = decode_rows(final) if final.exists() else []
-        rows = merge(stored, made)
+        rows = merge_rows(stored, made)
         if len(rows) > len(stored):
             self._replace(final, encode_rows(rows))
         return len(rows) - len(stored)

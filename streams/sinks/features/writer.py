@@ -98,7 +98,7 @@ class FeatureWriter:
         refuses is kept for the next attempt."""
         waiting: dict[str, int] = {}
         for partition, part in self._parts.items():
-            self._made += part.join.take((idle or {}).get(partition, frozenset()))
+            self._made += part.join.take_rows((idle or {}).get(partition, frozenset()))
             waiting |= part.join.outstanding()
         offsets = {
             (self._ids[topic, partition], partition): offset

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optionstream.schemas import figures
 from optionstream.schemas.derived import ChainAnalytics
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
 from tests.unit.streams.wild_chains import WildChains

@@ -16,7 +16,7 @@ from optionstream.producers.feeds import FeedHints, open_feed
 from optionstream.schemas.derived import ChainAnalytics, Greeks
 from optionstream.schemas.events import ChainSnapshot, Legs
 from optionstream.schemas.times import ist_date
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules
 

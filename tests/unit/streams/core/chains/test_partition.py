@@ -12,7 +12,7 @@ from optionstream.schemas import codec
 from optionstream.schemas import rejects as reasons
 from optionstream.schemas.derived import ChainAnalytics, Reject
 from optionstream.schemas.events import ChainSnapshot
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser
 from optionstream.streams.core.chains.partition import HORIZON, ChainPartition
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.core.rules import Rules

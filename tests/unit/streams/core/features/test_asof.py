@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optionstream.streams.core.features.asof import AsOf, first_minute
+from optionstream.streams.core.features.day import AsOf, first_minute
 from optionstream.streams.core.features.facts import ChainFacts, facts_of
 from tests.harness.feature_model import MINUTE_MS, NEAR, chain
 
@@ -23,10 +23,10 @@ def test_it_is_the_greatest_version_of_all_that_may_be_used_by_then(
     as_of = AsOf()
     told: list[tuple[int, int]] = []
     for minute, version in snapshots:
-        before = [as_of.at(end) for end in range(7)]
-        changed = as_of.add(minute, snapshot(version))
+        before = [as_of.newest_at(end) for end in range(7)]
+        changed = as_of.add_chain(minute, snapshot(version))
         told.append((minute, version))
-        after = [as_of.at(end) for end in range(7)]
+        after = [as_of.newest_at(end) for end in range(7)]
         assert changed is (after != before)
         for end, found in enumerate(after):
             usable = [known for of, known in told if of <= end]

@@ -17,7 +17,7 @@ from optionstream.schemas.topics import (
     chain_key,
     partition_for,
 )
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import nse_calendar

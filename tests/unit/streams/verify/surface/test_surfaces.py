@@ -14,7 +14,7 @@ from optionstream.schemas import documents, topics
 from optionstream.schemas.codec import decode, encode, headers_for
 from optionstream.schemas.derived import ChainAnalytics, IvMode, VolatilitySurface
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
-from optionstream.streams.core.chains.offline import ChainAnalyser
+from optionstream.streams.core.chains.analyse import ChainAnalyser
 from optionstream.streams.core.chains.partition import ChainPartition
 from optionstream.streams.core.intake import Output, Source
 from optionstream.streams.core.market.calendar import nse_calendar
