@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from optionstream.deploy.groups.lag import (
+    GroupOffsets,
     Offsets,
     Patience,
     StalledError,
@@ -14,6 +16,7 @@ from optionstream.deploy.groups.lag import (
     wait_until_caught_up,
 )
 from optionstream.schemas.errors import OptionstreamError
+from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC, REJECTS, UNDERLYING
 
 Step = dict[str, Offsets]
@@ -135,3 +138,38 @@ def test_a_worker_that_was_given_up_ends_the_waiting() -> None:
             check_workers=check,
             patience=FakeClock().patience(),
         )
+
+
+class FakeGroups(GroupOffsets):
+    """Groups whose members leave one after the other, one at each look."""
+
+    def __init__(self, members: dict[str, list[str]]) -> None:
+        self.left = members
+
+    def members(self, group: str) -> list[str]:
+        found = list(self.left[group])
+        self.left[group] = self.left[group][1:]
+        return found
+
+
+def test_stopped_workers_are_waited_for_until_their_sessions_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    settings, lines = Settings(tmp_path, session_timeout_ms=2_000), list[str]()
+    groups = FakeGroups({"latest": ["a", "b"], "history": []})
+    assert groups.await_departure(["latest", "history"], settings, lines.append) == {}
+    assert lines == ["waiting up to 6 s for sessions of stopped workers to end"]
+    assert len(slept) == 2
+
+
+def test_groups_that_keep_their_members_are_returned_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = iter(range(0, 1_000, 5))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(now_s)))
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    groups = FakeGroups({"latest": ["a"] * 50, "history": []})
+    found = groups.await_departure(["latest", "history"], Settings(tmp_path), lambda text: None)
+    assert list(found) == ["latest"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from optionstream.deploy.replays.sources.source import EventSpan
+from optionstream.deploy.replays.sources.source import MAX_HORIZON_MS, EventSpan, Scan
 from optionstream.schemas.events import CandleFrame, Tick
 from tests.unit.producers.playback.support import beat, candles, frame
 
@@ -28,3 +28,14 @@ def test_single_events_are_in_or_out() -> None:
     tick = Tick(product="NIFTY", ts_ms=5, price=2.0)
     assert EventSpan(5, None).cut(tick) is tick
     assert EventSpan(6, None).cut(tick) is None
+
+
+def test_a_scan_finds_the_end_the_days_and_how_far_a_stream_goes_back() -> None:
+    day = 86_400_000
+    scan = Scan()
+    scan.add_stream([[day], [2 * day], [2 * day - 500]])
+    scan.add_stream([[3 * day], [3 * day - 20, 3 * day - 10]])
+    assert (scan.last_ms, scan.horizon_ms) == (3 * day, 500)
+    assert scan.days == {1, 2, 3}
+    scan.add_stream([[5 * day], [day]])
+    assert scan.horizon_ms == MAX_HORIZON_MS
