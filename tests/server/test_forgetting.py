@@ -91,14 +91,17 @@ def test_positions_set_from_outside_are_where_a_worker_begins_and_who_is_there_n
 ) -> None:
     given = [Assigned("b", Topic("t", "id", 2), number) for number in (0, 1)]
     there = Positions(client, "p")
-    assert set(there.start(given).values()) == {OFFSET_BEGINNING}
-    moves = there.moves({("t", 0): 5})
+    assert set(there.start_partitions(given).values()) == {OFFSET_BEGINNING}
+    moves = there.plan_moves({("t", 0): 5})
     write_newer(client, [], {}, moves)
     set_positions(client, "p", {("t", 0): 2}, {"t": "id"})
     with pytest.raises(StartAgain):
-        there.check()
-    assert Positions(client, "p").start(given) == {("t", 0): 2, ("t", 1): OFFSET_BEGINNING}
+        there.check_stored()
+    assert Positions(client, "p").start_partitions(given) == {
+        ("t", 0): 2,
+        ("t", 1): OFFSET_BEGINNING,
+    }
     forget_positions(client, "p", [("t", 0)])
-    assert Positions(client, "p").start(given)["t", 0] == OFFSET_BEGINNING
+    assert Positions(client, "p").start_partitions(given)["t", 0] == OFFSET_BEGINNING
     set_positions(client, "p", {("t", 0): 2}, {"t": "of a former topic"})
-    assert Positions(client, "p").start(given)["t", 0] == OFFSET_BEGINNING
+    assert Positions(client, "p").start_partitions(given)["t", 0] == OFFSET_BEGINNING

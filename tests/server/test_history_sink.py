@@ -58,13 +58,13 @@ def _store(here: World, topic_id: str = "a") -> tuple[TickStore, int]:
     ensure_collections(here.db)
     store = TickStore(here.db, Rules.of(here.namespace, Settings(data_dir=Path("/nonexistent"))))
     given = Assigned(topics.UNDERLYING, Topic("t", topic_id, 1), 0)
-    return store, store.start([given])["t", 0]
+    return store, store.start_partitions([given])["t", 0]
 
 
 def _add(store: TickStore, *offsets: int) -> None:
     """One frame of ten ticks an offset."""
     for offset in offsets:
-        store.add(0, offset, frame(offset * 10, 10))
+        store.add_record(0, offset, frame(offset * 10, 10))
 
 
 def test_everything_is_stored_once_and_stays_once_when_read_again(here: World) -> None:
@@ -151,9 +151,9 @@ def test_a_crash_between_insert_and_position_leaves_surplus_that_nobody_reads(
     fresh, begin = _store(here)
     assert begin == -2
     _add(fresh, 0, 1)
-    fresh.flush()
+    fresh.flush_rows()
     _add(fresh, 2)
-    fresh.flush()
+    fresh.flush_rows()
 
     assert here.ticks() == list(range(30))
     assert raw_surplus(here.db) == 20
@@ -164,14 +164,14 @@ def test_a_crash_before_the_range_was_written_is_made_good_by_the_next_start(her
     crashing, _ = _store(here)
     _add(crashing, 0, 1)
     crashing._write_ranges = lambda positions: None  # type: ignore[method-assign]
-    crashing.flush()
+    crashing.flush_rows()
     assert here.ticks() == []
 
     fresh, begin = _store(here)
     assert begin == 2
     assert here.ticks() == list(range(20))
     _add(fresh, 2)
-    fresh.flush()
+    fresh.flush_rows()
     assert here.ticks() == list(range(30))
     assert raw_surplus(here.db) == 0
 
@@ -181,16 +181,16 @@ def test_of_two_that_write_the_same_records_one_is_told_to_start_again(here: Wor
     heir, _ = _store(here)
     _add(zombie, 0, 1)
     _add(heir, 0)
-    heir.flush()
+    heir.flush_rows()
     with pytest.raises(StartAgain):
-        zombie.flush()
+        zombie.flush_rows()
 
     _, begin = _store(here)
     assert begin == 1
     _add(heir, 1, 2)
-    heir.flush()
+    heir.flush_rows()
     with pytest.raises(StartAgain):
-        zombie.flush()
+        zombie.flush_rows()
     assert here.ticks() == list(range(30))
 
 
@@ -198,21 +198,21 @@ def test_a_flush_whose_answer_was_lost_is_not_counted_twice(here: World) -> None
     store, _ = _store(here)
     _add(store, 0, 1)
     rows, parts = list(store.rows), {n: p.last for n, p in store._partitions.items()}
-    store.flush()
+    store.flush_rows()
     # As if the commit's answer had not come: the same rows again, under a new epoch.
     store.rows = rows
     for number, part in store._partitions.items():
         part.last, part.next, part.first = parts[number], None, None
     store._new_epoch()
     with pytest.raises(StartAgain):
-        store.flush()
+        store.flush_rows()
     assert here.ticks() == list(range(20))
 
 
 def test_a_row_of_an_epoch_that_owns_nothing_is_not_read(here: World) -> None:
     store, _ = _store(here)
     _add(store, 0)
-    store.flush()
+    store.flush_rows()
     row = here.db[TICKS].find_one({}, {"_id": 0})
     assert row is not None
     here.db[TICKS].insert_one({**row, "e": ObjectId()})
@@ -359,18 +359,18 @@ def test_frames_after_bars_do_not_fill_a_flush_beyond_its_size(here: World) -> N
     settings = Settings(data_dir=Path("/nonexistent"), mongo_flush_rows=1_000)
     config = WorkerConfig(where.kafka, where.mongo, where.redis, here.namespace, settings, "1")
     sink = HistorySink(config)
-    sink.prepare()
-    sink.start(
+    sink.prepare_store()
+    sink.start_partitions(
         [Assigned(base, Topic(base, "id", 1), 0) for base in (topics.UNDERLYING, topics.OHLC)]
     )
     bars: Any = [_Read(topics.OHLC, bar(at), at) for at in range(300)]
-    assert sink.add(bars) == 300
-    sink.flush({})
+    assert sink.add_records(bars) == 300
+    sink.flush_rows({})
     assert sink.appetite > 500  # it expects more bars
     frames: Any = [_Read(topics.UNDERLYING, frame(at * 300, 300), at) for at in range(50)]
     taken = 0
     while taken < len(frames):
-        taken += sink.add(frames[taken:])
+        taken += sink.add_records(frames[taken:])
         assert 0 < sink.pending <= 1_000 + 300
-        sink.flush({})
+        sink.flush_rows({})
     assert here.ticks() == list(range(50 * 300))

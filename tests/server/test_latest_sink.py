@@ -230,44 +230,47 @@ def _assigned(partition: int, topic_id: str = "id", asked: int | None = None) ->
 
 
 def _move(client: redis.Redis, positions: Positions, to: dict[tuple[str, int], int]) -> None:
-    write_newer(client, [], {}, positions.moves(to))
-    positions.moved(to)
+    write_newer(client, [], {}, positions.plan_moves(to))
+    positions.note_moved(to)
 
 
 def test_positions_go_on_where_they_were_and_give_way_to_a_hand_and_to_a_new_topic(
     here: World,
 ) -> None:
     positions = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
-    assert positions.start([_assigned(0), _assigned(1)]) == {("t", 0): -2, ("t", 1): -2}
+    assert positions.start_partitions([_assigned(0), _assigned(1)]) == {("t", 0): -2, ("t", 1): -2}
     _move(here.redis, positions, {("t", 0): 42})
     again = Positions(here.redis, here.namespace.redis(redis_keys.POSITIONS))
-    assert again.start([_assigned(0), _assigned(1, asked=7)]) == {("t", 0): 42, ("t", 1): 7}
-    assert again.start([_assigned(0, "anew")]) == {("t", 0): -2}
+    assert again.start_partitions([_assigned(0), _assigned(1, asked=7)]) == {
+        ("t", 0): 42,
+        ("t", 1): 7,
+    }
+    assert again.start_partitions([_assigned(0, "anew")]) == {("t", 0): -2}
 
 
 def test_positions_that_another_moved_are_not_moved_on(here: World) -> None:
     key = here.namespace.redis(redis_keys.POSITIONS)
     frozen, successor = Positions(here.redis, key), Positions(here.redis, key)
-    frozen.start([_assigned(0), _assigned(1)])
-    successor.start([_assigned(0), _assigned(1)])
+    frozen.start_partitions([_assigned(0), _assigned(1)])
+    successor.start_partitions([_assigned(0), _assigned(1)])
     _move(here.redis, successor, {("t", 1): 11})
     with pytest.raises(StartAgain, match="t/1"):
         _move(here.redis, frozen, {("t", 0): 4, ("t", 1): 4})
-    successor.check()
+    successor.check_stored()
     with pytest.raises(StartAgain, match="t/1"):
-        frozen.check()
+        frozen.check_stored()
     here.redis.delete(key)
     with pytest.raises(StartAgain):
-        successor.check()
+        successor.check_stored()
 
 
 def test_values_and_positions_are_written_together_or_not_at_all(here: World) -> None:
     key = here.namespace.redis(redis_keys.POSITIONS)
     positions = Positions(here.redis, key)
-    positions.start([_assigned(0)])
+    positions.start_partitions([_assigned(0)])
     name, index = here.namespace.redis("v"), here.namespace.redis("i")
     many = [Entry(f"{name}{number}", "1", b"one") for number in range(600)]
-    moves = positions.moves({("t", 0): 3})
+    moves = positions.plan_moves({("t", 0): 3})
     assert write_newer(here.redis, many, {index: {"a": 5, "b": 6}}, moves) == 600
     assert here.redis.hget(key, "t/0") == b"id 3"
     assert here.redis.zrange(index, 0, -1, withscores=True) == [(b"a", 5.0), (b"b", 6.0)]
@@ -283,13 +286,13 @@ def test_values_and_positions_are_written_together_or_not_at_all(here: World) ->
 def test_positions_stay_where_they_are_while_values_cannot_be_written(here: World) -> None:
     key = here.namespace.redis(redis_keys.POSITIONS)
     positions = Positions(here.redis, key)
-    positions.start([_assigned(0)])
+    positions.start_partitions([_assigned(0)])
     name = here.namespace.redis("w")
     many = [Entry(f"{name}{number}", "1", b"one") for number in range(600)]
     # The guard of one of the first is no text: its call fails, as one would in a full Redis.
     here.redis.lpush(f"{name}7:version", "x")
     with pytest.raises(redis.ResponseError):
-        write_newer(here.redis, many, {}, positions.moves({("t", 0): 3}))
+        write_newer(here.redis, many, {}, positions.plan_moves({("t", 0): 3}))
     assert here.redis.hget(key, "t/0") == b"id -2"
 
 

@@ -39,18 +39,18 @@ def store(here: World, topic_id: str = "a") -> tuple[TickStore, int]:
     """A tick store that was given partition 0, and where it goes on."""
     made = TickStore(here.db, Rules.of(here.namespace, Settings(data_dir=Path("/nonexistent"))))
     given = Assigned(topics.UNDERLYING, Topic("t", topic_id, 1), 0)
-    return made, made.start([given])["t", 0]
+    return made, made.start_partitions([given])["t", 0]
 
 
 def write(made: TickStore, *offsets: int) -> None:
     """One frame of ten ticks an offset, flushed."""
     add(made, *offsets)
-    made.flush()
+    made.flush_rows()
 
 
 def add(made: TickStore, *offsets: int) -> None:
     for offset in offsets:
-        made.add(0, offset, frame(offset * 10, 10))
+        made.add_record(0, offset, frame(offset * 10, 10))
 
 
 def test_from_the_offset_on_ticks_count_no_more_and_are_written_again(here: World) -> None:
@@ -81,7 +81,7 @@ def test_a_reset_before_the_first_tick_sets_where_it_begins(here: World) -> None
     reset_ticks(here.db, "a", 0, 4)
     add(fresh, 0)
     with pytest.raises(StartAgain):  # it began before the reset
-        fresh.flush()
+        fresh.flush_rows()
     assert store(here)[1] == 4
 
 
@@ -93,7 +93,7 @@ def test_a_late_writer_whose_position_comes_round_again_loses(here: World) -> No
     heir, _ = store(here)
     write(heir, 0, 1)  # the position is where the zombie believes it to be
     with pytest.raises(StartAgain):
-        zombie.flush()
+        zombie.flush_rows()
     write(heir, 2)
     assert here.ticks() == list(range(30))
 
@@ -156,8 +156,8 @@ def test_a_topic_made_anew_has_positions_of_its_own(here: World) -> None:
     reset_ticks(here.db, "old", 0, 1)
     heir, begin = store(here, "new")
     assert begin == tick_store.BEGINNING
-    heir.add(0, 0, frame(500, 10))
-    heir.flush()
+    heir.add_record(0, 0, frame(500, 10))
+    heir.flush_rows()
     reset_ticks(here.db, "new", 0, 0)
     assert here.ticks() == list(range(10))  # of the former topic
     assert partitions_of_other_topics(here.db, "new") == [("old", 0)]

@@ -23,7 +23,7 @@ from optionstream.schemas.files.audit_segment import ArchivedRecord
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.audit.archive import Archive, Run
 from optionstream.streams.sinks.loop import metrics
-from optionstream.streams.sinks.loop.contract import Assigned
+from optionstream.streams.sinks.loop.contract import Assigned, LoopOptions
 from optionstream.streams.sinks.loop.file_lock import ArchiveBusy
 from optionstream.streams.sinks.loop.main import run_sink
 
@@ -45,7 +45,7 @@ def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT: exit code 0. An archive that cannot be
     written: 1, and what was not archived is still to be read."""
     linger_s = float(config.settings.audit_flush_s)
-    return run_sink(config, GROUP, AuditSink, linger_s=linger_s)
+    return run_sink(config, GROUP, AuditSink, LoopOptions(linger_s=linger_s))
 
 
 def signature(what: str) -> str:
@@ -74,10 +74,6 @@ class AuditSink:
         self._bytes_a_record = float(FLUSH_BYTES)
 
     @property
-    def pending(self) -> int:
-        return sum(map(len, self._records.values()))
-
-    @property
     def appetite(self) -> int:
         """So many records as fill the memory if they are like those before."""
         room = FLUSH_BYTES - self._bytes
@@ -85,21 +81,21 @@ class AuditSink:
             return 0
         return max(1, min(_MOST_RECORDS, int(room / self._bytes_a_record)))
 
-    def prepare(self) -> None:
+    def prepare_store(self) -> None:
         self._archive.open()
         self._prune()
 
-    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
         """Every partition goes on where the archive ends, whatever was asked for by hand: behind
         it nothing may be missing, before it nothing may be twice."""
-        self.drop()
+        self.drop_rows()
         self._assigned = {one.key: one for one in assigned}
         known = self._archive.positions()
         return {
             one.key: known.get((one.topic.id, one.partition), OFFSET_BEGINNING) for one in assigned
         }
 
-    def add(self, records: Sequence[Message]) -> int:
+    def add_records(self, records: Sequence[Message]) -> int:
         now_ms = time.time_ns() // 1_000_000
         before, count = self._bytes, 0
         for message in records:
@@ -114,7 +110,7 @@ class AuditSink:
         self._bytes_a_record = max(1.0, (self._bytes - before) / max(1, count))
         return count
 
-    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
+    def flush_rows(self, reached: Mapping[tuple[str, int], int]) -> None:
         runs = [
             Run(assigned.topic.id, assigned.topic.partitions, part)
             for key, records in self._records.items()
@@ -125,15 +121,15 @@ class AuditSink:
             written = self._archive.write(runs)
             metrics.ROWS.labels(GROUP, "file").inc(len(written))
             metrics.ROWS.labels(GROUP, "record").inc(sum(entry.records for entry in written))
-        self.drop()
+        self.drop_rows()
         if time.monotonic() - self._pruned_s >= _PRUNE_EVERY_S:
             self._prune()
 
-    def check(self) -> None:
+    def check_store(self) -> None:
         """An archive that was taken away ends the worker, at rest as well."""
         self._archive.check()
 
-    def drop(self) -> None:
+    def drop_rows(self) -> None:
         self._records = {}
         self._bytes = 0
 

@@ -23,7 +23,7 @@ from optionstream.streams.sinks.features.store import FeatureStore
 from optionstream.streams.sinks.features.writer import FeatureWriter
 from optionstream.streams.sinks.loop import metrics as measures
 from optionstream.streams.sinks.loop import records as reading
-from optionstream.streams.sinks.loop.contract import Assigned
+from optionstream.streams.sinks.loop.contract import Assigned, LoopOptions
 from optionstream.streams.sinks.loop.file_lock import ArchiveBusy
 from optionstream.streams.sinks.loop.main import run_sink
 
@@ -39,7 +39,7 @@ def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT: exit code 0. A folder that cannot be
     written: 1."""
     linger_s = float(config.settings.features_flush_s)
-    return run_sink(config, GROUP, FeaturesSink, linger_s=linger_s)
+    return run_sink(config, GROUP, FeaturesSink, LoopOptions(linger_s=linger_s))
 
 
 def rules_for(config: WorkerConfig) -> FeatureRules:
@@ -73,53 +73,48 @@ class FeaturesSink:
         self._heard_s: dict[str, float] = {}
         """When each product was last heard of."""
         self._started_s = 0.0
-        self._unwritten = 0
-
-    @property
-    def pending(self) -> int:
-        return self._unwritten
 
     @property
     def appetite(self) -> int:
         return _MOST_RECORDS
 
-    def prepare(self) -> None:
+    def prepare_store(self) -> None:
         self._store.open()
 
-    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
         """Every partition goes on where the store says, whatever was asked for by hand: the rows
         to come need everything from there on."""
         self._bases = {one.topic.name: one.base for one in assigned}
         self._names = {one.base: one.topic.name for one in assigned}
-        self._heard_s, self._started_s, self._unwritten = {}, time.monotonic(), 0
-        known = self._writer.start({(one.base, one.partition): one.topic.id for one in assigned})
+        self._heard_s, self._started_s = {}, time.monotonic()
+        known = self._writer.start_partitions(
+            {(one.base, one.partition): one.topic.id for one in assigned}
+        )
         return {one.key: known.get((one.base, one.partition), OFFSET_BEGINNING) for one in assigned}
 
-    def add(self, records: Sequence[Message]) -> int:
+    def add_records(self, records: Sequence[Message]) -> int:
         for message in records:
             topic, partition = message.topic() or "", message.partition() or 0
             base, offset = self._bases[topic], message.offset() or 0
             try:
                 self._add(base, partition, offset, message)
             except RecordError as error:
-                self._writer.skip(base, partition, offset)
+                self._writer.skip_record(base, partition, offset)
                 measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
-        self._unwritten += len(records)
         return len(records)
 
-    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
+    def flush_rows(self, reached: Mapping[tuple[str, int], int]) -> None:
         self._write({})
 
-    def check(self) -> None:
+    def check_store(self) -> None:
         """The folder is still there; rows of idle products go out."""
-        self._store.check()
+        self._store.check_folder()
         idle = self._idle()
         if idle:
             self._write(idle)
 
-    def drop(self) -> None:
-        self._writer.drop()
-        self._unwritten = 0
+    def drop_rows(self) -> None:
+        self._writer.drop_all()
 
     # -- records ----------------------------------------------------------------------------
 
@@ -138,8 +133,7 @@ class FeaturesSink:
             raise RecordError(WRONG_TOPIC, type(record).__name__)
 
     def _write(self, idle: Mapping[int, frozenset[str]]) -> None:
-        measures.ROWS.labels(GROUP, "row").inc(self._writer.write(idle))
-        self._unwritten = 0
+        measures.ROWS.labels(GROUP, "row").inc(self._writer.write_rows(idle))
 
     # -- idle products ----------------------------------------------------------------------
 
@@ -147,7 +141,7 @@ class FeaturesSink:
         """By partition, the products with bars that wait while nothing comes any more."""
         long_ago_s = time.monotonic() - self._idle_s
         silent: dict[int, set[str]] = {}
-        for partition, product in self._writer.outstanding():
+        for partition, product in self._writer.waiting_products():
             if self._heard_s.get(product, self._started_s) <= long_ago_s:
                 silent.setdefault(partition, set()).add(product)
         read = self._read_to_the_end(silent)
@@ -165,7 +159,7 @@ class FeaturesSink:
         first = self._offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         last = self._offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
         for partition in partitions:
-            at = self._writer.next(partition)
+            at = self._writer.next_offsets(partition)
             if all(
                 max(at.get(base, 0), first[place]) >= last[place]
                 for base in (OHLC, CHAIN)

@@ -64,19 +64,19 @@ class FeatureStore:
             os.close(self._fd)
             self._fd = -1
 
-    def check(self) -> None:
+    def check_folder(self) -> None:
         """The folder is still the one that was opened."""
         with self._explained():
             if (self.folder / LOCK).stat().st_ino != os.fstat(self._fd).st_ino:
                 raise ArchiveError(f"features {self.folder}: the folder was replaced")
 
-    def positions(self) -> dict[Place, int]:
+    def read_offsets(self) -> dict[Place, int]:
         """Where each partition goes on, by topic id and partition."""
         with self._alone():
             stored = self._stored()
         return {_place(name): offset for name, offset in stored.offsets.items()}
 
-    def write(
+    def write_rows(
         self, made: Sequence[Row], offsets: Mapping[Place, int], waiting: Mapping[str, int]
     ) -> int:
         """Keep what is new of the rows, then the positions; durable when it returns. Returns how
@@ -126,7 +126,7 @@ class FeatureStore:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with self._explained(), locked(self._fd, f"features {self.folder}"):
-            self.check()
+            self.check_folder()
             yield
 
     @contextmanager

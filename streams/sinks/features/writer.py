@@ -47,14 +47,14 @@ class FeatureWriter:
         self._made: list[Row] = []
         """Rows that the store has not taken yet."""
 
-    def start(self, ids: Mapping[Source, str]) -> dict[Source, int]:
+    def start_partitions(self, ids: Mapping[Source, str]) -> dict[Source, int]:
         """Forget everything; these partitions follow, by the ids of their topics. Returns where
         those begin that the store knows."""
-        self.drop()
+        self.drop_all()
         if not ids:
             return {}
         self._ids = dict(ids)
-        stored = self._store.positions()
+        stored = self._store.read_offsets()
         begin = {
             source: stored[topic_id, source[1]]
             for source, topic_id in ids.items()
@@ -64,13 +64,13 @@ class FeatureWriter:
             self._part(partition).next[topic] = offset
         return begin
 
-    def drop(self) -> None:
+    def drop_all(self) -> None:
         """Forget everything that is in memory."""
         self._ids = {}
         self._parts = {}
         self._made = []
 
-    def skip(self, topic: str, partition: int, offset: int) -> None:
+    def skip_record(self, topic: str, partition: int, offset: int) -> None:
         """A record that says nothing here."""
         self._part(partition).next[topic] = offset + 1
 
@@ -92,7 +92,7 @@ class FeatureWriter:
             part.first[CHAIN].setdefault((chain.product, day_of(chain.ts_event)), offset)
         return taken
 
-    def write(self, idle: Mapping[int, frozenset[str]] | None = None) -> int:
+    def write_rows(self, idle: Mapping[int, frozenset[str]] | None = None) -> int:
         """Keep the rows that are due, and the positions; returns how many rows were new. ``idle``:
         by partition, the products whose chains do not hold rows back for now. What the store
         refuses is kept for the next attempt."""
@@ -102,24 +102,24 @@ class FeatureWriter:
             waiting |= part.join.outstanding()
         offsets = {
             (self._ids[topic, partition], partition): offset
-            for (topic, partition), offset in self.resume().items()
+            for (topic, partition), offset in self.resume_offsets().items()
         }
-        added = self._store.write(self._made, offsets, waiting)
+        added = self._store.write_rows(self._made, offsets, waiting)
         self._made = []
         return added
 
-    def outstanding(self) -> Iterator[tuple[int, str]]:
+    def waiting_products(self) -> Iterator[tuple[int, str]]:
         """Partition and name of the products with bars that wait for their row."""
         for partition, part in self._parts.items():
             for product, count in part.join.outstanding().items():
                 if count:
                     yield partition, product
 
-    def next(self, partition: int) -> Mapping[str, int]:
+    def next_offsets(self, partition: int) -> Mapping[str, int]:
         """By topic, the next offset; none of a topic of which nothing was read."""
         return self._part(partition).next
 
-    def resume(self) -> dict[Source, int]:
+    def resume_offsets(self) -> dict[Source, int]:
         """From where a successor has to read."""
         found = {}
         for partition, part in self._parts.items():

@@ -31,7 +31,7 @@ from optionstream.streams.sinks.history.storable import insert_new
 from optionstream.streams.sinks.history.tick_store import TickStore
 from optionstream.streams.sinks.loop import metrics as measures
 from optionstream.streams.sinks.loop import records as reading
-from optionstream.streams.sinks.loop.contract import Assigned
+from optionstream.streams.sinks.loop.contract import Assigned, LoopOptions
 from optionstream.streams.sinks.loop.main import run_sink
 
 GROUP = "history"
@@ -42,7 +42,7 @@ _FLUSH_TIMEOUT_S = 30.0
 
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT; returns the exit code."""
-    return run_sink(config, GROUP, HistorySink, linger_s=_LINGER_S)
+    return run_sink(config, GROUP, HistorySink, LoopOptions(linger_s=_LINGER_S))
 
 
 class HistorySink:
@@ -74,16 +74,18 @@ class HistorySink:
             return 0
         return max(1, min(_MOST_RECORDS, int(room / self._rows_a_record)))
 
-    def prepare(self) -> None:
+    def prepare_store(self) -> None:
         ensure_collections(self._db)
 
-    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
         """Ticks go on at the position in MongoDB, all else at the committed offset."""
-        self.drop()
+        self.drop_rows()
         self._bases = {one.topic.name: one.base for one in assigned}
-        return self._ticks.start([one for one in assigned if one.base == topics.UNDERLYING])
+        return self._ticks.start_partitions(
+            [one for one in assigned if one.base == topics.UNDERLYING]
+        )
 
-    def add(self, records: Sequence[Message]) -> int:
+    def add_records(self, records: Sequence[Message]) -> int:
         """Stops when the flush is full: what records are like is known only when they are read, and
         thousands that were expected to be bars may be frames."""
         before, count = self.pending, 0
@@ -99,18 +101,18 @@ class HistorySink:
         self._rows_a_record = max(1.0, (self.pending - before) / max(1, count))
         return count
 
-    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
+    def flush_rows(self, reached: Mapping[tuple[str, int], int]) -> None:
         with pymongo.timeout(_FLUSH_TIMEOUT_S):
             for name, documents in self._derived.items():
                 self._flush_derived(name, documents)
-            measures.ROWS.labels(GROUP, "tick").inc(self._ticks.flush())
+            measures.ROWS.labels(GROUP, "tick").inc(self._ticks.flush_rows())
         self._derived = {name: [] for name in self._derived}
 
-    def check(self) -> None:
+    def check_store(self) -> None:
         """Nothing: MongoDB keeps what it acknowledged."""
 
-    def drop(self) -> None:
-        self._ticks.drop()
+    def drop_rows(self) -> None:
+        self._ticks.drop_rows()
         self._derived = {name: [] for name in self._derived}
 
     def _flush_derived(self, name: str, documents: Sequence[Document]) -> None:
@@ -155,9 +157,9 @@ class HistorySink:
         try:
             frame = reading.read_ticks(message)
         except RecordError:
-            self._ticks.add(partition, offset, None)
+            self._ticks.add_record(partition, offset, None)
             raise
-        left_out = self._ticks.add(partition, offset, frame)
+        left_out = self._ticks.add_record(partition, offset, frame)
         if left_out:
             measures.SKIPPED.labels(GROUP, message.topic(), BAD_TIME).inc(left_out)
 

@@ -73,12 +73,12 @@ class TickStore:
     rows: list[Document] = field(default_factory=list)
     _partitions: dict[int, _Partition] = field(default_factory=dict)
 
-    def start(self, assigned: Sequence[Assigned]) -> dict[tuple[str, int], int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> dict[tuple[str, int], int]:
         """Forget all rows, take up a new epoch, and return where each partition goes on.
 
         Raises pymongo.errors.PyMongoError.
         """
-        self.drop()
+        self.drop_rows()
         self._new_epoch()
         parts = [_Partition(one.topic.id, one.partition, None) for one in assigned]
         # The last owner, or a reset, may not have come to it.
@@ -94,7 +94,7 @@ class TickStore:
             for one, part in zip(assigned, parts, strict=True)
         }
 
-    def add(self, partition: int, offset: int, frame: TickFrame | None) -> int:
+    def add_record(self, partition: int, offset: int, frame: TickFrame | None) -> int:
         """Keep a record's rows; None is a record without ticks, which is only passed over.
 
         Returns how many ticks were left out because of their time.
@@ -109,7 +109,7 @@ class TickStore:
         self.rows += rows
         return left_out
 
-    def flush(self) -> int:
+    def flush_rows(self) -> int:
         """Write the rows; returns how many.
 
         Raises pymongo.errors.PyMongoError with the rows kept, under a new epoch, or StartAgain
@@ -133,7 +133,7 @@ class TickStore:
         self.rows = []
         return written
 
-    def drop(self) -> None:
+    def drop_rows(self) -> None:
         self.rows = []
         for part in self._partitions.values():
             part.last = None

@@ -31,7 +31,7 @@ class Positions:
         self._held: dict[Place, str] = {}
         """What Redis should hold."""
 
-    def start(self, assigned: Sequence[Assigned]) -> Mapping[Place, int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> Mapping[Place, int]:
         """Where to begin each partition: at an offset that was set by hand, else at its position,
         else at the beginning. These are its positions from now on. Raises redis.RedisError."""
         self._ids = {one.key: one.topic.id for one in assigned}
@@ -48,7 +48,7 @@ class Positions:
         self._held = held
         return begin
 
-    def moves(self, reached: Mapping[Place, int]) -> Moves:
+    def plan_moves(self, reached: Mapping[Place, int]) -> Moves:
         """Everything before these offsets is about to be written: how the positions move on."""
         values = {place: self._value(place, offset) for place, offset in reached.items()}
         return Moves(
@@ -60,12 +60,12 @@ class Positions:
             },
         )
 
-    def moved(self, reached: Mapping[Place, int]) -> None:
+    def note_moved(self, reached: Mapping[Place, int]) -> None:
         """They have moved there."""
         for place, offset in reached.items():
             self._held[place] = self._value(place, offset)
 
-    def check(self) -> None:
+    def check_stored(self) -> None:
         """Raises StartAgain when Redis does not hold what it was told, redis.RedisError."""
         for place, value in self._read(list(self._held)).items():
             if value != self._held[place]:

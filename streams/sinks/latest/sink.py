@@ -25,7 +25,7 @@ from optionstream.streams.sinks.latest.newest import Batch
 from optionstream.streams.sinks.latest.positions import Positions
 from optionstream.streams.sinks.loop import metrics as measures
 from optionstream.streams.sinks.loop import records as reading
-from optionstream.streams.sinks.loop.contract import Assigned
+from optionstream.streams.sinks.loop.contract import Assigned, LoopOptions
 from optionstream.streams.sinks.loop.main import run_sink
 
 logger = logging.getLogger(__name__)
@@ -34,25 +34,19 @@ GROUP = "latest"
 _RECORDS_A_BATCH = 1_000
 _VALUES_A_BATCH = 4_000
 """A chain is 80 values and more: a batch of them is cut shorter, so that memory stays small."""
-_COMMIT_EVERY_S = 0.2
-_CHECK_TOPICS_EVERY_S = 1.0
-_GATHER_MS = 2
-_CHAINS_EVERY_S = 0.2
-"""A chain is a document for each leg, a hundred times what a tick is."""
+_LOOP = LoopOptions(
+    commit_every_s=0.2,
+    check_topics_every_s=1.0,
+    gather_ms=2,
+    # A chain is a document for each leg, a hundred times what a tick is.
+    held=(topics.CHAIN, topics.SURFACE),
+    held_s=0.2,
+)
 
 
 def run(config: WorkerConfig) -> int:
     """Run one worker of the group until SIGTERM or SIGINT; returns the exit code."""
-    return run_sink(
-        config,
-        GROUP,
-        LatestSink,
-        commit_every_s=_COMMIT_EVERY_S,
-        check_topics_every_s=_CHECK_TOPICS_EVERY_S,
-        gather_ms=_GATHER_MS,
-        held=(topics.CHAIN, topics.SURFACE),
-        held_s=_CHAINS_EVERY_S,
-    )
+    return run_sink(config, GROUP, LatestSink, _LOOP)
 
 
 class LatestSink:
@@ -77,26 +71,22 @@ class LatestSink:
         self._values_a_record = float(_VALUES_A_BATCH)
 
     @property
-    def pending(self) -> int:
-        return self._records
-
-    @property
     def appetite(self) -> int:
         """So many records as make a batch if they are like those before."""
         return max(1, min(_RECORDS_A_BATCH, int(_VALUES_A_BATCH / self._values_a_record)))
 
-    def prepare(self) -> None:
+    def prepare_store(self) -> None:
         self._client.ping()
 
-    def start(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
+    def start_partitions(self, assigned: Sequence[Assigned]) -> Mapping[tuple[str, int], int]:
         """Goes on at the positions in Redis: what they do not cover may be lost there, and
         writing anything again changes nothing."""
-        self.drop()
+        self.drop_rows()
         self._bases = {one.topic.name: one.base for one in assigned}
         self._partitions = {one.topic.name: one.topic.partitions for one in assigned}
-        return self._positions.start(assigned)
+        return self._positions.start_partitions(assigned)
 
-    def add(self, records: Sequence[Message]) -> int:
+    def add_records(self, records: Sequence[Message]) -> int:
         for message in records:
             self._records += 1
             topic = message.topic() or ""
@@ -106,22 +96,22 @@ class LatestSink:
                 measures.SKIPPED.labels(GROUP, topic, error.reason).inc()
         return len(records)
 
-    def flush(self, reached: Mapping[tuple[str, int], int]) -> None:
+    def flush_rows(self, reached: Mapping[tuple[str, int], int]) -> None:
         entries, values = self._batch.quick_entries(), 0
         if self._batch.chains or self._batch.surfaces:
             # Ticks and bars need not wait until the documents of chains are made.
             self._write(entries, {}, NO_MOVES)
             values, entries = len(entries), self._batch.slow_entries()
-        self._write(entries, self._batch.index_sets(), self._positions.moves(reached))
-        self._positions.moved(reached)
+        self._write(entries, self._batch.index_sets(), self._positions.plan_moves(reached))
+        self._positions.note_moved(reached)
         seen = (values + len(entries)) / max(1, self._records)
         self._values_a_record = max(1.0, seen, self._values_a_record / 2)  # ticks and chains mix
-        self.drop()
+        self.drop_rows()
 
-    def check(self) -> None:
-        self._positions.check()
+    def check_store(self) -> None:
+        self._positions.check_stored()
 
-    def drop(self) -> None:
+    def drop_rows(self) -> None:
         self._batch = Batch(self._namespace)
         self._records = 0
 

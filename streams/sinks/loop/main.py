@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from optionstream.streams.process import (
     WorkerConfig,
@@ -13,8 +13,8 @@ from optionstream.streams.process import (
     serve_metrics,
     spare_the_collector,
 )
-from optionstream.streams.sinks.loop.consumer import GATHER_MS, SinkWorker
-from optionstream.streams.sinks.loop.contract import Sink
+from optionstream.streams.sinks.loop.consumer import SinkWorker
+from optionstream.streams.sinks.loop.contract import LoopOptions, Sink
 
 logger = logging.getLogger(__name__)
 
@@ -23,31 +23,15 @@ def run_sink(
     config: WorkerConfig,
     group: str,
     sink: Callable[[WorkerConfig], Sink],
-    *,
-    linger_s: float = 0.0,
-    commit_every_s: float = 0.0,
-    check_topics_every_s: float = 0.0,
-    gather_ms: int = GATHER_MS,
-    held: Collection[str] = (),
-    held_s: float = 0.0,
+    options: LoopOptions,
 ) -> int:
-    """Run one worker of the group until SIGTERM or SIGINT; its exit code, as ``SinkWorker.run``."""
+    """Run one worker of the group until SIGTERM or SIGINT; return its exit code, as
+    ``SinkWorker.run``."""
     configure_logging()
     stop = threading.Event()
     _stop_on_signals(stop)
     serve_metrics(config.metrics_port)
-    worker = SinkWorker(
-        config,
-        group,
-        sink(config),
-        linger_s=linger_s,
-        commit_every_s=commit_every_s,
-        check_topics_every_s=check_topics_every_s,
-        gather_ms=gather_ms,
-        held=held,
-        held_s=held_s,
-        stop=stop,
-    )
+    worker = SinkWorker(config, group, sink(config), options, stop)
     spare_the_collector()
     return worker.run()
 

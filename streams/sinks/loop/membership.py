@@ -1,8 +1,8 @@
-"""Whether the group has forgotten a worker that waits for its partitions.
+"""Notice a group that has forgotten a worker which waits for its partitions.
 
 librdkafka's client has been seen to wait without end: its session ran out while the broker was
-away, and it did not join again when the broker was back (librdkafka issue 3437 tells of the like).
-Another process is taken at once.
+away, and it did not join again when the broker was back (compare librdkafka issue 3437). Another
+process is taken at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PATIENCE_S = 30.0
 
 
 class Membership:
-    """Told when the worker waits and when it is given partitions, or is told that it has none."""
+    """Tracks how long the worker has waited for an assignment (an empty one counts)."""
 
     def __init__(
         self, broker_answers: Callable[[], bool], now_s: Callable[[], float] = time.monotonic
@@ -25,16 +25,16 @@ class Membership:
         self._since_s: float | None = None
         self._answered = False
 
-    def waiting(self) -> None:
+    def note_waiting(self) -> None:
         """From now on there is nothing to read."""
         self._since_s, self._answered = self._now_s(), False
 
-    def given(self) -> None:
-        """The group has told what to read."""
+    def note_given(self) -> None:
+        """The group has assigned partitions, or none."""
         self._since_s = None
 
-    def forgotten(self) -> bool:
-        """Whether the broker answered twice, `PATIENCE_S` apart, while the group gave nothing.
+    def is_forgotten(self) -> bool:
+        """True if the broker answered twice, ``PATIENCE_S`` apart, while the group gave nothing.
         Asks only when that time has passed: a broker that is away explains everything."""
         if self._since_s is None or self._now_s() - self._since_s < PATIENCE_S:
             return False

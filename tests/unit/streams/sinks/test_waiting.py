@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
@@ -16,10 +16,11 @@ from optionstream.streams.kafka.topic_ids import Topic
 from optionstream.streams.process import WorkerConfig
 from optionstream.streams.sinks.latest import sink as latest_sink
 from optionstream.streams.sinks.latest.sink import LatestSink
-from optionstream.streams.sinks.loop import consumer
+from optionstream.streams.sinks.loop import beginning
+from optionstream.streams.sinks.loop.beginning import TopicWatch
 from optionstream.streams.sinks.loop.consumer import SinkWorker
 from optionstream.streams.sinks.loop.contract import Assigned, StartAgain
-from optionstream.streams.sinks.loop.held_back import Held
+from optionstream.streams.sinks.loop.held_back import HeldRecords
 from tests.harness.records import bar, chain, frame
 
 NOWHERE = WorkerConfig(
@@ -50,7 +51,7 @@ def test_ticks_and_bars_are_written_before_the_documents_of_chains_are_made(
     sink = LatestSink(NOWHERE)
     for add, record in (("chain", chain(1)), ("bar", bar()), ("frame", frame())):
         getattr(sink._batch, f"add_{add}")(record)
-    sink.flush({})
+    sink.flush_rows({})
     (first, no_index), (second, index) = writes
     assert first == ["latest:underlying:NIFTY", "ohlc:NIFTY:1m"]
     assert not no_index
@@ -61,7 +62,7 @@ def test_ticks_and_bars_are_written_before_the_documents_of_chains_are_made(
 def test_without_a_chain_there_is_one_write(writes: list[tuple[list[str], list[str]]]) -> None:
     sink = LatestSink(NOWHERE)
     sink._batch.add_bar(bar())
-    sink.flush({})
+    sink.flush_rows({})
     assert writes == [(["ohlc:NIFTY:1m"], ["replay:test:index:products"])]
 
 
@@ -80,34 +81,34 @@ class _Question:
         return {"ticks": Topic("ticks", "second", 1)}
 
 
-def _asking(every_s: float) -> SinkWorker:
-    asking: SinkWorker = object.__new__(SinkWorker)
-    asking._admin, asking._group = None, "latest"  # type: ignore[assignment]
-    asking._assigned = {("ticks", 0): Assigned("ticks", Topic("ticks", "first", 1), 0)}
-    asking._check_topics_every_s, asking._last_check_s, asking._question = every_s, -1e9, None
-    return asking
+def _watching(every_s: float) -> TopicWatch:
+    watch = TopicWatch(cast("Any", None), every_s)
+    watch.start([Assigned("ticks", Topic("ticks", "first", 1), 0)])
+    watch._checked_s = -1e9
+    return watch
 
 
-def test_the_first_flush_after_the_broker_s_answer_heeds_it(
+def test_the_first_flush_after_the_broker_s_answer_uses_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(consumer, "Question", _Question)
-    asking = _asking(1.0)
-    asking._check_topics()
-    asking._check_topics()
+    monkeypatch.setattr(beginning, "Question", _Question)
+    watch = _watching(1.0)
+    watch.check()
+    watch.check()
     monkeypatch.setattr(_Question, "arrived", True)
     with pytest.raises(StartAgain, match="ticks was recreated"):
-        asking._check_topics()
-    asking = _asking(0.0)
+        watch.check()
+    watch = _watching(0.0)
     monkeypatch.setattr(_Question, "arrived", False)
     with pytest.raises(StartAgain, match="ticks was recreated"):
-        asking._check_topics()
+        watch.check()
 
 
 def test_a_commit_that_the_broker_refuses_later_is_told_and_a_fatal_one_ends_the_worker(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    asking = _asking(0.0)
+    asking: SinkWorker = object.__new__(SinkWorker)
+    asking._group = "latest"
     asking._on_commit(None, [])
     assert not caplog.records
     asking._on_commit(KafkaError(KafkaError.REBALANCE_IN_PROGRESS), [])
@@ -133,7 +134,7 @@ class _Consumer:
 
 def test_what_is_at_hand_is_taken_without_a_wait_for_more() -> None:
     fetching: Any = object.__new__(SinkWorker)
-    fetching._consumer, fetching._generation, fetching._first_pending_s = _Consumer(), 1, None
-    fetching._held = Held()
+    fetching._consumer, fetching.generation, fetching._first_pending_s = _Consumer(), 1, None
+    fetching._held = HeldRecords()
     assert fetching._fetch(500) == ["first", "second", "third"]
     assert fetching._consumer.asked == [(499, 0)]

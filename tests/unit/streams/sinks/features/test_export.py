@@ -27,7 +27,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("OPTIONSTREAM_FEATURES_DIR", raising=False)
     store = opened(tmp_path / "features" / "monday")
     writer = FeatureWriter(store, RULES)
-    writer.start(IDS)
+    writer.start_partitions(IDS)
     bars = [
         on_day(support.bar(window, interval=interval, product=product), day)  # type: ignore[arg-type]
         for day in (0, 1)
@@ -37,12 +37,12 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     for offset, bar in enumerate(bars):
         writer.add_bar(0, offset, bar)
-    writer.write(IDLE)
+    writer.write_rows(IDLE)
     writer.add_bar(0, 99, support.bar(0, revision=2, close=24_011.0))
-    writer.write(IDLE)
+    writer.write_rows(IDLE)
     late = msgspec.structs.replace(model.chain(30_000, NEAR), known_at=support.OPEN_MS + 900_000)
     writer.add_chain(0, 0, late)
-    writer.write(IDLE)
+    writer.write_rows(IDLE)
     store.close()
     assert {topic for topic, _ in IDS} == {OHLC, CHAIN}
     return tmp_path
@@ -134,9 +134,9 @@ def test_a_place_that_cannot_be_written_is_one_line(data: Path) -> None:
 def test_bars_that_still_wait_are_told(data: Path) -> None:
     store = opened(data / "features" / "monday")
     writer = FeatureWriter(store, RULES)
-    writer.start(IDS)
+    writer.start_partitions(IDS)
     writer.add_bar(0, 100, support.bar(7))
-    writer.write()
+    writer.write_rows()
     store.close()
     assert "note: 1 bars have no row yet" in export("--out", data / "x.parquet").err
     assert "no row yet" not in export("--out", data / "x.csv", "--product", "BANKNIFTY").err

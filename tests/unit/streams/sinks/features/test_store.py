@@ -45,7 +45,7 @@ class Worker:
         self.store = opened(folder)
         self.writer = FeatureWriter(self.store, RULES)
         self._logs: dict[str, Sequence[Any]] = {OHLC: bars, CHAIN: chains}
-        begin = self.writer.start(IDS)
+        begin = self.writer.start_partitions(IDS)
         self.at = {topic: begin.get((topic, 0), 0) for topic in self._logs}
 
     def read(self, topic: str, count: int) -> None:
@@ -86,8 +86,8 @@ def rows_in(folder: Path) -> list[Row]:
 def straight(folder: Path, bars: Sequence[Bar], chains: Sequence[ChainAnalytics]) -> None:
     worker = Worker(folder, bars, chains)
     worker.read_all()
-    worker.writer.write()
-    worker.writer.write(IDLE)
+    worker.writer.write_rows()
+    worker.writer.write_rows(IDLE)
     worker.close()
 
 
@@ -117,19 +117,19 @@ def test_killed_at_any_time_the_files_are_those_of_a_straight_run(
         while not worker.done:
             worker.read(rng.choice((OHLC, CHAIN)), rng.choice((1, 5, 60)))
             if rng.random() < 0.5:
-                worker.writer.write()
+                worker.writer.write_rows()
             if rng.random() < 0.3:
                 worker.close()
                 worker = Worker(killed, bars, chains)
-        worker.writer.write()
-        worker.writer.write(IDLE)
+        worker.writer.write_rows()
+        worker.writer.write_rows(IDLE)
         assert files(killed) == files(once)
         assert told(newest(check_rows(killed))) == batch(bars, chains)
         before = files(killed)
         worker.close()
         worker = Worker(killed, bars, chains)  # one that only comes back
         worker.read_all()
-        assert worker.writer.write() + worker.writer.write(IDLE) == 0
+        assert worker.writer.write_rows() + worker.writer.write_rows(IDLE) == 0
         assert files(killed) == before
         worker.close()
 
@@ -148,15 +148,15 @@ def test_two_workers_on_one_partition_with_late_chains_and_idle_times_do_no_harm
             worker = rng.choice(pair)
             worker.read(rng.choice((OHLC, CHAIN)), rng.choice((1, 5, 60)))
             if rng.random() < 0.5:
-                worker.writer.write(IDLE if rng.random() < 0.3 else None)
-        pair[1].writer.write(IDLE)
+                worker.writer.write_rows(IDLE if rng.random() < 0.3 else None)
+        pair[1].writer.write_rows(IDLE)
         for worker in rng.sample(pair, 2):
-            worker.writer.write(IDLE if rng.random() < 0.5 else None)
+            worker.writer.write_rows(IDLE if rng.random() < 0.5 else None)
             worker.close()
         assert told(newest(check_rows(folder))) == batch(bars, chains)
         last = Worker(folder, bars, shuffled)  # whatever the positions are now
         last.read_all()
-        last.writer.write(IDLE)
+        last.writer.write_rows(IDLE)
         last.close()
         assert told(newest(check_rows(folder))) == batch(bars, chains)
 
@@ -180,12 +180,12 @@ def test_a_crash_between_rows_and_positions_changes_nothing(
 
         patch.setattr(FeatureStore, "_note", killed)
         with pytest.raises(RuntimeError):
-            worker.writer.write(IDLE)
+            worker.writer.write_rows(IDLE)
     worker.close()
     before = files(tmp_path)
     assert before and not (tmp_path / POSITIONS).exists()
     worker = two_rows(tmp_path)
-    assert worker.writer.write(IDLE) == 0
+    assert worker.writer.write_rows(IDLE) == 0
     assert files(tmp_path) == before
     worker.close()
 
@@ -200,9 +200,9 @@ def test_what_the_store_refused_is_written_with_the_next_attempt(
         locked(other.fileno(), "it"),
         pytest.raises(ArchiveBusy),
     ):
-        worker.writer.write(IDLE)
+        worker.writer.write_rows(IDLE)
     assert rows_in(tmp_path) == []
-    assert worker.writer.write(IDLE) == 2
+    assert worker.writer.write_rows(IDLE) == 2
     assert len(check_rows(tmp_path)) == 2
     worker.close()
 
@@ -218,7 +218,7 @@ def test_a_half_written_file_is_never_seen_and_goes_with_the_next_start(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", torn)
         with pytest.raises(KeyboardInterrupt):
-            worker.writer.write(IDLE)
+            worker.writer.write_rows(IDLE)
     assert len(list((tmp_path / PARTIAL).iterdir())) == 1
     assert files(tmp_path) == {}
     worker.close()
@@ -228,30 +228,30 @@ def test_a_half_written_file_is_never_seen_and_goes_with_the_next_start(
 
 def test_positions_are_those_of_the_first_record_of_every_open_date(tmp_path: Path) -> None:
     worker = two_rows(tmp_path)
-    worker.writer.skip(OHLC, 0, 6)
-    worker.writer.write(IDLE)
+    worker.writer.skip_record(OHLC, 0, 6)
+    worker.writer.write_rows(IDLE)
     assert read_positions(tmp_path).offsets == {"bars-1/0": 0, "chains-1/0": 0}
-    assert worker.writer.next(0) == {OHLC: 7, CHAIN: 2}
+    assert worker.writer.next_offsets(0) == {OHLC: 7, CHAIN: 2}
     worker.close()
 
 
 def test_a_recreated_topic_begins_at_its_beginning(tmp_path: Path) -> None:
-    two_rows(tmp_path).writer.write(IDLE)
+    two_rows(tmp_path).writer.write_rows(IDLE)
     writer = FeatureWriter(opened(tmp_path), RULES)
-    assert writer.start({(OHLC, 0): "bars-2", (CHAIN, 0): "chains-1"}) == {(CHAIN, 0): 0}
+    assert writer.start_partitions({(OHLC, 0): "bars-2", (CHAIN, 0): "chains-1"}) == {(CHAIN, 0): 0}
 
 
 def test_bars_that_wait_are_told_until_they_have_a_row(tmp_path: Path) -> None:
     worker = two_rows(tmp_path)
-    worker.writer.write()
+    worker.writer.write_rows()
     assert read_positions(tmp_path).waiting == {"NIFTY": 2}
-    worker.writer.write(IDLE)
+    worker.writer.write_rows(IDLE)
     assert read_positions(tmp_path).waiting == {}
     worker.close()
 
 
 def test_the_rows_of_a_file_come_back_as_they_went_in(tmp_path: Path) -> None:
-    two_rows(tmp_path).writer.write(IDLE)
+    two_rows(tmp_path).writer.write_rows(IDLE)
     rows = rows_in(tmp_path)
     path = tmp_path / "copy.parquet"
     path.write_bytes(encode_rows(rows))
@@ -265,13 +265,13 @@ def test_what_is_no_file_of_features_is_named_and_left_as_it_is(tmp_path: Path) 
     place.parent.mkdir()
     place.write_bytes(b"PAR1 not")
     with pytest.raises(ArchiveError, match=r"NIFTY\.parquet: cannot be read"):
-        worker.writer.write(IDLE)
+        worker.writer.write_rows(IDLE)
     assert place.read_bytes() == b"PAR1 not"
     import polars as pl
 
     pl.DataFrame({"a": [1]}).write_parquet(place)
     with pytest.raises(ArchiveError, match="no file of features"):
-        worker.writer.write(IDLE)
+        worker.writer.write_rows(IDLE)
     worker.close()
 
 
@@ -282,14 +282,14 @@ def test_a_folder_that_cannot_be_written_or_was_taken_away_is_one_line(tmp_path:
     store = opened(tmp_path / "other")
     (tmp_path / "other" / LOCK).unlink()
     with pytest.raises(ArchiveError, match="No such file"):
-        store.check()
+        store.check_folder()
     (tmp_path / "other" / LOCK).touch()
     with pytest.raises(ArchiveError, match="replaced"):
-        store.check()
+        store.check_folder()
 
 
 def test_damaged_positions_are_named_with_the_remedy(tmp_path: Path) -> None:
     store = opened(tmp_path)
     (tmp_path / POSITIONS).write_text("{")
     with pytest.raises(ArchiveError, match="delete it"):
-        store.positions()
+        store.read_offsets()

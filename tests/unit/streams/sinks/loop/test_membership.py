@@ -23,7 +23,7 @@ class Broker:
 
     def later(self, membership: Membership, seconds: float) -> bool:
         self.now_s += seconds
-        return membership.forgotten()
+        return membership.is_forgotten()
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def broker() -> Broker:
 @pytest.fixture
 def membership(broker: Broker) -> Membership:
     made = Membership(broker, lambda: broker.now_s)
-    made.waiting()
+    made.note_waiting()
     return made
 
 
@@ -64,15 +64,15 @@ def test_who_was_given_partitions_or_was_told_that_there_are_none_waits_no_more(
     broker: Broker, membership: Membership
 ) -> None:
     assert not broker.later(membership, PATIENCE_S)
-    membership.given()
+    membership.note_given()
     assert not broker.later(membership, 100 * PATIENCE_S)
-    membership.waiting()
+    membership.note_waiting()
     assert not broker.later(membership, PATIENCE_S)
     assert broker.later(membership, PATIENCE_S)
 
 
 class _Forgotten:
-    def forgotten(self) -> bool:
+    def is_forgotten(self) -> bool:
         return True
 
 
