@@ -1,6 +1,6 @@
-"""Custom indicators: named numbers that a user's own pure functions find in a chain.
+"""Custom indicators: named numbers that a user's own pure functions compute from a chain.
 
-One that raises, or gives what is no number, is isolated: its name gets no numbers and a reason.
+One that raises, or returns something else, is isolated: its name gets no numbers but a reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Numbers = dict[str, dict[str, float | None]]
 
 
 def run(indicators: Indicators, chain: ChainAnalytics) -> tuple[Numbers, dict[str, str]]:
-    """The numbers of each indicator by its name, and the reasons of those that failed.
+    """Return the numbers of each indicator by its name, and the reasons of those that failed.
 
     A number that is not finite becomes None: neither JSON nor a store can hold it.
     """

@@ -30,18 +30,32 @@ from optionstream.schemas.topics import (
 
 
 class Incoming(Protocol):
-    """A consumed record, as Kafka clients give it; ``timestamp`` is UTC epoch ms."""
+    """A consumed record, as Kafka clients return it."""
 
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Offset in its partition."""
+        ...
+
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int:
+        """Kafka's timestamp, UTC epoch ms."""
+        ...
+
     @property
-    def key(self) -> bytes | None: ...
+    def key(self) -> bytes | None:
+        """Key as received."""
+        ...
+
     @property
-    def value(self) -> bytes | None: ...
+    def value(self) -> bytes | None:
+        """Value as received."""
+        ...
+
     @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    def headers(self) -> Sequence[tuple[str, bytes]]:
+        """Headers in their order."""
+        ...
 
 
 class Output(NamedTuple):
@@ -148,14 +162,22 @@ def _place(product: str, partitions: int) -> tuple[bytes, int]:
 
 
 class HeldEvent(Protocol):
-    """An event that was held for its session: where it came from, and when (UTC epoch ms)."""
+    """An event that was held for its session."""
 
     @property
-    def ts_recv(self) -> int: ...
+    def ts_recv(self) -> int:
+        """Receipt time, UTC epoch ms."""
+        ...
+
     @property
-    def offset(self) -> int: ...
+    def offset(self) -> int:
+        """Offset of the record it came in."""
+        ...
+
     @property
-    def position(self) -> int: ...
+    def position(self) -> int:
+        """Position in that record."""
+        ...
 
 
 def reject_record(incoming: Incoming, source: Source, error: Refused) -> Output:

@@ -20,7 +20,9 @@ from optionstream.streams.core.rules import Rules
 
 class _Product(Protocol):
     @property
-    def counts(self) -> Counts: ...
+    def counts(self) -> Counts:
+        """What became of its events."""
+        ...
 
 
 class Partition:

@@ -20,9 +20,14 @@ class Event(Protocol):
     """A single tick, candle or quote; times are UTC epoch ms."""
 
     @property
-    def ts(self) -> int: ...
+    def ts(self) -> int:
+        """Event time."""
+        ...
+
     @property
-    def ts_recv(self) -> int: ...
+    def ts_recv(self) -> int:
+        """Receipt time."""
+        ...
 
     def figures_fault(self) -> str | None:
         """Return the reason for which its figures are refused, None for sound ones."""
@@ -53,7 +58,7 @@ O = TypeVar("O", bound=SessionOutcome[Any])  # noqa: E741
 
 
 class SessionEvents(ABC, Generic[E, O]):
-    """The events of one feed of sessions, judged one by one; ``counts`` may be shared."""
+    """Events judged one by one against the sessions of ``SEGMENT``; ``counts`` may be shared."""
 
     SEGMENT: ClassVar[str]
 

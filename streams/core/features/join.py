@@ -38,8 +38,8 @@ ProductDay = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class FeatureRules:
-    """``grace_ms``: a snapshot may have been received so long after the bar's end and still count
-    (the bar itself is not final earlier). ``lateness_ms``: how far the chains' watermark lies
+    """``grace_ms``: how long after the bar's end a snapshot may have been received and still count
+    (the bar itself is not final earlier). ``lateness_ms``: how far the chains' watermark is
     behind the greatest receipt. ``max_age_ms``: an older snapshot is silent."""
 
     grace_ms: int
@@ -107,6 +107,7 @@ class FeatureJoin:
             product.gone = []
 
             def reached(end: int, product: _Product = product) -> bool:
+                """True if no chain can come any more that a bar ending there may use."""
                 return self._reached(product, end)
 
             for day in sorted(product.days):

@@ -1,4 +1,4 @@
-"""When the market trades: sessions and pre-opens by segment and IST date.
+"""Trading calendar: sessions and pre-opens by segment and IST date.
 
 The facts are rows of ``data/nse_calendar.toml``, each with its source; the rules are here:
 
@@ -9,8 +9,8 @@ The facts are rows of ``data/nse_calendar.toml``, each with its source; the rule
    segment had any at the time. A date without a session has none.
 
 Instants are UTC epoch milliseconds, dates are IST dates. A session is half-open: an instant equal
-to its close is outside. A year outside the table raises `CalendarError`: what is not known is not
-taken for an ordinary weekday.
+to its close is outside. A year outside the table raises `CalendarError`: an unknown day does not
+count as an ordinary weekday.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FNO: Final = "fno"
 SEGMENTS: Final = (CASH, FNO)
 
 Phase = Literal["pre_open", "session", "after_close", "closed"]
-"""What an instant is to a segment. ``after_close``: after the last session of the date, to
+"""Phase of a segment at an instant. ``after_close``: after the last session of the date, to
 midnight. ``closed``: all else without a session, the pause of a split day too."""
 
 _MINUTE_MS = 60_000
@@ -118,7 +118,7 @@ class Calendar:
         self.first_year = first_year
         self.last_year = last_year
         self.closures = dict(closures or {})
-        """Weekdays without a session, with the reason."""
+        """Weekdays without a session, and the reason."""
         self.unscheduled = dict(unscheduled or {})
         """Dates with a session whose hours the table lacks; they count as closed."""
         self.holiday_sessions = frozenset(holiday_sessions)
@@ -141,14 +141,14 @@ class Calendar:
         return self._from_ms <= ts_ms < self._to_ms
 
     def sessions_for(self, segment: str, date: date) -> tuple[Session, ...]:
-        """The sessions of an IST date in order; ``()`` when the market is closed that day.
+        """Return the sessions of an IST date in order; ``()`` if the market is closed that day.
 
         Raises `CalendarError` for a year outside the table and for an unknown segment.
         """
         return self.sessions_on(segment, date.toordinal() - _EPOCH_ORDINAL)
 
     def session_at(self, segment: str, ts_ms: int) -> Session | None:
-        """The session that contains the instant (UTC epoch ms), None outside every session.
+        """Return the session that contains the instant (UTC epoch ms), None outside every session.
 
         Raises `CalendarError` for a year outside the table and for an unknown segment.
         """
@@ -158,18 +158,18 @@ class Calendar:
         return None
 
     def phase_at(self, segment: str, ts_ms: int) -> Phase:
-        """What the instant (UTC epoch ms) is to the segment. Raises as `session_at`."""
+        """Return the phase of the segment at the instant (UTC epoch ms). Raises as `session_at`."""
         for start, end, phase in self._phases_on(segment, (ts_ms + IST_OFFSET_MS) // DAY_MS):
             if start <= ts_ms < end:
                 return phase
         return "closed"
 
     def is_trading_date(self, segment: str, date: date) -> bool:
-        """Whether the date has a session. Raises as `sessions_for`."""
+        """True if the date has a session. Raises as `sessions_for`."""
         return bool(self.sessions_for(segment, date))
 
     def sessions_on(self, segment: str, day: int) -> tuple[Session, ...]:
-        """As `sessions_for`, for the IST date ``day`` days after 1970-01-01."""
+        """Return what `sessions_for` does, for the IST date ``day`` days after 1970-01-01."""
         found = self._by_day.get((segment, day))
         if found is None:
             on = self._covered_date(day)
@@ -187,7 +187,7 @@ class Calendar:
         return found
 
     def _phases_on(self, segment: str, day: int) -> tuple[tuple[int, int, Phase], ...]:
-        """The stretches of a day that are not ``closed``: start, end and phase, epoch ms."""
+        """Return the stretches of a day that are not ``closed``: start, end (epoch ms), phase."""
         found = self._phases.get((segment, day))
         if found is None:
             sessions = self.sessions_on(segment, day)
@@ -242,13 +242,13 @@ class Calendar:
 
 
 def segment_of(product: str) -> str:
-    """The segment whose sessions hold the product's underlying ticks: an index lives in cash."""
+    """Return the segment whose sessions hold the product's underlying ticks: cash."""
     return CASH
 
 
 @cache
 def nse_calendar() -> Calendar:
-    """The National Stock Exchange's calendar from the packaged table."""
+    """Return the National Stock Exchange's calendar from the packaged table."""
     table = _table()
     return Calendar(
         "nse",
@@ -274,7 +274,7 @@ def nse_calendar() -> Calendar:
 
 @cache
 def always_open_calendar() -> Calendar:
-    """A market that never closes, for simulated feeds: 00:00-24:00 IST each day, 2000 to 2100."""
+    """Return a calendar that never closes, for simulated feeds: 00:00-24:00 IST, 2000 to 2100."""
     whole_day = Span(0, _DAY_MINUTES)
     return Calendar(
         "always-open",
@@ -292,7 +292,7 @@ def calendar_for(namespace: Namespace) -> Calendar:
 
 
 def product_info(product: str) -> ProductInfo | None:
-    """Strike step and chain width of an index now; None for one the table does not list."""
+    """Return strike step and chain width of an index now; None for one that is not listed."""
     rows = [row for row in contract_facts().grid if row.product == product]
     return ProductInfo(product, rows[-1].strike_step, rows[-1].chain_width) if rows else None
 

@@ -22,7 +22,7 @@ Weekday = Literal["Monday", "Tuesday", "Wednesday", "Thursday", "Friday"]
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A row with the place that it was taken from."""
+    """A row with its source."""
 
     source: str
 
@@ -42,7 +42,7 @@ class Listing(DatedFact, frozen=True, kw_only=True):
     quarterly: int
     half_yearly: int
     at_least: bool = False
-    """Whether ``weekly`` is a lower bound only."""
+    """True if ``weekly`` is a lower bound only."""
     last_weekly: date = date.max
     first_expiry: date = date.min
 
@@ -111,6 +111,8 @@ class Grid(DatedFact, frozen=True, kw_only=True):
 
 
 class Coverage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the table is complete."""
+
     lots_until: date
     """The last date on which no later change of a lot can have taken effect."""
 
@@ -140,18 +142,18 @@ Row = TypeVar("Row", bound=_Dated)
 
 @cache
 def contract_facts() -> ContractFacts:
-    """The packaged table of the National Stock Exchange."""
+    """Return the packaged table of the National Stock Exchange."""
     path = resources.files("optionstream.streams.core.market.data") / "nse_contracts.toml"
     return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), ContractFacts)
 
 
 def in_force(rows: Iterable[Row], on: date) -> Row | None:
-    """The newest row that has begun on a date; None before the first."""
+    """Return the newest row whose ``start`` is not after a date; None before the first."""
     return max((row for row in rows if row.start <= on), key=lambda row: row.start, default=None)
 
 
 def iso_date(text: str) -> date:
-    """An ISO date; anything else is a `CalendarError`."""
+    """Parse an ISO date; raises `CalendarError` for anything else."""
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Index option contracts: when they expire, how many shares make a lot, how their strikes lie.
+"""Index option contracts: moment of expiry, lot size, strike step and chain width.
 
 The facts are rows of ``data/nse_contracts.toml``, each with its dates and its source
 (docs/calendar.md). Dates are IST, in ISO form. What no row covers is None, with a reason code
@@ -35,20 +35,20 @@ LOT_SIZE_UNKNOWN: Final = "lot_size_unknown"
 """Reason code of a record whose open interest stays in lots because `lot_size` is None."""
 
 _KEPT: Final = 4096
-"""Answers kept per function: a full day of every product asks for a few hundred."""
+"""Answers kept per function: a full day of every product needs a few hundred."""
 
 
 def sessions_for(segment: str, date: date) -> tuple[Session, ...]:
-    """The exchange's sessions of an IST date; as `Calendar.sessions_for`."""
+    """Return the exchange's sessions of an IST date, as `Calendar.sessions_for`."""
     return nse_calendar().sessions_for(segment, date)
 
 
 @lru_cache(maxsize=_KEPT)
 def expiry_instant(product: str, expiry: str) -> int:
-    """The instant at which a contract of that expiry ends, UTC epoch ms.
+    """Return the instant at which a contract of that expiry ends, UTC epoch ms.
 
     It is the closing time of the derivatives segment in force on the date, the same for every
-    product. Whether the date is one of the product's expiries is not asked: long-dated contracts
+    product. The date need not be one of the product's expiries: long-dated contracts
     are listed with dates that move when a year's holidays are known. Raises `CalendarError` for a
     text that is no date and for a date before the table.
     """
@@ -63,7 +63,7 @@ def expiry_instant(product: str, expiry: str) -> int:
 
 @lru_cache(maxsize=_KEPT)
 def lot_size(product: str, expiry: str, on: str) -> int | None:
-    """Shares of one lot of the product's contracts of that expiry, on a trading date.
+    """Return the shares of one lot of the product's contracts of that expiry, on a trading date.
 
     A lot belongs to an expiry and a date: a change leaves the near contracts as they are and
     converts the long-dated ones later. After its expiry a contract keeps its last lot. None where
@@ -71,15 +71,15 @@ def lot_size(product: str, expiry: str, on: str) -> int | None:
     `CalendarError` for a text that is no date.
     """
     day = iso_date(expiry)
-    asked = min(iso_date(on), day)
+    last_day = min(iso_date(on), day)
     facts = contract_facts()
-    if asked > facts.coverage.lots_until:
+    if last_day > facts.coverage.lots_until:
         return None
     rows = (
         row
         for row in reversed(facts.lot)
         if row.product == product
-        and row.start <= asked
+        and row.start <= last_day
         and row.expiries_from <= day <= row.expiries_to
     )
     row = next(rows, None)
@@ -88,7 +88,7 @@ def lot_size(product: str, expiry: str, on: str) -> int | None:
 
 @lru_cache(maxsize=_KEPT)
 def strike_step(product: str, on: str) -> int | None:
-    """Distance of neighbouring strikes near the money, index points; None where not known.
+    """Return the distance of neighbouring strikes near the money, index points; None if unknown.
 
     Raises `CalendarError` for a text that is no date.
     """
@@ -98,7 +98,8 @@ def strike_step(product: str, on: str) -> int | None:
 
 @lru_cache(maxsize=_KEPT)
 def chain_width(product: str) -> int | None:
-    """Strikes of the user's chain around the money, the one at the money included; else None."""
+    """Return how many strikes of the user's chain are around the money, that at it included; None
+    if unknown."""
     row = in_force(_grids(product), date.max)
     return None if row is None else row.chain_width
 

@@ -1,9 +1,9 @@
-"""Which expiries of an index option are listed on a date, and of what kind they are.
+"""Expiries of index options: which are listed on a date, and their kinds.
 
 The facts are rows of ``data/nse_contracts.toml``; the rules are here:
 
 1. A contract belongs to a week or to a month. Its nominal day is the expiry weekday of that week,
-   or the last such weekday of that month, by the weekday rule that the contract carries.
+   or the last such weekday of that month, by the weekday rule that the contract follows.
 2. When that day is a holiday, the contract expires on the trading day before. Listed dates avoid
    the holidays that are known at the time, so they may move later (docs/calendar.md).
 3. Listed are the nearest monthlies, the quarterlies after them, the half-yearlies after those,
@@ -44,8 +44,8 @@ _KEPT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """A listed expiry. The kind is the one it has on the date asked about: a half-yearly contract
-    becomes a quarterly and at last a monthly one."""
+    """A listed expiry and its kind on the given date: a half-yearly contract becomes a quarterly
+    and at last a monthly one."""
 
     date: str
     """The IST date, ISO form."""
@@ -60,7 +60,7 @@ class _Period:
     start: date
 
     def last(self, weekday: int) -> date:
-        """The last such weekday (0 is Monday) of the period."""
+        """Return the last such weekday (0 is Monday) of the period."""
         if self.cycle == "week":
             return self.start + weekday * _DAY
         end = self.start.replace(day=monthrange(self.start.year, self.start.month)[1])
@@ -68,7 +68,7 @@ class _Period:
 
 
 def expiries(product: str, on: str) -> tuple[Expiry, ...]:
-    """The expiries that the exchange lists for the product on an IST date, rising.
+    """Return the expiries that the exchange lists for the product on an IST date, rising.
 
     Where the table knows the number of weeklies only as a lower bound (``at_least``), farther
     ones may have been listed. Raises `CalendarError` for a product without rules, a date before
@@ -78,12 +78,12 @@ def expiries(product: str, on: str) -> tuple[Expiry, ...]:
 
 
 def kind_of(product: str, expiry: str, on: str) -> Kind | None:
-    """The kind that an expiry has on a date; None when it is not listed. Raises as `expiries`."""
+    """Return the kind of an expiry on a date; None if it is not listed. Raises as `expiries`."""
     return next((listed.kind for listed in expiries(product, on) if listed.date == expiry), None)
 
 
 def is_expiry(product: str, date: str) -> bool:
-    """Whether a contract of the product expires on the date. Raises as `expiries`."""
+    """True if a contract of the product expires on the date. Raises as `expiries`."""
     return kind_of(product, date, date) is not None
 
 
@@ -118,7 +118,7 @@ def _periods(product: str, on: date) -> tuple[tuple[_Period, Kind], ...]:
 
 
 def _weeks(product: str, on: date, row: Listing) -> list[_Period]:
-    """The weeks of the listed weeklies."""
+    """Return the weeks of the listed weeklies."""
     weeks: list[_Period] = []
     start = on - on.weekday() * _DAY
     while len(weeks) < row.weekly:
@@ -133,14 +133,14 @@ def _weeks(product: str, on: date, row: Listing) -> list[_Period]:
 
 
 def _has_monthly(product: str, week: _Period, on: date) -> bool:
-    """Whether the monthly of the week's month, or of the next, has its nominal day in the week."""
+    """True if the monthly of the week's month, or of the next, has its nominal day in the week."""
     ends = {(week.start + days * _DAY).replace(day=1) for days in (0, 6)}
     days = (_nominal(product, _Period("month", month), on) for month in ends)
     return any(week.start <= day < week.start + _WEEK for day in days)
 
 
 def _date_of(product: str, period: _Period, on: date) -> date:
-    """The day on which the period's contract expires, as it stands on a date."""
+    """Return the day on which the period's contract expires, as planned on a date."""
     day = _nominal(product, period, on)
     for row in contract_facts().moved:
         if (row.product, row.nominal) == (product, day) and row.start <= on:
@@ -152,17 +152,17 @@ def _date_of(product: str, period: _Period, on: date) -> date:
 
 @lru_cache(maxsize=_KEPT)
 def _nominal(product: str, period: _Period, on: date) -> date:
-    """The period's day by the weekday rule that its contract carries on a date."""
+    """Return the period's day by the weekday rule that its contract follows on a date."""
     for rule in reversed(contract_facts().weekday):
         if product in rule.products and rule.cycle == period.cycle:
             day = period.last(_WEEKDAYS.index(rule.weekday))
-            if day >= rule.expiring_from and _carries(product, period, on, rule):
+            if day >= rule.expiring_from and _follows_rule(product, period, on, rule):
                 return day
     raise CalendarError(f"no expiry weekday is known for {product} on {on}")
 
 
-def _carries(product: str, period: _Period, on: date, rule: WeekdayRule) -> bool:
-    """Whether a contract carries a rule: all since ``start``, new ones since ``new_from``."""
+def _follows_rule(product: str, period: _Period, on: date, rule: WeekdayRule) -> bool:
+    """True if a contract follows a rule: all since ``start``, new ones since ``new_from``."""
     if rule.start <= on:
         return True
     if rule.new_from is None or on < rule.new_from:
@@ -171,7 +171,7 @@ def _carries(product: str, period: _Period, on: date, rule: WeekdayRule) -> bool
 
 
 def _trades(day: date, on: date) -> bool:
-    """Whether a day is one to expire on, as known on a date."""
+    """True if contracts can expire on a day, as far as holidays are known on a date."""
     facts = contract_facts()
     if day.weekday() >= len(_WEEKDAYS) or f"{day:%m-%d}" in facts.holidays.fixed:
         return False
@@ -205,7 +205,7 @@ def _listing(product: str, on: date) -> Listing:
 
 
 def _months(start: date) -> Iterator[_Period]:
-    """The month of a date and all that follow."""
+    """Yield the month of a date and all that follow."""
     first = start.year * 12 + start.month - 1
     return (_Period("month", date(n // 12, n % 12 + 1, 1)) for n in count(first))
 

@@ -47,7 +47,7 @@ def black76_price(
     is_call: Bools,
     discount: Number = 1.0,
 ) -> Floats:
-    """Prices in rupees, one for each strike.
+    """Return Black-76 prices in rupees, one for each strike (F. Black, 1976).
 
     ``forward`` and ``strike`` are rupees above 0, ``years`` and ``sigma`` (a decimal) 0 or more,
     ``discount`` is the value now of one rupee at expiry. Out of the money the result has full
@@ -70,19 +70,19 @@ def black76_price(
 
 
 def intrinsic(forward: Number, strike: Floats, is_call: Bools) -> Floats:
-    """max(F - K, 0) of calls, max(K - F, 0) of puts; undiscounted rupees."""
+    """Return max(F - K, 0) of calls, max(K - F, 0) of puts; undiscounted rupees."""
     ahead = forward - strike
     return np.maximum(np.where(is_call, ahead, -ahead), 0.0)
 
 
 def log_distance(forward: Number, strike: Floats) -> Floats:
-    """|ln(F/K)|, to full relative precision near the money as well; at the money the least."""
+    """Return |ln(F/K)|, at full relative precision near the money too; at the money ``_LEAST``."""
     distance = np.log1p(np.abs(forward - strike) / np.minimum(forward, strike))
     return np.maximum(distance, _LEAST, out=distance)
 
 
 def scaled_value(h: Floats, t: Floats, side: Floats | None = None) -> Floats:
-    """b/(s v) where ``side`` is 1 or not given, -c/(s v) where it is -1; t above 0.
+    """Return b/(s v) where ``side`` is 1 or not given, -c/(s v) where it is -1; t above 0.
 
     With Mills' ratio Y(z) = N(z)/n(z), b/v = Y(h + t) - Y(h - t) and c/v = Y(-h - t) + Y(h - t):
     no exponential, so nothing under- or overflows, and only the first has a cancellation, for
@@ -107,7 +107,7 @@ def _mills(z: Floats) -> Floats:
 
 
 def _series(h: Floats, t: Floats) -> Floats:
-    """(Y(h + t) - Y(h - t)) / 2t by Taylor's series: sum of t^2n Y^(2n+1)(h) / (2n+1)!.
+    """Return (Y(h + t) - Y(h - t)) / 2t by Taylor's series: sum of t^2n Y^(2n+1)(h) / (2n+1)!.
 
     From Y' = 1 + z Y follows Y^(2n+3) = (h^2 + 4n+3) Y^(2n+1) - 2n(2n+1) Y^(2n-1), which the loop
     uses for the terms themselves. Against the first, the n-th is at most t^2n / (3 5 ... (2n+1)).

@@ -30,11 +30,13 @@ class Priced:
 
     @property
     def iv(self) -> Floats:
+        """Implied volatility of each leg, a decimal."""
         column: Floats = self.columns[_IV]
         return column
 
     @property
     def gamma(self) -> Floats:
+        """Gamma of each leg, per index point squared."""
         column: Floats = self.columns[_GAMMA]
         return column
 
@@ -48,7 +50,7 @@ def price_chain(
     years: Number,
     rate: float,
 ) -> Priced:
-    """Volatilities and Greeks of legs given as columns of equal length.
+    """Compute volatilities and Greeks of legs given as columns of equal length.
 
     ``underlying`` is the forward (``black76``) or the spot (``nse``) in rupees, ``years`` as
     ``modes.years_to_expiry`` counts them, both one number or one for each leg; ``rate`` is a

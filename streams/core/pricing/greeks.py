@@ -43,7 +43,7 @@ def forward_greeks(
     premium: Floats,
     rate: float = 0.0,
 ) -> Greeks:
-    """Black-76: the forward is the underlying, and is held fixed by theta and rho.
+    """Return Black-76 Greeks: the forward is the underlying, theta and rho hold it fixed.
 
     ``premium`` is the price in rupees at ``sigma``; ``rate`` a continuously compounded decimal.
     """
@@ -71,8 +71,8 @@ def spot_greeks(
     is_call: Bools,
     rate: float,
 ) -> Greeks:
-    """Black-Scholes without dividends: the spot is the underlying, and its forward moves with
-    time and rate."""
+    """Return Black-Scholes Greeks without dividends: the spot is the underlying, and its forward
+    moves with time and rate. Arguments as in `forward_greeks`."""
     discount = np.exp(-rate * years)
     root = np.sqrt(years)
     total = sigma * root

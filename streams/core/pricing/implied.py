@@ -1,4 +1,4 @@
-"""Implied volatility of legs: which have one, why the others have none, and its value."""
+"""Implied volatility of legs: its value, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ _OVERRIDES: Final = tuple(
         Reason.NO_EXPIRY,
     )
 )
-"""From the last that applies to the first: each overrides what stands. Plain numbers, for asking
-an enumeration for its members takes as long as comparing a chain."""
+"""From the last that applies to the first: each overrides what stands. Plain numbers: looking
+up members of an enumeration takes as long as comparing a chain."""
 
 RESOLUTION: Final = 8 * float(np.finfo(np.float64).eps)
 """Part of the premium that rounding may have made: less time value than that says nothing."""
@@ -86,13 +86,13 @@ class Legs(NamedTuple):
     def of(
         cls, forward: Number, strike: Floats, years: Number, is_call: Bools, value: Floats
     ) -> Legs:
-        """With what follows from the five."""
+        """Return legs with time value and room computed from the five columns."""
         time_value = value - intrinsic(forward, strike, is_call)
         room = np.where(is_call, forward, strike) - value
         return cls(forward, strike, years, is_call, value, time_value, room)
 
     def only(self, chosen: Bools) -> Legs:
-        """The chosen legs."""
+        """Return the chosen legs."""
         return Legs(
             _only(self.forward, chosen),
             self.strike[chosen],
@@ -116,7 +116,7 @@ def implied_volatility(
     premium: Floats,
     discount: Number = 1.0,
 ) -> tuple[Floats, Codes]:
-    """Black-76 volatilities as decimals, NaN where there is none, and the ``Reason`` of each.
+    """Return Black-76 volatilities as decimals, NaN where there is none, and each ``Reason``.
 
     Columns as in ``Legs``; ``discount`` is the value now of one rupee at expiry.
     """
@@ -130,7 +130,7 @@ def implied_volatility(
 
 
 def classify(legs: Legs) -> Codes:
-    """The ``Reason`` of each leg, before anything is solved."""
+    """Return the ``Reason`` of each leg, before anything is solved."""
     forward, strike, years, _, value, time_value, room = legs
     noise = RESOLUTION * value
     reasons: Codes = np.full(strike.shape, _TOO_SMALL, np.int8)
@@ -152,7 +152,7 @@ def classify(legs: Legs) -> Codes:
 
 
 def solve(legs: Legs) -> Floats:
-    """The volatilities of legs that ``classify`` calls solved."""
+    """Return the volatilities, decimals, of legs that ``classify`` calls solved."""
     root = np.sqrt(legs.forward * legs.strike)
     x = -log_distance(legs.forward, legs.strike)
     s = total_volatility(x, legs.time_value / root, legs.room / root)

@@ -1,4 +1,4 @@
-"""What each mode of pricing takes: which price, how much time, which rate.
+"""Inputs of each pricing mode: price, time to expiry, rate.
 
 ``black76`` prices on the parity forward to the dated instant of expiry; ``nse`` repeats what the
 exchange does for the volatilities it publishes: Black-Scholes on spot at 10 %, whole days.
@@ -22,7 +22,7 @@ YEAR_MS: Final = 365 * DAY_MS
 
 
 def years_to_expiry(mode: IvMode, ts_ms: int, expiry: str, instant_ms: int | None) -> float:
-    """Time left in years of 365 days, NaN where it is not known.
+    """Return the time left in years of 365 days, NaN where it is not known.
 
     ``black76``: from ``ts_ms`` to the instant of expiry, to the millisecond. ``nse``: whole
     calendar days from the IST date to the expiry date; 0 on the expiry day.
@@ -35,7 +35,7 @@ def years_to_expiry(mode: IvMode, ts_ms: int, expiry: str, instant_ms: int | Non
 
 
 def premiums(mode: IvMode, bid: Floats, ask: Floats, last: Floats) -> Floats:
-    """The price of each leg that the mode takes, rupees; NaN where there is none.
+    """Return the price of each leg that the mode uses, rupees; NaN where there is none.
 
     ``black76``: (bid + ask)/2 where both are above 0 and bid is not above ask, else ``last``.
     ``nse``: ``last``. A price that is not above 0 is none, and NaN in a column says the same.

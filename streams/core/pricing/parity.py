@@ -1,4 +1,4 @@
-"""The forward that the options themselves imply."""
+"""Forwards implied by put-call parity."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FORWARD_NOT_POSITIVE: Final = "forward_not_positive"
 def forwards_from_parity(
     strikes: Floats, calls: Floats, puts: Floats, discounts: Sequence[float]
 ) -> list[tuple[float | None, str | None]]:
-    """The forward of each chain in rupees, or None and the reason. Strikes and prices in rupees,
-    NaN for none, are of shape (chains, strikes); a discount for each chain.
+    """Return the forward of each chain in rupees, or None and the reason. Strikes and prices are
+    in rupees, (chains, strikes), NaN for none; there is a discount for each chain.
 
     1. A pair is a strike (they rise) whose call and put both have a price.
     2. Of the pairs the five of least |C - P| count, of equals the lower strike; all if fewer.

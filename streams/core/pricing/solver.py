@@ -28,7 +28,7 @@ _HALVINGS: Final = 64
 
 
 def total_volatility(x: Floats, b: Floats, c: Floats) -> Floats:
-    """s of normalised values ``b``, whose distances to their maximum are ``c``; x = -|ln(F/K)|.
+    """Return s of normalised values ``b``, at distances ``c`` from their maximum; x = -|ln(F/K)|.
 
     ``b``, ``c`` and ``-x`` are at least 1e-290.
     """
@@ -78,7 +78,7 @@ def _first_guess(x: Floats, b: Floats, c: Floats, upper: Bools) -> Floats:
 
 
 def _horner(coefficients: tuple[float, ...], q: Floats) -> Floats:
-    """The polynomial with these coefficients, the highest power first."""
+    """Evaluate the polynomial with these coefficients, the highest power first."""
     result = coefficients[0] * q
     for coefficient in coefficients[1:-1]:
         result += coefficient
@@ -88,7 +88,7 @@ def _horner(coefficients: tuple[float, ...], q: Floats) -> Floats:
 
 
 def _householder(x: Floats, s: Floats, target: Floats, side: Floats | None) -> Floats:
-    """The step of third order on ln b (or ln c) towards ``target``, as a part of s.
+    """Return the step of third order on ln b (or ln c) towards ``target``, as a part of s.
 
     ``scaled``, a = s v'/v = h^2 - t^2 and s^2 v''/v = a^2 - 3 h^2 - t^2 give all derivatives.
     Source: A. S. Householder, "The numerical treatment of a single nonlinear equation" (1970).
@@ -109,12 +109,12 @@ def _householder(x: Floats, s: Floats, target: Floats, side: Floats | None) -> F
 
 
 def _log_value(scaled: Floats, s: Floats, h2: Floats, t2: Floats) -> Floats:
-    """ln b (or ln c) from b/(s v)."""
+    """Return ln b (or ln c) from b/(s v)."""
     return np.log(np.abs(scaled) * s) - 0.5 * (h2 + t2) - LOG_ROOT_2PI
 
 
 def bisect(x: Floats, b: Floats, target: Floats, side: Floats) -> Floats:
-    """s to the last digit by halving ln s: slow, and always right.
+    """Return s to the last digit by halving ln s: slow, and always right.
 
     Bounds: b is at most s/sqrt(2 pi), b at |x|/s = 40 is below every value that is solved, and c
     is at most exp(-s^2/8) once s^2 is above 2|x|.

@@ -32,6 +32,7 @@ class _Leg:
         self.sources: list[Quote | None] = [None] * len(_MISSING)
 
     def apply_quote(self, quote: Quote) -> None:
+        """Take each figure of the quote that no later quote has set."""
         if self.newest <= quote:
             self.newest = quote
             if None not in quote.figures:

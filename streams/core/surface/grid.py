@@ -2,7 +2,7 @@
 
 What is interpolated is the total variance, volatility squared times years: at a fixed distance from
 the forward it rises with time unless prices allow arbitrage (J. Gatheral, "The Volatility Surface",
-2006). Beyond the first and the last strike or expiry nothing is told.
+2006). There is no extrapolation beyond the first and the last strike or expiry.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NOISE: Final = 1e-9
 """Relative fall of total variance that is still none."""
 
 Row = tuple[list[float | None], list[str | None]]
-"""The volatilities of one tenor, and why there is none."""
+"""The volatilities of one tenor, and the reasons where there is none."""
 
 _COLUMNS = np.array(LOG_MONEYNESS)
 _NO_EXPIRIES: Final[Row] = ([None] * len(LOG_MONEYNESS), [OUTSIDE_EXPIRIES] * len(LOG_MONEYNESS))
@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
 
 def grid_of(smiles: Sequence[Smile]) -> Grid:
-    """The grid of smiles in the order of their expiry."""
+    """Return the grid of smiles that are in the order of their expiry."""
     years = [smile.years for smile in smiles]
     variances = [_total_variance(smile) for smile in smiles]
     rows = [_row(days / _DAYS_A_YEAR, years, variances) for days in TENORS_DAYS]
@@ -49,7 +49,7 @@ def grid_of(smiles: Sequence[Smile]) -> Grid:
 
 
 def _total_variance(smile: Smile) -> Floats:
-    """By the columns of the grid, NaN beyond the strikes."""
+    """Return the total variance at the columns of the grid, NaN beyond the strikes."""
     known = np.square(smile.iv) * smile.years
     found: Floats = np.interp(_COLUMNS, smile.log_moneyness, known, left=np.nan, right=np.nan)
     return found
@@ -64,8 +64,8 @@ def _row(tenor: float, years: Sequence[float], variances: Sequence[Floats]) -> R
         variance = (1 - share) * variances[after - 1] + share * variances[after]
     else:
         return _NO_EXPIRIES
-    told = [None if one != one else one for one in np.sqrt(variance / tenor).tolist()]
-    return told, [OUTSIDE_STRIKES if one is None else None for one in told]
+    row = [None if one != one else one for one in np.sqrt(variance / tenor).tolist()]
+    return row, [OUTSIDE_STRIKES if one is None else None for one in row]
 
 
 def _falls(variances: Sequence[Floats]) -> bool:

@@ -30,7 +30,7 @@ class Point(NamedTuple):
 
 
 def smile_of(chain: ChainAnalytics) -> Smile | str:
-    """The smile of a chain, or the reason why it has none."""
+    """Return the smile of a chain, or the reason why it has none."""
     if chain.years is None:
         return chain.null_reasons["years"]
     if not chain.years > 0:
@@ -63,8 +63,9 @@ def smile_of(chain: ChainAnalytics) -> Smile | str:
 
 
 def _wings(chain: ChainAnalytics, forward: float) -> tuple[list[Point], list[Point], list[Point]]:
-    """The puts below the forward, what is exactly at it, the calls above: each as the strikes rise.
-    A leg in the money says the same with a wider spread, so it does not count."""
+    """Return the puts below the forward, the points at it, the calls above, each by strike.
+
+    Legs in the money are left out: they say the same with a wider spread."""
     puts: list[Point] = []
     middle: list[Point] = []
     calls: list[Point] = []
@@ -72,18 +73,18 @@ def _wings(chain: ChainAnalytics, forward: float) -> tuple[list[Point], list[Poi
     rows = zip(chain.strikes, call.iv, call.delta, put.iv, put.delta, strict=True)
     for strike, call_iv, call_delta, put_iv, put_delta in rows:
         if strike < forward:
-            _add(puts, forward, strike, put_iv, put_delta)
+            _add_point(puts, forward, strike, put_iv, put_delta)
         elif strike > forward:
-            _add(calls, forward, strike, call_iv, call_delta)
+            _add_point(calls, forward, strike, call_iv, call_delta)
         elif call_iv is not None and put_iv is not None:
-            _add(middle, forward, strike, (call_iv + put_iv) / 2, call_delta)
+            _add_point(middle, forward, strike, (call_iv + put_iv) / 2, call_delta)
         else:
-            _add(middle, forward, strike, call_iv, call_delta)
-            _add(middle, forward, strike, put_iv, put_delta)
+            _add_point(middle, forward, strike, call_iv, call_delta)
+            _add_point(middle, forward, strike, put_iv, put_delta)
     return puts, middle, calls
 
 
-def _add(
+def _add_point(
     points: list[Point], forward: float, strike: float, iv: float | None, delta: float | None
 ) -> None:
     if iv is not None and delta is not None:
@@ -91,7 +92,7 @@ def _add(
 
 
 def _at_the_money(points: Sequence[Point]) -> Figure:
-    """The volatility at the forward: between the two nearest strikes the variance is a line."""
+    """Return the volatility at the forward; the variance is linear between the nearest strikes."""
     places = [point.log_moneyness for point in points]
     if not places[0] <= 0.0 <= places[-1]:
         return null(OUTSIDE_STRIKES)
@@ -100,8 +101,8 @@ def _at_the_money(points: Sequence[Point]) -> Figure:
 
 
 def _quarter_delta(wing: Sequence[Point]) -> float | None:
-    """The volatility at a delta of a quarter, of a wing from the money outward: between the first
-    two strikes that lie around it the volatility is a line over delta."""
+    """Return the volatility at a delta of a quarter, of a wing from the money outward; None if the
+    wing does not reach it. Between the two strikes around it the volatility is linear in delta."""
     for near, far in pairwise(wing):
         if near.delta >= _QUARTER >= far.delta and near.delta > far.delta:
             share = (near.delta - _QUARTER) / (near.delta - far.delta)

@@ -140,7 +140,7 @@ class SessionBars:
         self, every_ms: int, known_at: int, *, shortest_only: bool = False
     ) -> list[Bar]:
         """Return bars with revision 0 of the open windows that changed since they were returned
-        last, each at most once in ``every_ms`` of event time; what is held back comes with a later
+        last, each at most once in ``every_ms`` of event time; what is due later comes with a later
         call. ``shortest_only``: of the shortest interval; the others are kept as well."""
         due: set[Window] = set()
         reached = self._watermark.reached_ms
@@ -240,6 +240,6 @@ class SessionBars:
 
 
 def _volume_of_candles(whole: Cell) -> Volume:
-    if whole.untold or not whole.told:
+    if whole.without_volume or not whole.with_volume:
         return None, NO_VOLUME
     return (None, VOLUME_TOO_LARGE) if whole.traded > MAX_VOLUME else (whole.traded, None)

@@ -18,7 +18,7 @@ CELL_MS: Final = 60_000
 WHOLE_SESSION: Final = 1_440
 """Span of a cell that only the whole session may hold; longer than any other window."""
 MAX_VOLUME: Final = (1 << 53) - 1
-"""The greatest volume that every client holds exactly; a sum above it is not told."""
+"""The greatest volume that every client holds exactly; a sum above it is no volume."""
 _LONGEST_WINDOW: Final = 60
 """Minutes of the longest window below the session; all shorter ones divide it."""
 
@@ -27,10 +27,10 @@ class Cell(Struct, array_like=True):
     """Aggregate of the ticks and candles of one minute (or, merged, of several). Prices in rupees.
 
     ``ticks`` counts both. ``v_first`` and ``v_last`` are the cumulative day volumes of the least
-    and the greatest (time, order) among the ticks that tell one; None when none does. ``traded``
-    is the sum of the candles' volumes (``MAX_VOLUME + 1``: more than that), ``told`` and
-    ``untold`` count candles with and without one. ``span`` is the least length in minutes that
-    every candle's length divides: only windows that are a multiple of it can hold the cell.
+    and the greatest (time, order) among the ticks that have one; None if none has. ``traded``
+    is the sum of the candles' volumes (``MAX_VOLUME + 1``: more than that), ``with_volume`` and
+    ``without_volume`` count candles with and without one. ``span`` is the least length in minutes
+    that every candle's length divides: only windows that are a multiple of it can hold the cell.
     """
 
     first_ts: int
@@ -49,12 +49,12 @@ class Cell(Struct, array_like=True):
     v_last_order: int = 0
     v_last: int | None = None
     traded: int = 0
-    told: int = 0
-    untold: int = 0
+    with_volume: int = 0
+    without_volume: int = 0
     span: int = 1
 
     def merge(self, other: Cell) -> None:
-        """Take all ticks and candles of another cell; of equal (ts, order) the own ones decide."""
+        """Add all ticks and candles of another cell; of equal (ts, order) the own ones decide."""
         self.ticks += other.ticks
         if other.high > self.high:
             self.high = other.high
@@ -68,7 +68,7 @@ class Cell(Struct, array_like=True):
             self.first_ts, self.first_order, self.open = ts, order, other.open
         if other.v_last is not None:
             self._merge_volumes(other)
-        if other.told or other.untold:
+        if other.with_volume or other.without_volume:
             self._merge_candles(other)
 
     def _merge_volumes(self, other: Cell) -> None:
@@ -82,13 +82,13 @@ class Cell(Struct, array_like=True):
 
     def _merge_candles(self, other: Cell) -> None:
         self.traded = min(self.traded + other.traded, MAX_VOLUME + 1)
-        self.told += other.told
-        self.untold += other.untold
+        self.with_volume += other.with_volume
+        self.without_volume += other.without_volume
         self.span = _capped(lcm(self.span, other.span))
 
 
 def new_cell(ts: int, order: int, price: float, volume: int | None) -> Cell:
-    """The cell of one tick."""
+    """Return the cell of one tick."""
     if volume is None:
         return Cell(ts, order, price, ts, order, price, price, price, 1)
     return Cell(
@@ -103,8 +103,8 @@ def cell_of_candle(
     prices: tuple[float, float, float, float],
     volume: int | None,
 ) -> Cell:
-    """The cell of a candle from its first to its last millisecond, of a nominal length in minutes;
-    ``prices`` are open, high, low and close."""
+    """Return the cell of a candle from its first to its last millisecond (UTC epoch ms), of a
+    nominal length in minutes; ``prices`` are open, high, low and close in rupees."""
     open_, high, low, close = prices
     return Cell(
         first_ts,
@@ -117,8 +117,8 @@ def cell_of_candle(
         low,
         1,
         traded=volume or 0,
-        told=0 if volume is None else 1,
-        untold=1 if volume is None else 0,
+        with_volume=0 if volume is None else 1,
+        without_volume=1 if volume is None else 0,
         span=_capped(minutes),
     )
 
@@ -131,7 +131,7 @@ def cell_of_run(
     start: int,
     stop: int,
 ) -> Cell:
-    """The cell of ticks ``start..stop-1`` of columns whose (ts, order) rise strictly.
+    """Return the cell of ticks ``start..stop-1`` of columns whose (ts, order) rise strictly.
 
     ``volume`` must be None or without None inside the run.
     """
@@ -155,7 +155,7 @@ def cell_of_run(
 
 
 def merged(cells: Sequence[Cell]) -> Cell:
-    """A new cell with the ticks and candles of all ``cells`` (at least one)."""
+    """Return a new cell with the ticks and candles of all ``cells`` (at least one)."""
     whole = copy(cells[0])
     for cell in cells[1:]:
         whole.merge(cell)
@@ -163,5 +163,5 @@ def merged(cells: Sequence[Cell]) -> Cell:
 
 
 def _capped(span: int) -> int:
-    """A span that fits no window but the session is as good as any other such span."""
+    """Return the span, or ``WHOLE_SESSION`` for one that fits no shorter window."""
     return span if _LONGEST_WINDOW % span == 0 else WHOLE_SESSION

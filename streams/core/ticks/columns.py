@@ -39,7 +39,7 @@ class Columns:
     last_recv: int
 
     def recv_of(self, at: int) -> int:
-        """Receipt time of the tick at a position, UTC epoch ms."""
+        """Return the receipt time of the tick at a position, UTC epoch ms."""
         return self.first_recv if self.recv is None else self.recv[at]
 
 
@@ -58,15 +58,15 @@ class Run:
     events: list[Any] = field(default_factory=list)
     records: list[Incoming] = field(default_factory=list)
     origin: list[tuple[int, int]] | None = None
-    """(index in ``records``, position in that record) of each tick; made when asked for."""
+    """(index in ``records``, position in that record) of each tick; made when needed."""
 
     def place(self, at: int) -> tuple[int, int]:
-        """Offset of the record that holds the tick at ``at``, and the tick's position there."""
+        """Return the offset of the record that holds the tick at ``at``, and its position there."""
         index, position = self.find(at)
         return self.records[index].offset, position
 
     def find(self, at: int) -> tuple[int, int]:
-        """Index of the record that holds the tick at ``at``, and the tick's position there."""
+        """Return the index of the record that holds the tick at ``at``, and its position there."""
         if self.kind is Tick:
             return at, 0
         if len(self.events) == 1:
@@ -80,7 +80,7 @@ class Run:
         return self.origin[at]
 
     def columns(self) -> Columns:
-        """All ticks of the run."""
+        """Return all ticks of the run."""
         if self.kind is Tick:
             return columns_of_ticks(self.events, self.records, self.with_ids)
         if len(self.events) == 1:
@@ -89,7 +89,7 @@ class Run:
 
 
 def columns_of(frame: TickFrame) -> Columns:
-    """The ticks of a frame as columns."""
+    """Return the ticks of a frame as columns."""
     return Columns(
         product=frame.product,
         feed=(frame.source, frame.session),
@@ -105,7 +105,7 @@ def columns_of(frame: TickFrame) -> Columns:
 
 
 def columns_of_frames(frames: list[TickFrame]) -> Columns:
-    """The ticks of frames of one product and feed, with ``tick_id`` in all or in none."""
+    """Return the ticks of frames of one product and feed, with ``tick_id`` in all or in none."""
     first = frames[0]
     volume = [
         value for frame in frames for value in (frame.volume or repeat(None, len(frame.ts_ms)))
@@ -128,7 +128,7 @@ def columns_of_frames(frames: list[TickFrame]) -> Columns:
 
 
 def columns_of_ticks(ticks: list[Tick], records: Sequence[Incoming], with_ids: bool) -> Columns:
-    """Single ticks of one product and feed, with ``seq`` in all or (``with_ids``) in none."""
+    """Return ticks of one product and feed, with ``seq`` in all or (``with_ids``) in none."""
     first = ticks[0]
     recv = [
         record.timestamp if tick.ts_recv is None else tick.ts_recv
@@ -153,5 +153,5 @@ def columns_of_ticks(ticks: list[Tick], records: Sequence[Incoming], with_ids: b
 
 
 def _known(volume: list[int | None]) -> list[int | None] | None:
-    """None when no tick tells a volume."""
+    """Return the volumes, None if no tick has one."""
     return None if volume.count(None) == len(volume) else volume

@@ -66,14 +66,11 @@ class Windows:
     def ending(self, before: int, minutes: int) -> list[tuple[int, int, Interval, int]]:
         """Return the windows that end as the number of ended minutes rises from ``before`` to
         ``minutes``: (minute after it, length in minutes, interval, window) each, in order."""
-        whole = minutes == self.minutes
-        found = []
-        for name, length in MINUTES.items():
-            stop = -(-minutes // length) if whole else minutes // length
-            ending = range(before // length, stop)
-            found += [(self.stop(name, window), length, name, window) for window in ending]
-        found.sort()
-        return found
+        return sorted(
+            (self.stop(name, window), length, name, window)
+            for name, length in MINUTES.items()
+            for window in range(before // length, self.ended(name, minutes))
+        )
 
 
 class Minutes:

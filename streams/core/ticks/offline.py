@@ -1,4 +1,4 @@
-"""The same rules without servers: for ``optionstream bars``."""
+"""Bars and gaps of a file without servers: for ``optionstream bars``."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class Offline:
 def bars_from_events(
     events: Iterable[TickFrame | CandleFrame | Heartbeat], calendar: Calendar, interval: Interval
 ) -> Offline:
-    """What the events give. Sessions that they leave open are closed at the end: a file has no
-    more of them."""
+    """Return the bars and gaps of events. Sessions that they leave open are closed at the end: a
+    file has no more of them."""
     rules = Rules(calendar)
     products: dict[str, ProductTicks] = {}
     bars: dict[tuple[str, int], Bar] = {}
     gaps: dict[str, Gap] = {}
     unfit: Counter[str] = Counter()
 
-    def take(outcome: Outcome) -> None:
+    def keep_newest(outcome: Outcome) -> None:
         bars.update(
             ((bar.product, bar.start), bar) for bar in outcome.bars if bar.interval == interval
         )
@@ -50,11 +50,11 @@ def bars_from_events(
         if ticks is None:
             ticks = products[event.product] = ProductTicks(event.product, rules)
         before = ticks.counts.accepted
-        take(_apply(ticks, event))
+        keep_newest(_apply_event(ticks, event))
         if isinstance(event, CandleFrame) and not _fits(event, interval):
             unfit[event.product] += ticks.counts.accepted - before
     for ticks in products.values():
-        take(ticks.close_session())
+        keep_newest(ticks.close_session())
     return Offline(
         bars=[bars[key] for key in sorted(bars)],
         gaps=sorted(gaps.values(), key=lambda gap: (gap.product, gap.start, gap.name)),
@@ -67,7 +67,7 @@ def _fits(frame: CandleFrame, interval: Interval) -> bool:
     return interval == "1d" or INTERVAL_MS[interval] % frame.interval_ms == 0
 
 
-def _apply(ticks: ProductTicks, event: TickFrame | CandleFrame | Heartbeat) -> Outcome:
+def _apply_event(ticks: ProductTicks, event: TickFrame | CandleFrame | Heartbeat) -> Outcome:
     if isinstance(event, Heartbeat):
         return ticks.apply_heartbeat(event.ts_event, event.ts_recv)
     if isinstance(event, CandleFrame):

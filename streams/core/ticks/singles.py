@@ -1,4 +1,4 @@
-"""One tick or one candle, with where it came from: what is applied by itself, and what waits."""
+"""Single ticks and candles, applied by themselves or held for their session."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class SingleTick(Struct, array_like=True, tag="tick"):
     id: int | None
     ts_recv: int
     offset: int
-    """Of the record it came in, for the reject if it waits in vain."""
+    """Offset of the record it came in, for the reject if its session never starts."""
     position: int
-    """In that record."""
+    """Position in that record."""
 
     def figures_fault(self) -> str | None:
         """Return ``bad_price`` for a price that is not finite or not above 0, else None."""
