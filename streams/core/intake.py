@@ -35,27 +35,22 @@ class Incoming(Protocol):
     @property
     def offset(self) -> int:
         """Offset in its partition."""
-        ...
 
     @property
     def timestamp(self) -> int:
         """Kafka's timestamp, UTC epoch ms."""
-        ...
 
     @property
     def key(self) -> bytes | None:
         """Key as received."""
-        ...
 
     @property
     def value(self) -> bytes | None:
         """Value as received."""
-        ...
 
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]:
         """Headers in their order."""
-        ...
 
 
 class Output(NamedTuple):
@@ -167,17 +162,14 @@ class HeldEvent(Protocol):
     @property
     def ts_recv(self) -> int:
         """Receipt time, UTC epoch ms."""
-        ...
 
     @property
     def offset(self) -> int:
         """Offset of the record it came in."""
-        ...
 
     @property
     def position(self) -> int:
         """Position in that record."""
-        ...
 
 
 def reject_record(incoming: Incoming, source: Source, error: Refused) -> Output:

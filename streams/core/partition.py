@@ -22,7 +22,6 @@ class _Product(Protocol):
     @property
     def counts(self) -> Counts:
         """What became of its events."""
-        ...
 
 
 class Partition:

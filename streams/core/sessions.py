@@ -22,24 +22,19 @@ class Event(Protocol):
     @property
     def ts(self) -> int:
         """Event time."""
-        ...
 
     @property
     def ts_recv(self) -> int:
         """Receipt time."""
-        ...
 
     def figures_fault(self) -> str | None:
         """Return the reason for which its figures are refused, None for sound ones."""
-        ...
 
     def start_fault(self, session: Session) -> str | None:
         """Return the reason for which it cannot start where it does, None if it can."""
-        ...
 
     def identity(self, session: Session) -> Any:
         """Return what two equal events of the session have in common."""
-        ...
 
 
 E = TypeVar("E", bound=Event)
