@@ -25,9 +25,10 @@ from optionstream.streams.core.quotes.partition import QuotePartition
 from optionstream.streams.core.rules import Rules
 from optionstream.streams.core.ticks.partition import TickPartition
 from optionstream.streams.engine.app import EngineApp, engine_options
-from optionstream.streams.engine.checkpoint import Checkpoint, Processor
+from optionstream.streams.engine.checkpoint import Checkpoint
 from optionstream.streams.engine.lane import Lane, LaneOptions
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.ports import Processor
 from optionstream.streams.process import (
     WorkerConfig,
     configure_logging,

@@ -1,9 +1,18 @@
 """The checkpoint: apply records in memory, send what follows, send the state, in that order.
 
+A record of the source passes these states:
+
+| state | it is there | set by | if the process ends now, its successor |
+|---|---|---|---|
+| applied | in memory | ``_take_part`` | applies it again |
+| sent | outputs at the producer | ``_send_outputs`` | sends the same outputs again |
+| settled | copied, outputs and segments on their way | ``_settle_applied`` | repeats both |
+| durable | in a delivered snapshot | ``_make_durable`` | continues after it |
+
 Outputs leave with the slice that made them. The state follows a few times a second, and never
 before every output that it knows of is delivered. From the first applied record until the snapshot
 is delivered, memory is ahead of what is durable. A failure in between ends the process; its
-successor begins from the last snapshot and does the same again. Outputs sent twice carry the same
+successor starts from the last snapshot and does the same again. Outputs sent twice carry the same
 ids and versions, so readers see them once.
 """
 
@@ -13,8 +22,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 from uuid import uuid4
 
 from faust.types import TP
@@ -22,12 +29,13 @@ from faust.types import TP
 from optionstream.schemas import codec
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine.metrics import EngineMetrics
+from optionstream.streams.engine.partition import Moment, Part, Partition, restored_partition
+from optionstream.streams.engine.ports import Processor, Send, StateSource
 from optionstream.streams.engine.reader import Fetch
-from optionstream.streams.engine.slices import SLICE_S, Slices
+from optionstream.streams.engine.slices import SLICE_S
 from optionstream.streams.engine.state_topic import (
     NOTHING_APPLIED,
     SNAPSHOT_KEY,
-    Restored,
     Snapshot,
     encode_snapshot,
     segment_key,
@@ -41,73 +49,6 @@ SETTLE_EVERY_S = 0.1
 none, except the views that are not quick."""
 _MOST_WAITING = 5_000
 """Outputs on their way; beyond that records wait until they are delivered."""
-
-Send = Callable[..., Awaitable[Awaitable[int]]]
-"""``Outbox.send``: hands over; what it returns has the record's offset once it is delivered."""
-
-
-class Processor(Protocol):
-    """The pure logic of one source partition."""
-
-    def apply(self, records: Sequence[Incoming]) -> list[Output]: ...
-    def partials(self, *, quick: bool = False) -> list[Output]:
-        """Views of the moment; ``quick`` those that must not wait for a settling."""
-        ...
-
-    def hot(self) -> bytes: ...
-    def take_segments(self) -> dict[str, bytes | None]: ...
-    def restore(self, hot: bytes, segments: Mapping[str, bytes]) -> None: ...
-
-
-class StateSource(Protocol):
-    """Where state is read from; called in a thread."""
-
-    def restore(self, source: Source) -> tuple[str, Restored]:
-        """Topic id of the source as it is now, and what is stored for its partition."""
-        ...
-
-    def next_offset(self, source: Source, offset: int) -> int | None:
-        """Offset of the first record at or after ``offset`` in the source."""
-        ...
-
-
-@dataclass(slots=True)
-class _Partition:
-    source: Source
-    processor: Processor
-    generation: int
-    topic_id: str
-    offset: int
-    """Last source offset whose state is durable."""
-    segments: dict[str, tuple[int, str]] = field(default_factory=dict)
-    """Name to offset in the state topic and record key."""
-    stale: list[bytes] = field(default_factory=list)
-    """Keys of versions that the last durable snapshot no longer needs."""
-    slices: Slices = field(default_factory=Slices)
-    applied: int = field(init=False)
-    """Last source offset applied in memory."""
-
-    def __post_init__(self) -> None:
-        self.applied = self.offset
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    """The state of a partition between two fetches, not yet written."""
-
-    partition: _Partition
-    offset: int
-    hot: bytes
-    segments: Mapping[str, bytes | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A slice of a fetch; ``last`` of its partition."""
-
-    tp: TP
-    records: Sequence[Incoming]
-    last: bool
 
 
 class Checkpoint:
@@ -135,7 +76,7 @@ class Checkpoint:
         self._metrics = metrics
         self._longest_sleep_s = longest_sleep_s
         self._slice_s = slice_s
-        self._partitions: dict[TP, _Partition] = {}
+        self._partitions: dict[TP, Partition] = {}
         self._generation = -1
         self._writer = uuid4().hex[:12]
         self._applying = asyncio.Lock()
@@ -156,40 +97,18 @@ class Checkpoint:
             # What was applied since the last snapshot comes again to whoever owns it now.
             self._unsettled_since, self._waiting = None, []
             loop = asyncio.get_running_loop()
-            restored: dict[TP, _Partition] = {}
+            restored: dict[TP, Partition] = {}
             for tp in assignment:
                 source = self._source(tp)
                 try:
                     topic_id, stored = await loop.run_in_executor(None, self._state.restore, source)
-                    restored[tp] = self._restored(source, topic_id, stored)
+                    restored[tp] = restored_partition(
+                        source, self._processor(source), topic_id, stored
+                    )
                 except Exception as error:
                     end_process(f"state of {tp.topic} partition {tp.partition}: {error}")
             self._partitions = restored
         return {tp: partition.offset + 1 for tp, partition in restored.items()}
-
-    def _restored(self, source: Source, topic_id: str, stored: Restored) -> _Partition:
-        processor = self._processor(source)
-        snapshot = stored.snapshot
-        if snapshot is None:
-            return _Partition(source, processor, 1, topic_id, NOTHING_APPLIED)
-        if snapshot.offset != NOTHING_APPLIED and snapshot.topic_id != topic_id:
-            logger.warning(
-                "%s was made anew: partition %d begins generation %d",
-                source.topic,
-                source.partition,
-                snapshot.generation + 1,
-            )
-            return _Partition(source, processor, snapshot.generation + 1, topic_id, NOTHING_APPLIED)
-        if snapshot.hot:
-            processor.restore(snapshot.hot, stored.segments)
-        return _Partition(
-            source,
-            processor,
-            snapshot.generation,
-            topic_id,
-            snapshot.offset,
-            dict(snapshot.segments),
-        )
 
     def begin(self, generation: int) -> None:
         """From now on fetches of this generation are applied, others thrown away."""
@@ -238,12 +157,12 @@ class Checkpoint:
             if more:
                 await asyncio.sleep(0)
 
-    def _parts(self, fetch: Fetch) -> Iterator[_Part]:
+    def _parts(self, fetch: Fetch) -> Iterator[Part]:
         for tp, records in fetch.records.items():
             for part in self._partitions[tp].slices.cut(records):
-                yield _Part(tp, part, last=part[-1] is records[-1])
+                yield Part(tp, part, last=part[-1] is records[-1])
 
-    async def _take_next(self, generation: int, parts: Iterator[_Part]) -> bool:
+    async def _take_next(self, generation: int, parts: Iterator[Part]) -> bool:
         """Apply the next slices, each whole, for the time of one: a fetch of many small ones waits
         for the other lane's only once. False when none is left, or they are stale."""
         async with self._applying:
@@ -253,7 +172,7 @@ class Checkpoint:
             until = time.perf_counter() + self._slice_s
             try:
                 while (part := next(parts, None)) is not None:
-                    await self._take(part)
+                    await self._take_part(part)
                     if time.perf_counter() >= until:
                         return True
                 return False
@@ -265,7 +184,7 @@ class Checkpoint:
                 self._generation, self._unsettled_since = -1, None
                 raise
 
-    async def _take(self, part: _Part) -> None:
+    async def _take_part(self, part: Part) -> None:
         partition, records = self._partitions[part.tp], part.records
         await self._check_position(part.tp, partition, records)
         began = time.perf_counter()
@@ -283,7 +202,7 @@ class Checkpoint:
             await _delivered(waiting)
 
     async def _check_position(
-        self, tp: TP, partition: _Partition, records: Sequence[Incoming]
+        self, tp: TP, partition: Partition, records: Sequence[Incoming]
     ) -> None:
         """Records must follow the state without a gap, unless the log itself has one there."""
         expected, first = partition.applied + 1, records[0].offset
@@ -360,9 +279,9 @@ class Checkpoint:
         await self._make_durable(moments, waiting)
         self._metrics.checkpoint_seconds.observe(time.monotonic() - since)
 
-    def _moments(self) -> dict[TP, _Moment]:
+    def _moments(self) -> dict[TP, Moment]:
         return {
-            tp: _Moment(
+            tp: Moment(
                 partition,
                 partition.applied,
                 partition.processor.hot(),
@@ -371,7 +290,7 @@ class Checkpoint:
             for tp, partition in self._moved().items()
         }
 
-    def _moved(self) -> dict[TP, _Partition]:
+    def _moved(self) -> dict[TP, Partition]:
         """The partitions whose memory is ahead of what is durable."""
         return {
             tp: partition
@@ -380,7 +299,7 @@ class Checkpoint:
         }
 
     async def _make_durable(
-        self, moments: Mapping[TP, _Moment], waiting: Sequence[Awaitable[int]]
+        self, moments: Mapping[TP, Moment], waiting: Sequence[Awaitable[int]]
     ) -> None:
         self._check_awake()
         segments = {tp: await self._send_segments(tp, moment) for tp, moment in moments.items()}
@@ -395,13 +314,11 @@ class Checkpoint:
             moment.partition.offset = moment.offset
             await self._delete_stale(tp, moment.partition)
 
-    async def _send_segments(
-        self, tp: TP, moment: _Moment
-    ) -> list[tuple[str, str, Awaitable[int]]]:
+    async def _send_segments(self, tp: TP, moment: Moment) -> list[tuple[str, str, Awaitable[int]]]:
         partition, sent = moment.partition, []
         for name, data in moment.segments.items():
             if data is None:
-                self._retire(partition, name)
+                partition.retire_segment(name)
                 continue
             key = segment_key(partition.generation, name, moment.offset, self._writer)
             delivery = await self._send_state(tp, partition, key.encode(), data)
@@ -409,20 +326,14 @@ class Checkpoint:
         return sent
 
     async def _settle_segments(
-        self, partition: _Partition, sent: Sequence[tuple[str, str, Awaitable[int]]]
+        self, partition: Partition, sent: Sequence[tuple[str, str, Awaitable[int]]]
     ) -> None:
         for name, key, delivery in sent:
             offset = await delivery
-            self._retire(partition, name)
+            partition.retire_segment(name)
             partition.segments[name] = (offset, key)
 
-    @staticmethod
-    def _retire(partition: _Partition, name: str) -> None:
-        previous = partition.segments.pop(name, None)
-        if previous is not None:
-            partition.stale.append(previous[1].encode())
-
-    async def _send_snapshot(self, tp: TP, moment: _Moment) -> Awaitable[int]:
+    async def _send_snapshot(self, tp: TP, moment: Moment) -> Awaitable[int]:
         partition = moment.partition
         value = encode_snapshot(
             Snapshot(
@@ -436,13 +347,13 @@ class Checkpoint:
         self._metrics.snapshot_bytes.inc(len(value))
         return await self._send_state(tp, partition, SNAPSHOT_KEY, value)
 
-    async def _delete_stale(self, tp: TP, partition: _Partition) -> None:
+    async def _delete_stale(self, tp: TP, partition: Partition) -> None:
         stale, partition.stale = partition.stale, []
         for key in stale:
             await self._send_state(tp, partition, key, None)
 
     async def _send_state(
-        self, tp: TP, partition: _Partition, key: bytes, value: bytes | None
+        self, tp: TP, partition: Partition, key: bytes, value: bytes | None
     ) -> Awaitable[int]:
         topic = self._state_topics[partition.source.topic]
         return await self._send(topic, key, value, tp.partition, None, None)

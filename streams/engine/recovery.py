@@ -8,30 +8,30 @@ read what follows the state. A newer generation in between ends the attempt; its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 
-if TYPE_CHECKING:
-    from optionstream.streams.engine.app import EngineApp
+from optionstream.streams.engine.ports import Engine
 
 
 class StateRecovery(Recovery):
     """Restores partitions from our state topics; Faust's own tables are not used."""
 
     async def _resume_streams(self, generation_id: int = 0) -> None:
-        app = cast("EngineApp", self.app)
+        app: Any = self.app
+        engine = cast(Engine, self.app)
         consumer = app.consumer
         await app.on_rebalance_complete.send()
         assignment = consumer.assignment()
         if app.consumer_generation_id != generation_id:
             return
-        positions = await app.checkpoint.restore(assignment, generation_id)
+        positions = await engine.checkpoint.restore(assignment, generation_id)
         if app.consumer_generation_id != generation_id:
             return
-        app.checkpoint.begin(generation_id)
-        app.read_from(generation_id, positions)
+        engine.checkpoint.begin(generation_id)
+        engine.read_from(generation_id, positions)
         self.completed.set()
         app.flow_control.resume()
         consumer.resume_partitions(assignment)

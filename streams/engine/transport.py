@@ -8,7 +8,7 @@ whole fetches at a time, from where the state is.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from faust.transport.drivers.aiokafka import (
     AIOKafkaConsumerThread,
@@ -18,8 +18,7 @@ from faust.transport.drivers.aiokafka import (
 )
 from faust.types import TP
 
-if TYPE_CHECKING:
-    from optionstream.streams.engine.app import EngineApp
+from optionstream.streams.engine.ports import Engine
 
 _LAST_COMMIT_S = 5.0
 
@@ -35,7 +34,9 @@ class MemberThread(AIOKafkaConsumerThread):
 class FetchConsumer(Consumer):
     """A member for the lanes' readers; resumes from our state, never from commits."""
 
-    app: EngineApp
+    @property
+    def _engine(self) -> Engine:
+        return cast(Engine, self.app)
 
     def _new_consumer_thread(self) -> AIOKafkaConsumerThread:
         return MemberThread(self, loop=self.loop, beacon=self.beacon)
@@ -47,7 +48,7 @@ class FetchConsumer(Consumer):
         """Nothing: Faust would miss the fetches that it no longer makes."""
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        self.app.stop_reading()
+        self._engine.stop_reading()
         await super().on_partitions_revoked(revoked)
 
     async def _drain_messages(self, drainer: Any) -> None:
@@ -65,7 +66,7 @@ class FetchConsumer(Consumer):
         No commit here: while the group rebalances a commit waits for the rebalance, which waits
         for us. Nothing resumes from commits, so none is missed.
         """
-        await self.app.checkpoint.settle()
+        await self._engine.checkpoint.settle()
 
     async def on_stop(self) -> None:
         """The last positions, for lag monitoring; the broker may be gone already."""
@@ -83,7 +84,7 @@ class FetchConsumer(Consumer):
         assignment = self.assignment()
         offsets = {
             tp: offset
-            for tp, offset in self.app.checkpoint.positions().items()
+            for tp, offset in self._engine.checkpoint.positions().items()
             if tp in assignment and self._committed_offset[tp] != offset
         }
         if not offsets:

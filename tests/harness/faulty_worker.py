@@ -29,7 +29,8 @@ from optionstream.schemas.derived import Bar
 from optionstream.streams.analytics import worker
 from optionstream.streams.core.intake import Incoming, Output, Source
 from optionstream.streams.engine.app import EngineApp
-from optionstream.streams.engine.checkpoint import Checkpoint, Processor
+from optionstream.streams.engine.checkpoint import Checkpoint
+from optionstream.streams.engine.ports import Processor
 from optionstream.streams.engine.state_topic import SNAPSHOT_KEY
 from optionstream.streams.engine.transport import FetchConsumer, FetchTransport
 

@@ -65,3 +65,15 @@ def test_a_room_imports_only_what_it_may_also_of_rooms_that_are_new(room: str) -
         if not any(imported == one or imported.startswith(f"{one}.") for one in MAY_IMPORT[room])
     }
     assert not strays
+
+
+def test_no_module_of_the_engine_imports_in_a_circle_not_even_for_types() -> None:
+    graph = grimp.build_graph("optionstream", cache_dir=None)
+    engine = graph.find_descendants("optionstream.streams.engine")
+    circles = {
+        f"{module} and {imported}"
+        for module in engine
+        for imported in graph.find_modules_directly_imported_by(module) & engine
+        if graph.chain_exists(importer=imported, imported=module)
+    }
+    assert not circles
