@@ -103,31 +103,23 @@ class Stores:
 
     async def underlying(self, product: str) -> Found[Body] | None:
         """Return the newest tick of a product."""
-        return await _through(
-            lambda: self._cached(redis_keys.underlying(product)),
-            lambda: self._stored(self._mongo.newest_tick(product), dict),
+        return await self._newest(
+            redis_keys.underlying(product), lambda: self._mongo.newest_tick(product)
         )
 
     async def chain(self, product: str, expiry: str) -> Found[Body] | None:
         """Return the newest chain of an expiry (an ISO date)."""
-        return await _through(
-            lambda: self._cached(redis_keys.chain(product, expiry)),
-            lambda: self._stored(self._mongo.chain(product, expiry), dict),
-        )
+        key = redis_keys.chain(product, expiry)
+        return await self._newest(key, lambda: self._mongo.chain(product, expiry))
 
     async def pcr(self, product: str, expiry: str) -> Found[Body] | None:
         """Return the newest put-call ratios of an expiry (an ISO date)."""
-        return await _through(
-            lambda: self._cached(redis_keys.pcr(product, expiry)),
-            lambda: self._stored(self._mongo.chain(product, expiry), pcr_of_chain),
-        )
+        key = redis_keys.pcr(product, expiry)
+        return await self._newest(key, lambda: self._mongo.chain(product, expiry), pcr_of_chain)
 
     async def surface(self, product: str) -> Found[Body] | None:
         """Return the newest volatility surface of a product."""
-        return await _through(
-            lambda: self._cached(redis_keys.surface(product)),
-            lambda: self._stored(self._mongo.surface(product), dict),
-        )
+        return await self._newest(redis_keys.surface(product), lambda: self._mongo.surface(product))
 
     async def bars(
         self, product: str, interval: str, start: int | None, end: int | None, limit: int
@@ -162,17 +154,25 @@ class Stores:
             raise problems.unavailable({MONGODB: str(error)}) from None
         return Found(rows, L3 if rows else MISS)
 
-    async def _cached(self, key: str) -> Body | None:
-        body = await self._redis.value(key)
-        return None if body is None else Body(body, to_ms(_stamp(body).timestamp))
+    async def _newest(
+        self,
+        key: str,
+        read: Callable[[], Awaitable[Document | None]],
+        shape: Callable[[Document], Document] = dict,
+    ) -> Found[Body] | None:
+        """Return the body under a Redis key, else the document that ``read`` returns, shaped."""
 
-    async def _stored(
-        self, reading: Awaitable[Document | None], shape: Callable[[Document], Document]
-    ) -> Body | None:
-        document = await reading
-        if document is None:
-            return None
-        return Body(_encode(shape(document)), to_ms(document["timestamp"]))
+        async def cached() -> Body | None:
+            body = await self._redis.value(key)
+            return None if body is None else Body(body, to_ms(_stamp(body).timestamp))
+
+        async def stored() -> Body | None:
+            document = await read()
+            if document is None:
+                return None
+            return Body(_encode(shape(document)), to_ms(document["timestamp"]))
+
+        return await _through(cached, stored)
 
 
 def nearest_expiry(expiries: dict[str, int]) -> str:
