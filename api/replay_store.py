@@ -44,11 +44,11 @@ class ReplayStore:
 
     async def list_replays(self) -> list[Row]:
         """Return all replays as ``replay list`` shows them, the oldest first."""
-        return [replays.told(row) for row in await self._read(None)]
+        return [replays.describe(row) for row in await self._read(None)]
 
     async def get_replay(self, name: str) -> Row:
         """Return one replay as ``replay status`` shows it."""
-        return replays.told(await self._entry(name))
+        return replays.describe(await self._entry(name))
 
     async def send_command(self, name: str, command: Command) -> str:
         """Send a command and return the replay's answer.

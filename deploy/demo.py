@@ -23,6 +23,7 @@ from optionstream.deploy.waiting import attempts
 from optionstream.deploy.workers.launch import stop_detached, worker_env
 from optionstream.producers.simulated import SimulationConfig
 from optionstream.schemas.errors import OptionstreamError
+from optionstream.schemas.figures import SUMMARY
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import Namespace
 
@@ -149,6 +150,7 @@ def last_ratios(api: ApiProcess) -> list[Row]:
         for row in api.get(f"/api/data/expiries/{product}")["expiries"]:
             expiry = row["expiry"]
             ratios = api.get(f"/api/data/pcr/{product}?expiry={expiry}")
-            chain = api.get(f"/api/data/chain/{product}?expiry={expiry}")
-            rows.append(ratios | {"max_pain": chain["metadata"]["max_pain"]})
+            figures = api.get(f"/api/data/chain/{product}?expiry={expiry}")["metadata"]
+            missing = (name for name in SUMMARY if name not in ratios)
+            rows.append(ratios | {name: figures[name] for name in missing})
     return rows

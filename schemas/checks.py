@@ -1,7 +1,4 @@
-"""What a type cannot say: lengths and ranges inside frames and chains.
-
-Applied where data enters.
-"""
+"""Checks beyond types: lengths and ranges within frames and chains, applied where data enters."""
 
 from __future__ import annotations
 
@@ -31,20 +28,24 @@ _MINUTE_MS = 60_000
 
 
 def check_frame(frame: TickFrame) -> None:
-    """Columns are as long as each other, 1 to 10,000 ticks; else RecordError ``invalid``."""
+    """Raise RecordError ``invalid`` unless columns have equal lengths of 1 to 10,000 ticks."""
     _check_columns(frame, "ts_ms", _TICK_COLUMNS, "ticks")
 
 
 def check_candles(frame: CandleFrame) -> None:
-    """As ``check_frame``, and a candle lasts whole minutes; else RecordError ``invalid``."""
+    """Check as ``check_frame`` does, and that a candle lasts whole minutes."""
     _check_columns(frame, "start_ms", _CANDLE_COLUMNS, "candles")
     if frame.interval_ms % _MINUTE_MS:
-        raise RecordError(rejects.INVALID, f"interval_ms {frame.interval_ms} is no whole minutes")
+        raise RecordError(
+            rejects.INVALID, f"interval_ms {frame.interval_ms} is not a whole number of minutes"
+        )
 
 
 def check_quotes(frame: OptionQuoteFrame) -> None:
-    """As ``check_frame``, and the expiry is a date; else RecordError ``invalid``. What the quotes
-    themselves say is judged one by one (docs/semantics.md, "Option quotes")."""
+    """Check as ``check_frame`` does, and that the expiry is a date.
+
+    The quotes themselves are judged one by one (docs/semantics.md, "Option quotes").
+    """
     _check_expiry(frame.expiry)
     _check_columns(frame, "ts_ms", _QUOTE_COLUMNS, "quotes")
 
@@ -68,13 +69,15 @@ def _check_expiry(expiry: str) -> None:
     try:
         date.fromisoformat(expiry)
     except ValueError:
-        raise RecordError(rejects.INVALID, f"expiry {expiry!r} is no date") from None
+        raise RecordError(rejects.INVALID, f"expiry {expiry!r} is not a date") from None
 
 
 def check_chain(chain: ChainSnapshot) -> None:
-    """The expiry is a date, strikes rise strictly, columns are as long as the strikes, no number
-    is beyond ``LARGEST_FIGURE``, open interest and volume are not negative; else RecordError
-    ``invalid``. A chain without any leg is ``empty_chain``."""
+    """Raise RecordError ``invalid`` for a malformed chain, ``empty_chain`` for one without legs.
+
+    The expiry must be a date and strikes rise strictly. Columns are as long as the strikes, no
+    number is beyond ``LARGEST_FIGURE``, open interest and volume are not negative.
+    """
     _check_expiry(chain.expiry)
     strikes = chain.strikes
     if not strikes:
@@ -102,13 +105,13 @@ def _check_legs(side: str, legs: Legs, strikes: int) -> None:
             raise RecordError(
                 rejects.INVALID, f"{side}.{name} has {len(column)} values, strikes {strikes}"
             )
-        # What is neither None nor 0, without a loop in Python; a sum with a NaN is NaN.
+        # Values other than None and 0, without a loop in Python; a sum with a NaN is NaN.
         numbers = list(filter(None, column))
         if not numbers:
             continue
         least, total = min(numbers), sum(numbers)
         if not (least >= -LARGEST_FIGURE and max(numbers) <= LARGEST_FIGURE and total == total):
-            raise RecordError(rejects.INVALID, f"{side}.{name} has a number beyond reason")
+            raise RecordError(rejects.INVALID, f"{side}.{name} has a number out of range")
         if least < 0 and name in _NEVER_NEGATIVE:
             raise RecordError(rejects.INVALID, f"{side}.{name} has a negative number")
 

@@ -70,22 +70,22 @@ _foreign_decoder = _decoders[FOREIGN_SCHEMA.encode()]
 
 
 def schema_of(record: Record) -> str:
-    """The header value under which ``record`` is written."""
+    """Return the value of the header ``schema`` for ``record``."""
     return _CURRENT[type(record)]
 
 
 def headers_for(record: Record) -> list[tuple[str, bytes]]:
-    """The record headers to send with ``encode(record)``."""
+    """Return the record headers to send with ``encode(record)``."""
     return [(HEADER, _CURRENT[type(record)].encode())]
 
 
 def encode(record: Record) -> bytes:
-    """The record's value as JSON bytes."""
+    """Return the record's value as JSON bytes."""
     return _encoder.encode(record)
 
 
 def header_schema(headers: Headers | None) -> bytes | None:
-    """The value of the ``schema`` header; None when the record has none."""
+    """Return the value of the ``schema`` header; None if there is none."""
     if not headers:
         return None
     for name, value in headers:
@@ -95,11 +95,11 @@ def header_schema(headers: Headers | None) -> bytes | None:
 
 
 def decode(value: bytes | None, headers: Headers | None) -> Record:
-    """Read one record.
+    """Return the record in a Kafka value.
 
     Raises RecordError with reason ``unknown_schema``, ``undecodable`` (not JSON at all) or
-    ``invalid`` (JSON that breaks the schema, or a product that is no symbol). Lengths and ranges
-    inside a frame or a chain are the business of schemas.checks.
+    ``invalid`` (JSON that breaks the schema, or a product that is not a symbol). Lengths and ranges
+    within a frame or a chain are checked by ``schemas.checks``.
     """
     name = header_schema(headers)
     decoder = _foreign_decoder if name is None else _decoders.get(name)
@@ -125,7 +125,7 @@ def decode(value: bytes | None, headers: Headers | None) -> Record:
 
 
 def is_product(text: str) -> bool:
-    """Whether ``text`` is an exchange's symbol."""
+    """Return True if ``text`` is an exchange's symbol."""
     return len(text) <= _LONGEST_PRODUCT and _matches(text)
 
 

@@ -1,8 +1,7 @@
-"""What the system derives: bars, gaps, chain analytics, rejects.
+"""Derived records: bars, gaps, chain analytics, volatility surfaces, rejects.
 
 Derived records carry deterministic ids and versions made from event time, content and revision,
-never from offsets, so that writing one twice changes nothing and every reader can be
-newest-wins.
+never from offsets: writing one twice changes nothing, and readers keep the newest.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ INTERVAL_MS: dict[str, int] = {
     "60m": 3_600_000,
     "1d": 86_400_000,
 }
-"""Length of a window; the last window of a session ends with the session, ``1d`` is all of it."""
+"""Lengths of windows. The last window of a session ends with it; ``1d`` is the whole session."""
 
 PARTIAL = 0
 """Revision of a bar whose window is still open."""
@@ -33,11 +32,10 @@ PARTIAL = 0
 class Bar(Struct, frozen=True):
     """Open, high, low, close of one product over [start, end), UTC epoch ms; prices in rupees.
 
-    ``volume`` is what traded within the window, from the source's cumulative day volume; None
-    with ``volume_reason`` when it cannot be told. ``revision`` is 0 while the window is open,
-    1 at its first close and one more with every late tick that changed it. ``ticks`` counts the
-    ticks, and where candles were rolled up the candles. ``known_at`` is the greatest receipt time
-    consumed when the bar was sent.
+    ``volume`` is what traded within the window, from the source's cumulative day volume; None with
+    ``volume_reason`` when it is unknown. ``revision`` is 0 while the window is open, 1 at its first
+    close and one more with every late tick that changed it. ``ticks`` counts the ticks, or the
+    candles it was made of. ``known_at`` is the greatest receipt time consumed when it was sent.
     """
 
     product: str
@@ -58,7 +56,7 @@ class Bar(Struct, frozen=True):
 
     @property
     def version(self) -> int:
-        """Rises with every update of one bar: revision first, then the ticks it holds."""
+        """Rise with every update of one bar: revision first, then ticks."""
         return (self.revision << 32) | self.ticks
 
     @property
@@ -67,15 +65,14 @@ class Bar(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True):
-    """Something that the ticks of a product lack: numbers (``sequence``) or time (``silence``).
+    """A gap in the ticks of a product: missing numbers (``sequence``) or time (``silence``).
 
     ``sequence``: within one feed (``source``, ``label``) no accepted tick carries the numbers of
-    ``missing``, inclusive ranges; ``first`` and ``last`` are the ends of the hole as first told.
-    ``silence``: no accepted tick for longer than the setting; ``source`` and ``label`` are empty,
-    ``first``, ``last`` and ``missing`` too. ``start`` and ``end`` are the event times around it,
-    UTC epoch ms: of its neighbours, or of the session's open and close. ``revision`` is 1 when it
-    is told first and one more with every late tick that changed it; ``filled`` when nothing is
-    missing any more.
+    ``missing``, inclusive ranges; ``first`` and ``last`` are the ends as first reported.
+    ``silence``: no accepted tick for longer than the setting; ``source``, ``label`` and ``missing``
+    are empty, ``first`` and ``last`` None. ``start`` and ``end`` are the event times around it, UTC
+    epoch ms: of its neighbours, or of the session's open and close. ``revision`` is 1 at first and
+    one more with every late tick that changed it; ``filled`` once nothing is missing.
     """
 
     product: str
@@ -94,9 +91,9 @@ class Gap(Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """The gap, whatever its revision."""
+        """Identify the gap across its revisions."""
         at = self.start if self.first is None else self.first
-        # A source may hold the mark that ends it; a label ends before the last one.
+        # A source may hold the separator; a label ends before the last one.
         source = self.source.replace("\\", "\\\\").replace("|", "\\|")
         return f"{self.product}|{self.session}|{self.kind}|{source}|{self.label}|{at}"
 
@@ -106,7 +103,7 @@ class Gap(Struct, frozen=True):
 
 
 IvMode = Literal["black76", "nse"]
-"""How implied volatility is computed: docs/pricing.md."""
+"""Method of computing implied volatility: docs/pricing.md."""
 
 
 class Greeks(Struct, frozen=True):
@@ -134,7 +131,7 @@ GREEK_COLUMNS = Greeks.__struct_fields__
 
 
 class ChainAnalytics(Struct, frozen=True):
-    """A complete enriched option chain: the snapshot's legs and what follows from them.
+    """A complete enriched option chain: the snapshot's legs and the figures computed from them.
 
     Open interest, its changes and its totals are in ``oi_unit``: shares where the lot size is
     known (``lot_size``), else as the source had it. ``pcr_oi`` and ``pcr_volume`` are put over
@@ -142,9 +139,9 @@ class ChainAnalytics(Struct, frozen=True):
     strikes are rupees, volatilities decimals, ``years`` is the time to expiry in years of 365
     days, ``rate`` a decimal. ``gex_total`` is rupees of delta for a 1 % move. ``resistance`` and
     ``support`` are the strikes of most call and put open interest, the greatest first.
-    ``completeness`` is the share of legs that are there; ``oldest_leg_ms`` the age of the oldest
-    quote in an assembled chain. What cannot be computed is None and its name stands in
-    ``null_reasons`` with the reason.
+    ``completeness`` is the share of legs present; ``oldest_leg_ms`` the age of the oldest quote in
+    an assembled chain. A figure that cannot be computed is None; ``null_reasons`` has its reason.
+    ``schemas.figures`` lists the figures.
     """
 
     product: str
@@ -203,49 +200,19 @@ class ChainAnalytics(Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """Orders the snapshots of one expiry: exchange time first, then receipt, then content."""
+        """Order the snapshots of one expiry: by exchange time, then receipt, then content."""
         return f"{self.ts_event:016d}:{self.ts_recv:016d}:{self.snapshot_id}"
 
 
-class Reject(Struct, frozen=True):
-    """A record, or some ticks of one, that was refused; nothing of it is lost.
-
-    ``indices`` are the positions of the refused ticks in the frame, empty for a whole record.
-    ``events`` counts what was refused: ticks, or 1 for a record that could not be read.
-    ``raw_key`` and ``raw`` are the record's bytes (base64 in JSON), ``headers`` its headers. For
-    a tick that waited for its session in vain, refused after its record was done with, ``raw`` is
-    a frame of that tick alone. A record above ``rejects.MAX_KEPT_BYTES`` is not carried: all three
-    are empty and ``detail`` says so.
-    """
-
-    reason: str
-    detail: str
-    topic: str
-    partition: int
-    offset: int
-    record_ts: int
-    events: int
-    indices: list[int]
-    raw_key: bytes | None
-    raw: bytes | None
-    headers: list[tuple[str, bytes]]
-
-    @property
-    def id(self) -> str:
-        """Where it came from and why; parts of one record differ in their first index."""
-        first = f"|{self.indices[0]}" if self.indices else ""
-        return f"{self.topic}|{self.partition}|{self.offset}|{self.reason}{first}"
-
-
 class Smile(Struct, frozen=True):
-    """The implied volatilities of one expiry, of the legs that are out of the money.
+    """Implied volatilities of one expiry, from the legs that are out of the money.
 
-    ``snapshot_id`` and ``ts_event`` (UTC epoch ms) are those of the chain it is of, ``years`` the
+    ``snapshot_id`` and ``ts_event`` (UTC epoch ms) are those of its chain, ``years`` the
     time to expiry in years of 365 days, ``forward`` rupees. ``strikes`` rise; parallel to them
     stand ``log_moneyness``, ln(strike / forward), and ``iv``, decimals. ``atm_iv`` is the
     volatility at the forward, ``risk_reversal_25`` that of the call of delta 0.25 less that of the
-    put of delta -0.25, ``butterfly_25`` their mean less ``atm_iv``. One that is None stands in
-    ``null_reasons`` with the reason.
+    put of delta -0.25, ``butterfly_25`` their mean less ``atm_iv``. ``null_reasons`` has the reason
+    for each that is None.
     """
 
     expiry: str
@@ -265,10 +232,10 @@ class Smile(Struct, frozen=True):
 class VolatilitySurface(Struct, frozen=True):
     """The newest smile of every expiry of a product on one day, and volatilities between them.
 
-    ``expiry`` and ``snapshot_id`` name the chain that was the last to join. ``number`` counts the
-    surfaces of the day from 1; ``ts_event`` and ``ts_recv`` are the greatest of its chains, UTC
-    epoch ms. Of the ``expiries_in_capture`` chains that came in one body, ``expiries_captured`` are
-    in it. ``smiles`` come in the order of expiry; ``left_out`` has the reason for each expiry that
+    ``expiry`` and ``snapshot_id`` name the chain that joined last. ``number`` counts the surfaces
+    of the day from 1; ``ts_event`` and ``ts_recv`` are the greatest of its chains, UTC epoch ms. Of
+    the ``expiries_in_capture`` chains of one payload, ``expiries_captured`` are in it. ``smiles``
+    come in the order of expiry; ``left_out`` has the reason for each expiry that
     has none. ``iv`` has a row for each of ``tenors_days`` and a column for each of
     ``log_moneyness``, decimals; None where ``reason`` says why.
     """
@@ -298,5 +265,34 @@ class VolatilitySurface(Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """Orders the surfaces of a product."""
+        """Order the surfaces of a product: by exchange time, then number."""
         return f"{self.ts_event:016d}:{self.number:08d}"
+
+
+class Reject(Struct, frozen=True):
+    """A rejected record, or rejected ticks of one, with its bytes.
+
+    ``indices`` are the positions of the rejected ticks in the frame, empty for a whole record.
+    ``events`` counts the rejected ticks; 1 for a record that could not be read. ``raw_key`` and
+    ``raw`` are the record's bytes (base64 in JSON), ``headers`` its headers. If a tick waited for
+    its session in vain, ``raw`` is a frame of that tick alone. Of a record above
+    ``rejects.MAX_KEPT_BYTES`` all three are empty and ``detail`` says so.
+    """
+
+    reason: str
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    record_ts: int
+    events: int
+    indices: list[int]
+    raw_key: bytes | None
+    raw: bytes | None
+    headers: list[tuple[str, bytes]]
+
+    @property
+    def id(self) -> str:
+        """Identify origin and reason; parts of one record differ in their first index."""
+        first = f"|{self.indices[0]}" if self.indices else ""
+        return f"{self.topic}|{self.partition}|{self.offset}|{self.reason}{first}"

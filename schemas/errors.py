@@ -1,4 +1,4 @@
-"""The error tree. Every error says whose fault it is and what to do.
+"""The error tree. An error says what happened, to what, and what to do.
 
 OptionstreamError
 ├── UsageError            the caller's fault: bad option, bad path (exit code 2)
@@ -25,13 +25,13 @@ class OptionstreamError(Exception):
 
 
 class UsageError(OptionstreamError):
-    """The caller asked for something that cannot be; the text says what to ask instead."""
+    """A request that cannot be fulfilled; the text says what to use instead."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """A setting from the environment is not usable."""
+    """An invalid setting in the environment."""
 
 
 class InputError(UsageError):
@@ -55,7 +55,7 @@ class ReplayRefused(UsageError):
 
 
 class RecordError(OptionstreamError):
-    """A record that cannot be taken. ``reason`` is one of schemas.rejects.Reason."""
+    """A record that is rejected. ``reason`` is a key of ``schemas.rejects.MEANING``."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
@@ -64,7 +64,7 @@ class RecordError(OptionstreamError):
 
 
 class CalendarError(OptionstreamError):
-    """The market calendar holds no facts for the date asked about."""
+    """The market calendar does not cover the date."""
 
 
 class PrerequisiteError(UsageError):

@@ -1,8 +1,8 @@
-"""What enters the system: ticks, candles, heartbeats, option quotes and option-chain snapshots.
+"""Input events: ticks, candles, heartbeats, option quotes and option-chain snapshots.
 
 Every event has two times, both integer UTC epoch milliseconds: ``ts_event`` (``ts_ms`` for ticks),
-when it happened at the exchange, and ``ts_recv``, when the feed received it. For a source that
-tells no receipt time the two are equal. Prices are in rupees.
+when it happened at the exchange, and ``ts_recv``, when the feed received it. They are equal for a
+source without a receipt time. Prices are in rupees.
 
 Identity (docs/architecture.md): a tick is (source, session, seq), or (source, session, tick_id)
 when its source numbers nothing; a candle is (source, session, length, start); an option quote is
@@ -19,12 +19,12 @@ from optionstream.schemas.times import LAST_MS
 
 PRODUCT_PATTERN = r"^[A-Z0-9][A-Z0-9&_-]{0,31}$"
 Product = Annotated[str, Meta(extra_json_schema={"pattern": PRODUCT_PATTERN})]
-"""An exchange's symbol. ``codec.decode`` holds it against the pattern, once for each symbol: a
-pattern in the type would be matched with every record, at four times the cost of the rest."""
+"""An exchange's symbol. ``codec.decode`` checks the pattern once for each symbol: a pattern in the
+type would be matched with every record, at four times the cost of the rest."""
 Label = Annotated[str, Meta(min_length=1, max_length=64)]
 IsoDate = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 EpochMs = Annotated[int, Meta(ge=0, le=LAST_MS)]
-"""UTC epoch milliseconds up to the year 9999: what every store and client can hold as a date."""
+"""UTC epoch milliseconds up to the year 9999: every store and client holds it as a date."""
 Whole = Annotated[int, Meta(ge=-9_007_199_254_740_991, le=9_007_199_254_740_991)]
 """A whole number that JSON, BSON and every client hold exactly."""
 OiUnit = Literal["lots", "shares"]
@@ -32,10 +32,9 @@ OptionKind = Literal["CE", "PE"]
 """The exchange's mark of a contract: call (CE) or put (PE)."""
 
 MAX_FRAME_TICKS = 10_000
-"""Most ticks, candles or quotes of one frame."""
+"""Maximum number of ticks, candles or quotes in one frame."""
 LARGEST_FIGURE = 1e15
-"""Prices, strikes, open interest and the like beyond it are no market's; sums and products of
-figures up to it stay finite."""
+"""Limit of prices, strikes, open interest and the like: sums and products of them stay finite."""
 MAX_STRIKES = 2_000
 """Ten times the longest chain an exchange lists; max pain grows with the square."""
 
@@ -100,7 +99,7 @@ class CandleFrame(Struct, frozen=True, gc=False):
 
 
 class Heartbeat(Struct, frozen=True, gc=False):
-    """The feed's word that its product has reached ``ts_event``, tick or no tick."""
+    """A feed's statement that its product has reached ``ts_event``, with or without a tick."""
 
     product: Product
     source: Label
@@ -134,8 +133,8 @@ class OptionQuoteFrame(Struct, frozen=True):
 
     Each quote is about one leg (``strike``, ``kind``) at ``ts_ms``; ``seq`` numbers the quotes of
     one (source, session) and orders those of one millisecond. The other columns are as in ``Legs``,
-    open interest in ``oi_unit``; a column or a value that is None was not told by this quote,
-    and the leg keeps what it had. ``underlying_price`` is the spot as the source saw it then.
+    open interest in ``oi_unit``; a column or a value that is None was not in this quote,
+    and the leg keeps its last value. ``underlying_price`` is the spot as the source saw it then.
     """
 
     product: Product
@@ -161,10 +160,10 @@ class OptionQuoteFrame(Struct, frozen=True):
 class ChainSnapshot(Struct, frozen=True):
     """The option chain of one product and one expiry at one instant.
 
-    ``strikes`` rise strictly. ``capture_id`` names the one body that several expiries came in,
+    ``strikes`` rise strictly. ``capture_id`` names the payload that several expiries came in,
     ``expiries_in_capture`` says how many. ``seq`` is the source's own number of the snapshot
-    within (source, session), if it has one. ``mixed_underlying`` says that the legs of the body
-    told different underlying prices; ``underlying_price`` is then the body's own.
+    within (source, session), if it has one. ``mixed_underlying`` says that the legs of the
+    payload have different underlying prices; ``underlying_price`` is then the payload's own.
     """
 
     product: Product

@@ -1,7 +1,7 @@
-"""The JSON Schemas of everything on the wire, as files: ``python -m optionstream.schemas.export``.
+"""Write the JSON Schemas of all records as files: ``python -m optionstream.schemas.export``.
 
 A consumer in another language reads them from ``schemas/json/<name>.v<version>.json``; a test
-holds the files against the types.
+compares the files with the types.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parent / "json"
 
 
 def json_schemas() -> dict[str, str]:
-    """File name to content, one for each schema ever shipped."""
+    """Return file names and contents, one for each schema ever shipped."""
     files = {}
     for name, type_ in SCHEMAS.items():
         (reference,), definitions = msgspec.json.schema_components([type_])
@@ -35,7 +35,7 @@ def json_schemas() -> dict[str, str]:
 
 
 def _cleaned(node: Any) -> Any:
-    """The schema with the indentation of docstrings taken out, as Python 3.13 does by itself."""
+    """Return the schema without the indentation of docstrings, as Python 3.13 does by itself."""
     if isinstance(node, dict):
         return {
             key: cleandoc(value)

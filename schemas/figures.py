@@ -15,9 +15,9 @@ from typing import Any, Final, Literal, NamedTuple, get_type_hints
 
 from optionstream.schemas.derived import ChainAnalytics
 
-Tolerance = Literal["equal", "rounding"]
-"""How close a figure must be to one computed another way: equal, or but for the rounding of a
-float sum (``streams.verify.chains.tolerances``)."""
+Tolerance = Literal["equal", "rounding", "ties"]
+"""How close a figure must be to one computed another way: equal; equal but for the rounding of a
+float sum (``streams.verify.chains.tolerances``); or a strike that rounding makes as good."""
 
 
 class FigureRow(NamedTuple):
@@ -102,6 +102,7 @@ LEVELS: Final = (
         "rupees",
         25950.0,
         (*_NO_SIDE, "no_oi"),
+        "ties",
     ),
     FigureRow(
         "resistance",
@@ -195,5 +196,7 @@ PCR: Final = tuple(
 PCR_NAMES: Final = tuple(row.name for row in PCR)
 ROUNDED: Final = frozenset(row.name for row in FIGURES.values() if row.tolerance == "rounding")
 """The names of figures that may differ by the rounding of a sum."""
+TIED: Final = frozenset(row.name for row in FIGURES.values() if row.tolerance == "ties")
+"""The names of figures that may be another strike of equal worth but for rounding."""
 SUMMARY: Final = ("pcr_oi", "pcr_volume", "max_pain")
 """The figures by which short tables and reports show a chain."""

@@ -1,4 +1,4 @@
-"""Identity of what has no number of its own: content hashes.
+"""Identities of ticks and snapshots without a number: hashes of their content.
 
 BLAKE2b over a canonical JSON of the content. Receipt time, capture and source are not content:
 the same chain served twice is the same snapshot whoever fetched it.
@@ -17,13 +17,16 @@ _ID_MASK = (1 << 53) - 1
 
 
 def tick_id(ts_ms: int, price: float, volume: int | None, occurrence: int = 0) -> int:
-    """53-bit identity of an unnumbered tick; ``occurrence`` counts equals within one second."""
+    """Return the 53-bit identity of an unnumbered tick.
+
+    ``occurrence`` counts equal ticks within one second, from 0.
+    """
     content = f"{ts_ms}|{float(price)!r}|{volume}|{occurrence}".encode()
     return int.from_bytes(blake2b(content, digest_size=8).digest(), "big") & _ID_MASK
 
 
 def frame_of_tick(tick: Tick, record_ts: int) -> TickFrame:
-    """A single tick as a frame of one; ``record_ts`` is its record's timestamp, epoch ms."""
+    """Return a tick as a frame of one; ``record_ts`` is its record's timestamp, epoch ms."""
     number = tick.seq
     identity = None
     if number is None:
@@ -43,7 +46,7 @@ def frame_of_tick(tick: Tick, record_ts: int) -> TickFrame:
 
 
 def snapshot_id(chain: ChainSnapshot) -> str:
-    """``<exchange time ms>-<16 hex digits of the content>``; equal for equal content only."""
+    """Return ``<exchange time ms>-<16 hex digits of the content>``, equal for equal content."""
     content = _encode(
         (chain.underlying_price, chain.oi_unit, chain.strikes, chain.calls, chain.puts)
     )

@@ -1,4 +1,4 @@
-"""Why a record or a tick was refused: stable codes, each with its meaning."""
+"""Reasons for which records and ticks are rejected: stable codes, each with its meaning."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 MAX_KEPT_BYTES: Final = 8 << 20
-"""A reject keeps the bytes of its record up to this size; a larger one would fit no topic as JSON
-and no MongoDB document. It says so, and where the record lies."""
+"""Maximum size of a record whose bytes its reject keeps. A larger one would fit no topic as JSON
+and no MongoDB document: its reject says so, and where the record is stored."""
 
 UNDECODABLE: Final = "undecodable"
 UNKNOWN_SCHEMA: Final = "unknown_schema"
@@ -49,15 +49,15 @@ MEANING: Final[dict[str, str]] = {
 
 
 REDRIVEN_FROM: Final = "redriven-from"
-"""Header of a record that was sent again: the id of the reject it comes from. One for each time it
-was refused, the first first."""
+"""Header of a record that was sent again: the id of its reject. One for each time it was rejected,
+in that order."""
 ATTEMPT: Final = "redrive-attempt"
-"""Header: the how manieth time it was sent again, from 1."""
+"""Header: number of times it was sent again, from 1."""
 
 
 def causes(headers: Sequence[tuple[str, bytes | None]]) -> list[str]:
-    """The ids of the rejects that a record comes from, the first first; empty for one that was
-    never sent again."""
+    """Return the ids of the rejects that a record comes from, in order; empty if it was never
+    sent again."""
     return [
         (value or b"").decode("utf-8", "backslashreplace")
         for name, value in headers
@@ -68,7 +68,7 @@ def causes(headers: Sequence[tuple[str, bytes | None]]) -> list[str]:
 def redriven_headers(
     headers: Sequence[tuple[str, bytes]], reject_id: str
 ) -> list[tuple[str, bytes]]:
-    """The headers under which a refused record is sent again."""
+    """Return the headers to send a rejected record again with."""
     kept = [(name, value) for name, value in headers if name != ATTEMPT]
     attempt = len(causes(headers)) + 1
     return [*kept, (REDRIVEN_FROM, reject_id.encode()), (ATTEMPT, str(attempt).encode())]
@@ -77,12 +77,12 @@ def redriven_headers(
 def is_kept(
     key: bytes | None, headers: Sequence[tuple[str, bytes | None]], value: bytes | None
 ) -> bool:
-    """Whether a reject carries its record's bytes."""
+    """Return True if a reject keeps its record's bytes."""
     size = len(key or b"") + len(value or b"")
     return size + sum(len(name) + len(data or b"") for name, data in headers) <= MAX_KEPT_BYTES
 
 
 def short(text: object) -> str:
-    """A quotation for a message: at most 80 characters, whatever a record held."""
+    """Return ``repr(text)`` for a message, cut to 80 characters."""
     shown = repr(text)
     return shown if len(shown) <= 80 else f"{shown[:79]}…"

@@ -1,9 +1,9 @@
-"""A replay in the registry: its states, the commands it takes, how it is told.
+"""Replays in the registry: their states, the commands they accept, how they are shown.
 
 The registry is the collection ``namespaces`` of the MongoDB database ``optionstream``: one document
 a replay, ``_id`` its id, which is its namespace's name. The running replay writes ``progress`` and
 ``beat_at`` (the server's clock) several times a second, takes ``commands`` out and puts ``answers``
-in. Whoever stopped beating without an end is dead.
+in. A replay that stops its heartbeat without recording an end counts as dead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLLECTION: Final = "namespaces"
 
 BEAT_EVERY_S: Final = 0.2
 DEAD_AFTER_S: Final = 5.0
-"""A replay that is under way and has not beaten for this long is dead."""
+"""A running replay without a heartbeat for this long is dead."""
 ANSWER_WITHIN_S: Final = 10.0
 """A living replay answers a command within this time."""
 LOOK_EVERY_S: Final = 0.05
@@ -33,7 +33,7 @@ Row = dict[str, Any]
 
 
 class State(StrEnum):
-    """What a replay does, or how it ended."""
+    """The activity of a replay, or how it ended."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -47,11 +47,11 @@ class State(StrEnum):
     INTERRUPTED = "interrupted"
     FAILED = "failed"
     DEAD = "dead"
-    """Its process is gone and could not say so."""
+    """Its process ended without recording it."""
 
 
 class Action(StrEnum):
-    """What a running replay can be told."""
+    """Commands to a running replay."""
 
     PAUSE = "pause"
     RESUME = "resume"
@@ -64,7 +64,7 @@ class Action(StrEnum):
 class Command(Struct, frozen=True):
     """``value``: how many events to step, the instant to seek (epoch ms), or the speed (None: max).
 
-    ``Command.checked`` makes one from what a user said.
+    ``Command.checked`` makes one from user input.
     """
 
     action: Action
@@ -72,7 +72,7 @@ class Command(Struct, frozen=True):
 
     @classmethod
     def checked(cls, action: Action, value: float | None = None) -> Command:
-        """Raises ReplayRefused for a value that the action cannot have."""
+        """Return the command; raise ReplayRefused if the action cannot have the value."""
         if action is Action.STEP and (value is None or value < 1 or value != int(value)):
             raise ReplayRefused(f"step {value}: use a whole number of events, at least 1")
         if action is Action.SEEK and (value is None or value < 0):
@@ -85,7 +85,7 @@ class Command(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What became of a command: ``ok``, or why not. ``text`` is a line for people."""
+    """The outcome of a command: ``ok`` or not. ``text`` is a line for people."""
 
     id: str
     ok: bool
@@ -93,30 +93,32 @@ class Answer(Struct, frozen=True):
 
 
 def posted(id_: str, command: Command) -> Row:
-    """The command as it lies in the entry."""
+    """Return the command as it is stored in the entry."""
     return {"id": id_, "action": command.action.value, "value": command.value}
 
 
 def command_in(row: Mapping[str, Any]) -> Command:
-    """The inverse of ``posted``."""
+    """Return the command that ``posted`` stored."""
     return Command.checked(Action(row["action"]), row["value"])
 
 
 def read_stages(name: str | None = None) -> list[Row]:
-    """The aggregation that reads one entry or all, each with ``beat_age_ms`` by the server's
-    clock."""
+    """Return the aggregation that reads one entry or all, the oldest first.
+
+    Each gets ``beat_age_ms``, the age of its heartbeat by the server's clock.
+    """
     age = {"$subtract": ["$$NOW", "$beat_at"]}
     match: list[Row] = [] if name is None else [{"$match": {"_id": name}}]
     return [*match, {"$set": {"beat_age_ms": age}}, {"$sort": {"created_at": 1, "_id": 1}}]
 
 
 def state_of(row: Mapping[str, Any]) -> State | None:
-    """The state of an entry read by ``read_stages``; None for one that tells none."""
-    told = row.get("state")
-    if told is None:
+    """Return the state of an entry read by ``read_stages``; None if it has none."""
+    state = row.get("state")
+    if state is None:
         return None
-    if told != State.RUNNING:
-        return State(told)
+    if state != State.RUNNING:
+        return State(state)
     age_ms = row.get("beat_age_ms")
     if age_ms is None or age_ms > DEAD_AFTER_S * 1000:
         return State.DEAD
@@ -130,8 +132,8 @@ UNDER_WAY: Final = frozenset(
 _READ_UP: Final = frozenset({State.COMPLETE, State.STOPPED})
 
 
-def told(row: Mapping[str, Any]) -> Row:
-    """An entry as ``replay status`` and the interface tell it.
+def describe(row: Mapping[str, Any]) -> Row:
+    """Return an entry as ``replay status`` and the API show it.
 
     ``clock`` is the event time that the replay has reached; ``rate`` events published a second;
     ``lag`` records that each group has yet to read, null when not known; ``settled`` that nothing
@@ -166,7 +168,7 @@ def told(row: Mapping[str, Any]) -> Row:
 
 
 def refusal(name: str, state: State | None) -> str | None:
-    """Why a replay in this state takes no command; None when it does."""
+    """Return why a replay in this state accepts no command; None if it does."""
     if state in UNDER_WAY:
         return None
     if state is State.DEAD:
@@ -180,5 +182,5 @@ def refusal(name: str, state: State | None) -> str | None:
 
 
 def unknown(name: str, known: list[str]) -> str:
-    """The complaint about an id that nobody made."""
+    """Return the error text for an unknown id."""
     return f"there is no replay {name}; there are: {', '.join(known) or 'none yet'}"

@@ -23,7 +23,7 @@ ROW_INTERVALS = ("1m", "3m", "5m", "15m", "30m", "60m")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the user may set from outside.
+    """Everything a user can set.
 
     Addresses are None when unset: the command line then looks for the local stack that
     ``optionstream up`` started. Durations end in ``_ms`` or ``_s``.
@@ -40,7 +40,7 @@ class Settings:
     mongo_port: int = 27017
     redis_port: int = 6379
     stack: str = "auto"
-    """How ``up`` provides servers without an address: ``auto``, ``docker`` or ``native``."""
+    """Servers that ``up`` starts where no address is set: ``auto``, ``docker`` or ``native``."""
     partitions: int = 6
     """Partitions of every topic but the raw ones, which have one; 6 keeps NIFTY, BANKNIFTY,
     FINNIFTY and SENSEX apart."""
@@ -48,14 +48,14 @@ class Settings:
     market_retention_ms: int = 7 * 86_400_000
     rejects_retention_ms: int = 30 * 86_400_000
     raw: bool = True
-    """Whether ``feed file`` publishes, beside the events, the bytes that it received."""
+    """True if ``feed file`` publishes the bytes that it received as well as the events."""
     raw_retention_ms: int = 7 * 86_400_000
     allowed_lateness_ms: int = 2_000
-    """How far behind the highest event time a window stays open, in event time."""
+    """Event time that a window stays open after its end, for late ticks."""
     future_limit_ms: int = 60_000
     """Live: an event further ahead of its receipt than this is rejected."""
     partial_every_ms: int = 0
-    """Least event time between two partial updates of one bar; 0 sends one a checkpoint."""
+    """Minimum event time between partial updates of a bar; 0 sends one at each checkpoint."""
     silence_ms: int = 60_000
     """A product without a tick for longer than this, in event time, has a gap."""
     quote_cadence_ms: int = 1_000
@@ -63,29 +63,29 @@ class Settings:
     stale_ms: int = 300_000
     """A chain received later than this after its exchange time is flagged as stale."""
     iv_mode: IvMode = "black76"
-    """How implied volatility is computed: ``black76`` on the parity forward, or ``nse``."""
+    """Method of computing implied volatility: ``black76`` on the parity forward, or ``nse``."""
     session_timeout_ms: int = 6_000
     """Kafka group session timeout of the workers; at least ``kafka_min_session_ms``."""
     kafka_min_session_ms: int = 6_000
     """Shortest session timeout that the local Kafka accepts."""
     stall_ms: int = 60_000
-    """A supervised worker whose group has records to read and does not move for so long is
-    started anew; 0: never."""
+    """A supervised worker is restarted if its group has lag and makes no progress for this long;
+    0: never."""
     mongo_flush_rows: int = 20_000
     audit_dir: Path | None = None
-    """Where audit archives lie, a folder a namespace; None: ``audit`` in the data folder."""
+    """Folder of audit archives, one for each namespace; None: ``audit`` in the data folder."""
     audit_flush_s: int = 30
-    """How long a record may wait for company in its archive file."""
+    """Maximum time that a record waits for others in its archive file."""
     audit_retention_days: int = 2_557
-    """How long an archive keeps its files: seven years."""
+    """Days that an archive keeps its files: seven years."""
     features_dir: Path | None = None
-    """Where features lie, a folder a namespace; None: ``features`` in the data folder."""
+    """Folder of features, one in it for each namespace; None: ``features`` in the data folder."""
     features_intervals: tuple[str, ...] = ROW_INTERVALS
-    """Bars of which lengths make rows of features."""
+    """Lengths of the bars that make rows of features."""
     features_flush_s: int = 10
-    """How long a row of features that is due may wait for company."""
+    """Maximum time that a due row of features waits for others."""
     features_idle_s: int = 30
-    """Rows of a product of which nothing came for so long, everything read, wait no more."""
+    """Rows of a product wait no longer once all is read and nothing came for this long."""
     features_max_age_ms: int = 900_000
     """A chain older than this at the end of a bar counts as silent in its row."""
     metrics_port: int = 0
@@ -93,15 +93,15 @@ class Settings:
     port and the next ones, in the order analytics, latest, history, audit, features."""
 
     def archive_folder(self, namespace: str) -> Path:
-        """The audit archive of a namespace."""
+        """Return the folder of a namespace's audit archive."""
         return (self.audit_dir or self.data_dir / "audit") / namespace
 
     def worker_folder(self, namespace: str) -> Path:
-        """Where a namespace's workers write their logs, and their supervisor its state."""
+        """Return the folder of a namespace's worker logs and its supervisor's state."""
         return self.data_dir / "workers" / namespace
 
     def features_folder(self, namespace: str) -> Path:
-        """The features of a namespace."""
+        """Return the folder of a namespace's features."""
         return (self.features_dir or self.data_dir / "features") / namespace
 
     @classmethod
@@ -182,7 +182,7 @@ def _folder(raw: str | None) -> Path | None:
 
 
 def _intervals(raw: str | None) -> tuple[str, ...]:
-    """``1m,5m`` → the two, in order of length; all for none."""
+    """Return the intervals in ``1m,5m`` by length; all if ``raw`` is None."""
     known = ROW_INTERVALS
     if raw is None:
         return known

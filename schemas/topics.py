@@ -1,7 +1,7 @@
 """Namespaces, topics, keys and partitions.
 
-A namespace is a world of its own: topics, consumer groups, a MongoDB database and Redis keys that
-share nothing with another. ``live`` has no prefix, ``sim`` is the live simulation, every other
+A namespace has its own topics, consumer groups, MongoDB database and Redis keys; namespaces share
+nothing. ``live`` has no prefix, ``sim`` is the live simulation, every other
 name is a replay.
 """
 
@@ -32,19 +32,19 @@ MARKET_TOPICS = (UNDERLYING, OPTION_CHAIN, OPTION_QUOTE)
 OUTPUT_TOPICS = (OHLC, CHAIN, SURFACE, GAPS, REJECTS)
 STATE_TOPIC_OF = {topic: f"state.{topic}" for topic in MARKET_TOPICS}
 RAW_TOPICS = (RAW_NSE, RAW_BROKERS, RAW_FILES)
-"""Bytes as feeds received them, by who wrote them: the exchange, a broker, anybody. One partition
-each, so that their order is that of their receipt."""
+"""Bytes as feeds received them, by sender: the exchange, a broker, anybody. One partition each, so
+that their order is that of their receipt."""
 WORK_TOPICS = (*MARKET_TOPICS, *OUTPUT_TOPICS, *STATE_TOPIC_OF.values())
-"""What the workers cannot do without."""
+"""Topics that the workers need."""
 ALL_TOPICS = (*WORK_TOPICS, *RAW_TOPICS)
 
 MAX_RECORD_BYTES = 16 * 1024 * 1024
-"""The largest record that topics and clients take; an exchange's body reaches 800 kB."""
+"""The largest record that topics and clients accept; an exchange's payload reaches 800 kB."""
 
 GROUPS = ("analytics", "latest", "history")
 """The groups that every namespace needs."""
 EXTRA_GROUPS = ("audit", "features")
-"""Groups that work where they were asked for; results do not depend on them."""
+"""Groups that run on request; results do not depend on them."""
 ALL_GROUPS = (*GROUPS, *EXTRA_GROUPS)
 GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "analytics": MARKET_TOPICS,
@@ -53,22 +53,25 @@ GROUP_TOPICS: dict[str, tuple[str, ...]] = {
     "audit": (*MARKET_TOPICS, *RAW_TOPICS),
     "features": (OHLC, CHAIN),
 }
-"""Which topics each consumer group reads."""
+"""Topics that each consumer group reads."""
 
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
-"""The names of namespaces."""
+"""Pattern of a namespace's name."""
 _NAME = re.compile(NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)
 class Namespace:
-    """A world: see the module. ``Namespace.parse`` is the way to make one from user input."""
+    """A namespace (see the module). ``Namespace.parse`` makes one from user input."""
 
     name: str
 
     @classmethod
     def parse(cls, name: str) -> Namespace:
-        """Raises NamespaceError unless ``name`` is 1 to 40 of a–z, 0–9 and inner dashes."""
+        """Return the namespace ``name``: 1 to 40 of a–z, 0–9 and inner dashes.
+
+        Raises NamespaceError for any other name.
+        """
         if not _NAME.fullmatch(name):
             raise NamespaceError(
                 f"namespace {name!r}: use 1 to 40 lower-case letters, digits and inner dashes"
@@ -77,47 +80,49 @@ class Namespace:
 
     @property
     def is_live(self) -> bool:
-        """Live and sim follow the clock: retention, lifetimes and future_event apply."""
+        """True for live and sim, which follow the clock: retention, lifetimes, ``future_event``."""
         return self.name in (LIVE, SIM)
 
     @property
     def is_replay(self) -> bool:
+        """True for the namespace of a replay."""
         return not self.is_live
 
     def topic(self, name: str) -> str:
-        """The Kafka topic of this namespace that plays the part ``name``."""
+        """Return this namespace's Kafka topic for ``name``, one of ``ALL_TOPICS``."""
         if self.name == LIVE:
             return name
         return f"{SIM}.{name}" if self.name == SIM else f"replay.{self.name}.{name}"
 
     def base_topic(self, topic: str) -> str:
-        """The inverse of ``topic``."""
+        """Return the name that ``topic`` made the topic from."""
         return topic[len(self.topic("")) :]
 
     def group(self, name: str) -> str:
-        """The consumer group of this namespace that plays the part ``name``."""
+        """Return this namespace's consumer group for ``name``, one of ``ALL_GROUPS``."""
         return f"optionstream.{self.topic(name)}"
 
     @property
     def mongo_db(self) -> str:
+        """The name of this namespace's MongoDB database."""
         if self.name == LIVE:
             return "optionstream"
         return f"optionstream_{SIM}" if self.name == SIM else f"optionstream_replay_{self.name}"
 
     def redis(self, key: str) -> str:
-        """The Redis key or channel of this namespace that plays the part ``key``."""
+        """Return this namespace's Redis key or channel for ``key`` (``redis_keys``)."""
         if self.name == LIVE:
             return key
         return f"{SIM}:{key}" if self.name == SIM else f"replay:{self.name}:{key}"
 
 
 def chain_key(product: str, expiry: str) -> str:
-    """Record key of the chain topics."""
+    """Return the record key of the chain topics."""
     return f"{product}:{expiry}"
 
 
 def murmur2(data: bytes) -> int:
-    """The 32-bit hash of Kafka's Java client (Appleby's MurmurHash2, seed 0x9747b28c)."""
+    """Return the 32-bit hash of Kafka's Java client (Appleby's MurmurHash2, seed 0x9747b28c)."""
     mask, m = 0xFFFFFFFF, 0x5BD1E995
     length = len(data)
     h = 0x9747B28C ^ length
@@ -133,7 +138,7 @@ def murmur2(data: bytes) -> int:
 
 @cache
 def partition_for(product: str, partitions: int) -> int:
-    """The one partition that all records of ``product`` lie on, in every topic.
+    """Return the partition of all records of ``product``, the same in every topic.
 
     The Java default hash of the product alone, so that the ticks, chains and results of a
     product stay together; every client passes it explicitly.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
 
 _BAR_COLUMNS = ("product", "interval", "start", "open", "high", "low", "close", "volume", "ticks")
-_RATIO_COLUMNS = ("product", "expiry", "timestamp", "pcr_oi", "pcr_volume", "max_pain", "oi_unit")
 
 
 def demo(
@@ -91,11 +90,13 @@ def _replay(path: Path, servers: Addresses, settings: Settings, as_json: bool) -
 
 def _show(api: ApiProcess, as_json: bool) -> None:
     from optionstream.deploy import demo as demos
+    from optionstream.schemas.figures import SUMMARY
 
     bars = "the last bars, from GET /api/data/ohlc/{product}?interval=15m"
     output.print_rows(bars, _BAR_COLUMNS, demos.last_bars(api), as_json)
+    columns = ("product", "expiry", "timestamp", *SUMMARY, "oi_unit")
     ratios = "put-call ratios, from GET /api/data/pcr/{product}"
-    output.print_rows(ratios, _RATIO_COLUMNS, demos.last_ratios(api), as_json)
+    output.print_rows(ratios, columns, demos.last_ratios(api), as_json)
     (output.note if as_json else output.print_line)(f"API documentation: {api.url}/docs")
 
 

@@ -30,10 +30,10 @@ def list_(as_json: JsonOption = False) -> None:
       optionstream replay list
       optionstream replay list --json | jq 'select(.state == "dead").id'
     """
-    from optionstream.schemas.replays import told
+    from optionstream.schemas.replays import describe
 
     with _registry() as registry:
-        rows = [told(row) for row in registry.entries().values()]
+        rows = [describe(row) for row in registry.entries().values()]
     if as_json:
         for row in rows:
             output.print_json(row)
@@ -52,16 +52,16 @@ def status(id_: IdArgument, as_json: JsonOption = False) -> None:
       optionstream replay status october --json | jq .manifest
     """
     from optionstream.schemas.errors import NamespaceError
-    from optionstream.schemas.replays import told, unknown
+    from optionstream.schemas.replays import describe, unknown
 
     with _registry() as registry:
         row = registry.entry(id_)
         if row is None:
             raise NamespaceError(unknown(id_, list(registry.entries())))
     if as_json:
-        output.print_json(told(row))
+        output.print_json(describe(row))
         return
-    shown = told(row)
+    shown = describe(row)
     output.print_table("", _COLUMNS, [_short(shown)])
     if shown["error"]:
         output.print_line(f"error: {shown['error']}")

@@ -30,7 +30,7 @@ MANIFEST: Final = "manifest.jsonl"
 PARTIAL: Final = "partial"
 SUFFIX: Final = ".parquet"
 NO_HASH: Final = "0" * 64
-"""What the first entry has as ``prev``."""
+"""``prev`` of the first entry."""
 UNDATED: Final = "undated"
 _LONGEST_LINE: Final = 1 << 20
 _LAST_DAY: Final = LAST_MS // DAY_MS
@@ -40,7 +40,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Opened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="kind"):
-    """The first entry: what this is. ``at`` is the archive's clock, UTC epoch ms."""
+    """The first entry: format and namespace. ``at`` is the archive's clock, UTC epoch ms."""
 
     seq: Count = 0
     prev: Hash = NO_HASH
@@ -51,7 +51,7 @@ class Opened(Struct, frozen=True, kw_only=True, tag="opened", tag_field="kind"):
 
 
 class Segment(Struct, frozen=True, kw_only=True, tag="segment", tag_field="kind"):
-    """A file: consecutive records of one partition with stamps of one day.
+    """A file: consecutive records of one partition with timestamps of one day.
 
     ``topic`` has no namespace; ``partitions`` is how many the topic had. Offsets from ``first`` to
     ``last`` that have no record were not in the topic (``records`` is then less than their number).
@@ -73,7 +73,7 @@ class Segment(Struct, frozen=True, kw_only=True, tag="segment", tag_field="kind"
 
     @property
     def key(self) -> tuple[str, int]:
-        """The partition it is from, in the incarnation of the topic."""
+        """Topic id and partition."""
         return self.topic_id, self.partition
 
 
@@ -89,7 +89,7 @@ class Pruned(Struct, frozen=True, kw_only=True, tag="pruned", tag_field="kind"):
     files: Count
     records: Count
     by: str
-    """Who did it: user, host and command."""
+    """User, host and command."""
 
 
 Entry = Opened | Segment | Pruned
@@ -99,7 +99,7 @@ _decode = msgspec.json.Decoder(Entry).decode
 
 
 class ChainBroken(ArchiveError):
-    """A line that does not follow on the one before. ``entry`` is what it says, if anything."""
+    """A line that does not continue the chain. ``entry`` is its content, if it can be read."""
 
     def __init__(self, number: int, why: str, entry: Entry | None = None) -> None:
         super().__init__(f"entry {number} of the manifest {why}")
@@ -110,13 +110,13 @@ class ChainBroken(ArchiveError):
 
 @dataclass(slots=True)
 class Chain:
-    """Where a walk along the manifest stands: entries so far, and the hash of the last one."""
+    """Position in the manifest: number of entries so far and the hash of the last one."""
 
     entries: int = 0
     head: str = NO_HASH
 
     def follow(self, line: bytes) -> Entry:
-        """The entry of the next line. Raises ChainBroken; the next call goes on behind it."""
+        """Return the next line's entry. Raises ChainBroken; the next call continues after it."""
         number, before = self.entries, self.head
         self.entries += 1
         self.head = sha256(line).hexdigest()
@@ -136,7 +136,7 @@ class Chain:
         return entry
 
     def extend(self, entry: Entry) -> tuple[Entry, bytes]:
-        """The entry with its place in the chain, and its line without an end."""
+        """Return the entry with its place in the chain, and its line without an end."""
         placed = msgspec.structs.replace(entry, seq=self.entries, prev=self.head)
         line = _encode(placed)
         self.entries += 1
@@ -145,7 +145,7 @@ class Chain:
 
 
 def complete_lines(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
-    """The complete lines from where ``file`` stands up to byte ``end``, without their ends."""
+    """Yield the complete lines from the file's position up to byte ``end``, without line ends."""
     at = file.tell()
     while line := file.readline(_LONGEST_LINE):
         at += len(line)
@@ -154,19 +154,19 @@ def complete_lines(file: BinaryIO, end: int | None = None) -> Iterator[bytes]:
         if line.endswith(b"\n"):
             yield line[:-1]
         elif len(line) == _LONGEST_LINE:
-            yield line  # no entry is that long: whoever follows the chain says so
+            yield line  # no entry is that long: ``Chain.follow`` reports it
         else:
             return
 
 
 def is_manifest(head: bytes) -> bool:
-    """Whether the first line is (the beginning of) that of an audit archive's manifest."""
+    """Return True if ``head`` is the start of an audit archive's manifest."""
     line = head.partition(b"\n")[0]
     return line.startswith(b'{"kind":"opened"') and f'"{FORMAT}"'.encode() in line
 
 
 def day_of(timestamp_ms: int) -> int | None:
-    """The day in India of a record's stamp, in days since 1970; None when it is no date."""
+    """Return the IST date of a record's timestamp in days since 1970; None if it is not a date."""
     day = (timestamp_ms + IST_OFFSET_MS) // DAY_MS
     return day if timestamp_ms >= 0 and day <= _LAST_DAY else None
 
@@ -174,13 +174,15 @@ def day_of(timestamp_ms: int) -> int | None:
 def segment_path(
     day: int | None, topic: str, partition: int, first: int, last: int, topic_id: str
 ) -> str:
-    """Where a segment's file lies below the archive."""
+    """Return the path of a segment's file within the archive."""
     date = UNDATED if day is None else ist_date(day * DAY_MS)
     return f"date={date}/topic={topic}/{partition}-{first}-{last}-{topic_id}{SUFFIX}"
 
 
 def segment_file(folder: Path, segment: Segment) -> Path:
-    """The segment's file, also when a crash kept it from getting its name; else where it should be.
+    """Return the path of a segment's file, or the path where it should be.
+
+    A crash can keep a file from getting its name; it is then found under its partial name.
 
     A file is written as ``partial/<sha256>-<something>`` and takes its name once its entry is in
     the manifest: what has a name is complete and has an entry.
@@ -194,7 +196,7 @@ def segment_file(folder: Path, segment: Segment) -> Path:
 
 
 def partial_files(folder: Path) -> list[Path]:
-    """The files that have no name yet."""
+    """Return the files that have no name yet."""
     try:
         return [Path(found.path) for found in os.scandir(folder / PARTIAL) if found.is_file()]
     except FileNotFoundError:

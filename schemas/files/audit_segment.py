@@ -1,4 +1,4 @@
-"""The audit archive's files: records as they lay in Kafka, as Parquet. Pure.
+"""Parquet files of the audit archive: records as they were in Kafka. Pure.
 
 | column | type | |
 |---|---|---|
@@ -42,7 +42,7 @@ COLUMNS: Final = ArchivedRecord._fields
 
 
 def encode_records(records: Sequence[ArchivedRecord]) -> bytes:
-    """The Parquet file of the records, in their order."""
+    """Return the Parquet file (zstd) of the records, in their order."""
     import polars as pl
 
     plain = {
@@ -59,8 +59,11 @@ def encode_records(records: Sequence[ArchivedRecord]) -> bytes:
 
 
 def _headers(records: Sequence[ArchivedRecord]) -> pl.DataFrame:
-    """The headers of the records that have some, by row. Grouped from a flat table: polars takes
-    60 µs to make one list of structs from Python's objects."""
+    """Return the headers of the records that have some, by row.
+
+    They are grouped from a flat table: polars takes 60 µs to make one list of structs from Python
+    objects.
+    """
     import polars as pl
 
     flat = [(row, *pair) for row, record in enumerate(records) for pair in record.headers]
@@ -75,7 +78,7 @@ def _headers(records: Sequence[ArchivedRecord]) -> pl.DataFrame:
 
 
 def decode_records(body: bytes) -> Iterator[ArchivedRecord]:
-    """The records of a file in their order. Raises ArchiveError: no such file, or damaged."""
+    """Yield the records of a file in their order. Raises ArchiveError if it is damaged."""
     for row in _read(io.BytesIO(body), COLUMNS).iter_rows():
         *plain, headers, value = row
         pairs = [(header["name"], header["value"]) for header in headers or ()]
@@ -83,8 +86,10 @@ def decode_records(body: bytes) -> Iterator[ArchivedRecord]:
 
 
 def read_places(path: Path) -> pl.DataFrame:
-    """Only ``topic``, ``partition`` and ``offset``. Raises ArchiveError: no such file, or
-    damaged."""
+    """Return ``topic``, ``partition`` and ``offset`` of a file's records.
+
+    Raises ArchiveError if the file is missing or damaged.
+    """
     return _read(path, ("topic", "partition", "offset"))
 
 
@@ -94,10 +99,10 @@ def _read(source: Any, columns: Sequence[str]) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(source, columns=list(columns))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        raise ArchiveError(f"no archive file: {str(error).partition(chr(10))[0]}") from None
+        raise ArchiveError(f"not an archive file: {str(error).partition(chr(10))[0]}") from None
     schema = _schema()
     if dict(frame.schema) != {name: schema[name] for name in columns}:
-        raise ArchiveError(f"no archive file: its columns are {dict(frame.schema)}")
+        raise ArchiveError(f"not an archive file: its columns are {dict(frame.schema)}")
     return frame
 
 

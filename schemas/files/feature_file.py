@@ -1,4 +1,4 @@
-"""Rows of features as Parquet: the same rows give the same bytes. Pure."""
+"""Parquet files of feature rows: the same rows give the same bytes. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def encode_rows(rows: Sequence[Row]) -> bytes:
-    """The Parquet file of the rows, in their order (zstd)."""
+    """Return the Parquet file (zstd) of the rows, in their order."""
     import polars as pl
 
     columns = {one.name: [row[one.name] for row in rows] for one in COLUMNS}
@@ -23,19 +23,19 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
-    """The Parquet file of a frame that has the columns of the files."""
+    """Return the Parquet file of a frame with the columns of ``feature_rows``."""
     body = io.BytesIO()
     frame.write_parquet(body, compression="zstd")
     return body.getvalue()
 
 
 def decode_rows(path: Path) -> list[Row]:
-    """The rows of a file in their order. Raises as ``read_frame``."""
+    """Return the rows of a file in their order. Raises as ``read_frame`` does."""
     return read_frame(path).to_dicts()
 
 
 def read_frame(path: Path) -> pl.DataFrame:
-    """The file as a frame. Raises ArchiveError: no file of features, or damaged."""
+    """Return the file as a frame. Raises ArchiveError if it is damaged or not of features."""
     import polars as pl
 
     try:
@@ -45,13 +45,13 @@ def read_frame(path: Path) -> pl.DataFrame:
     if dict(frame.schema) != _schema():
         strange = set(frame.schema.items()) ^ set(_schema().items())
         raise ArchiveError(
-            f"{path}: no file of features: other columns ({', '.join(n for n, _ in strange)})"
+            f"{path}: not a file of features: other columns ({', '.join(n for n, _ in strange)})"
         )
     return frame
 
 
 def one_of_each_bar(frame: pl.DataFrame, keep: Literal["first", "last"]) -> pl.DataFrame:
-    """Of each bar the first or the last revision; the frame is in the order of the files."""
+    """Return the first or last revision of each bar; ``frame`` is in the order of the files."""
     return frame.unique(["product", "interval", "start"], keep=keep, maintain_order=True)
 
 

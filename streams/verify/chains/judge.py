@@ -8,17 +8,18 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from optionstream.schemas.figures import ROUNDED, SUMMARY, TIED
 from optionstream.streams.verify.chains.facts import ChainFacts
 from optionstream.streams.verify.chains.legs import judge, legs_of, reasons
 from optionstream.streams.verify.chains.math import Figure, rounding_of, total_or
 from optionstream.streams.verify.chains.pricing import Basis
 from optionstream.streams.verify.chains.sides import Floats
-from optionstream.streams.verify.chains.tolerances import ROUNDING, SUMS
+from optionstream.streams.verify.chains.tolerances import ROUNDING
 from optionstream.streams.verify.compare import Facts, Judge, Wrong, agree
 
 _JUDGED_APART = ("reasons", "computed", "basis", "rivals", "rounding")
 _COMPARED = tuple(name for name in ChainFacts.__struct_fields__ if name not in _JUDGED_APART)
-_SUMMARY = ("ts_event", "ts_recv", "source", "pcr_oi", "pcr_volume", "max_pain", "missing_legs")
+_SUMMARY = ("ts_event", "ts_recv", "source", *SUMMARY, "missing_legs")
 
 
 def chain_apart(expected: ChainFacts, found: ChainFacts) -> Wrong:
@@ -33,7 +34,7 @@ def chain_apart(expected: ChainFacts, found: ChainFacts) -> Wrong:
         mine = getattr(expected if name == "forward" else wanted, name)
         theirs = getattr(found, name)
         if not figures_agree(name, mine, theirs, wanted.rounding.get(name, 0.0)) and not (
-            name == "max_pain" and theirs in wanted.rivals
+            name in TIED and theirs in wanted.rivals
         ):
             wrong[name] = (_shown(mine), _shown(theirs))
     return wrong
@@ -44,7 +45,7 @@ def figures_agree(name: str, mine: Any, theirs: Any, rounding: float = 0.0) -> b
 
     ``rounding`` is what terms that cancel add to that.
     """
-    return agree(mine, theirs, ROUNDING, rounding) if name in SUMS else bool(mine == theirs)
+    return agree(mine, theirs, ROUNDING, rounding) if name in ROUNDED else bool(mine == theirs)
 
 
 def summary(facts: ChainFacts) -> Facts:

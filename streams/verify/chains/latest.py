@@ -9,6 +9,7 @@ import numpy as np
 
 from optionstream.schemas import redis_keys
 from optionstream.schemas.documents import LEG_FIELDS
+from optionstream.schemas.figures import PCR_NAMES
 from optionstream.streams.verify.chains.facts import ChainFacts, computed_of, facts_of_document
 from optionstream.streams.verify.chains.judge import chain_apart, figures_agree, summary
 from optionstream.streams.verify.chains.legs import judge, legs_of, reasons
@@ -16,11 +17,7 @@ from optionstream.streams.verify.chains.pricing import Basis
 from optionstream.streams.verify.compare import Facts, Wrong, fields_apart, instant
 from optionstream.streams.verify.latest import Latest, latest
 
-_PCR: Final = (
-    *("product", "expiry", "snapshot_id", "oi_unit", "near_strikes", "atm_strike"),
-    *("pcr_oi", "pcr_volume", "pcr_oi_near", "pcr_volume_near"),
-    *("call_oi", "put_oi", "call_volume", "put_volume"),
-)
+_PCR: Final = ("product", "expiry", "snapshot_id", "oi_unit", *PCR_NAMES)
 """Fields of a chain that the document of its ratios has under their own name."""
 
 

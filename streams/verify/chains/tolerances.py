@@ -1,4 +1,4 @@
-"""How close figures of a chain must be; whatever is not named here must be equal."""
+"""How close figures of a chain must be; `schemas.figures` names the figures."""
 
 from __future__ import annotations
 
@@ -25,27 +25,3 @@ LEAST: Final = 1e-290
 
 NEARLY_WHOLE: Final = 0.001
 """docs/semantics.md: shares this near to a whole number are that number."""
-
-SUMS: Final = frozenset(
-    {
-        "call_oi",
-        "put_oi",
-        "call_oi_change",
-        "put_oi_change",
-        "call_oi_intraday",
-        "put_oi_intraday",
-        "call_volume",
-        "put_volume",
-        "pcr_oi",
-        "pcr_volume",
-        "pcr_oi_near",
-        "pcr_volume_near",
-        "years",
-        "forward",
-        "straddle",
-        "atm_iv",
-        "gex_total",
-        "completeness",
-    }
-)
-"""Figures of a chain that are sums, or follow from sums: equal to within `ROUNDING`."""

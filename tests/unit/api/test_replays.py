@@ -13,7 +13,7 @@ from optionstream.api.app import create_app
 from optionstream.api.mongo_store import MongoDown
 from optionstream.api.problems import REPLAY_REFUSED, ProblemError, unknown_replay
 from optionstream.api.stores import Stores
-from optionstream.schemas.replays import Action, Command, State, told
+from optionstream.schemas.replays import Action, Command, State, describe
 from optionstream.schemas.topics import Namespace
 from tests.unit.api.fakes import FakeMongo, FakeRedis
 
@@ -52,7 +52,7 @@ class FakeReplays:
             raise MongoDown("no primary")
         if name != "october":
             raise unknown_replay(name, ["october"])
-        return told(ENTRY)
+        return describe(ENTRY)
 
     async def send_command(self, name: str, command: Command) -> str:
         await self.get_replay(name)
@@ -161,11 +161,11 @@ def test_what_is_not_there_and_what_is_refused_are_problems(
 def test_a_replay_that_stopped_beating_without_an_end_is_dead(
     changes: dict[str, Any], state: State | None
 ) -> None:
-    assert told(ENTRY | changes)["state"] == state
+    assert describe(ENTRY | changes)["state"] == state
 
 
 def test_the_models_describe_replays_exactly() -> None:
-    assert list(models.Replay.model_fields) == list(told(ENTRY))
+    assert list(models.Replay.model_fields) == list(describe(ENTRY))
     for model, example in (
         (models.Replay, examples.REPLAY),
         (models.Replays, examples.REPLAYS),
