@@ -1,4 +1,4 @@
-"""What became of the events of a namespace, as the analytics group has counted them."""
+"""Counts of what became of a namespace's events, read from the analytics state."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Counts:
 
 
 def read_counts(kafka: str, namespace: Namespace) -> Counts:
-    """The counts as of the last checkpoint of each partition."""
+    """Return the counts as of the last checkpoint of each partition."""
     state = KafkaState(kafka, namespace)
     try:
         total = Counts()

@@ -1,4 +1,4 @@
-"""Where the analytics worker's state comes from, and what it is begun anew."""
+"""Read the analytics state from Kafka; start a new generation."""
 
 from __future__ import annotations
 

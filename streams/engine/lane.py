@@ -47,7 +47,7 @@ class FetchChannel(faust.Channel[Fetch]):
 
 
 class Lane:
-    """The way of some topics' records from the broker to the agent that reads ``fetches``."""
+    """Brings the records of some topics from the broker to the agent that reads ``fetches``."""
 
     def __init__(self, app: faust.App, group: str, kafka: str, options: LaneOptions) -> None:
         self.name = options.name

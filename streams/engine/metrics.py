@@ -1,4 +1,4 @@
-"""What a stateful worker tells about itself."""
+"""Metrics of a stateful worker."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from optionstream.schemas.topics import MAX_RECORD_BYTES
 from optionstream.streams.kafka.answers import delivery_error
 
 _REPORTS_EVERY_S = 0.005
-"""Nobody waits for a single delivery."""
+"""Delivery reports are polled this often; no caller needs them sooner."""
 _FULL_S = 0.005
 _CLOSE_S = 5.0
 

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _MOST_RECORDS = 5_000
 _LIVE_BYTES = 64 << 10
-"""A fetch that brings more is one of many that wait: nothing is to be gathered."""
+"""Larger fetches mean a backlog; do not pause after them."""
 _LOOK_S = 0.1
 _CLOSE_S = 5.0
 

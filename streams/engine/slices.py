@@ -8,12 +8,13 @@ from optionstream.streams.core.intake import Incoming
 
 SLICE_S = 0.02
 _FIRST_SLICE, _LARGEST_SLICE = 16, 512
-"""Records; the largest bounds what a slice takes when records become dear all at once."""
+"""Records; the largest bounds what a slice takes when records become expensive all at once."""
 
 
 class Slices:
-    """Cuts fetches of one partition into slices of about so many seconds: a tick takes
-    microseconds, a chain a millisecond, and less the more of them are applied together."""
+    """Splits a partition's fetches into slices that take about ``slice_s`` each.
+
+    Record cost varies (µs a tick, ms a chain), so the size follows the last measured cost."""
 
     def __init__(self) -> None:
         self._size = _FIRST_SLICE

@@ -1,4 +1,4 @@
-"""A record as it lies in Kafka, nothing decoded."""
+"""A record as it is stored in Kafka, nothing decoded."""
 
 from __future__ import annotations
 

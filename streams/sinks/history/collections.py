@@ -32,52 +32,19 @@ _ZSTD = {"wiredTiger": {"configString": "block_compressor=zstd"}}
 _TIME_SERIES = {"timeField": "timestamp", "metaField": "product", "granularity": "seconds"}
 _NAMESPACE_EXISTS = 48
 
-INDEXES: dict[str, list[IndexModel]] = {
-    TICKS: [IndexModel([("product", ASCENDING), ("timestamp", ASCENDING)], name="by_time")],
-    TICK_RANGES: [IndexModel([("epoch", ASCENDING), ("partition", ASCENDING)], name="by_epoch")],
-    BARS: [
-        IndexModel(
-            [
-                ("product", ASCENDING),
-                ("interval", ASCENDING),
-                ("start", ASCENDING),
-                ("revision", DESCENDING),
-            ],
-            name="by_window",
-        )
-    ],
-    CHAINS: [
-        IndexModel(
-            [
-                ("product", ASCENDING),
-                ("expiry", ASCENDING),
-                ("timestamp", DESCENDING),
-                ("received", DESCENDING),
-                ("snapshot_id", DESCENDING),
-            ],
-            name="by_version",
-        ),
-        IndexModel([("product", ASCENDING), ("timestamp", DESCENDING)], name="by_time"),
-    ],
-    SURFACES: [
-        IndexModel(
-            [("product", ASCENDING), ("timestamp", DESCENDING), ("number", DESCENDING)],
-            name="by_version",
-        )
-    ],
-    GAPS: [
-        IndexModel(
-            [("product", ASCENDING), ("start", ASCENDING), ("revision", DESCENDING)],
-            name="by_start",
-        )
-    ],
-    REJECTS: [
-        IndexModel(
-            [("topic", ASCENDING), ("partition", ASCENDING), ("offset", ASCENDING)],
-            name="by_record",
-        )
-    ],
+INDEXES: dict[str, dict[str, str]] = {
+    TICKS: {"by_time": "product timestamp"},
+    TICK_RANGES: {"by_epoch": "epoch partition"},
+    BARS: {"by_window": "product interval start -revision"},
+    CHAINS: {
+        "by_version": "product expiry -timestamp -received -snapshot_id",
+        "by_time": "product -timestamp",
+    },
+    SURFACES: {"by_version": "product -timestamp -number"},
+    GAPS: {"by_start": "product start -revision"},
+    REJECTS: {"by_record": "topic partition offset"},
 }
+"""Fields of each index, by collection and name; ``-`` for descending."""
 PLAIN = (TICK_RANGES, SINK_POSITIONS, BARS, CHAINS, SURFACES, GAPS, REJECTS)
 
 
@@ -109,7 +76,13 @@ def ensure_collections(db: Db) -> None:
         if name not in there:
             _create(db, name)
     for name, indexes in INDEXES.items():
-        db[name].create_indexes(indexes)
+        db[name].create_indexes([index_model(*one) for one in indexes.items()])
+
+
+def index_model(name: str, fields: str) -> IndexModel:
+    """Return the index that a row of ``INDEXES`` describes."""
+    keys = [(one.lstrip("-"), DESCENDING if one[0] == "-" else ASCENDING) for one in fields.split()]
+    return IndexModel(keys, name=name)
 
 
 def _create(db: Db, name: str, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""What every sink tells Prometheus."""
+"""Metrics of every sink."""
 
 from __future__ import annotations
 
