@@ -1,8 +1,8 @@
-"""An audit archive as a feed: what lay in Kafka, in the order in which it came.
+"""An audit archive as a feed: the records of Kafka, in the order in which they came.
 
-The manifest says which files there are and what is in them; each file is held against its hash
-before it is used. The records of a partition keep their order; those of several are merged by
-their stamps. One file of each partition is in memory at a time.
+The manifest lists the files and their content; each file is checked against its hash before it is
+used. The records of a partition keep their order; those of several are merged by their stamps. One
+file of each partition is in memory at a time.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.files.content import Source
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import check_event
 from optionstream.schemas import codec, rejects, topics
 from optionstream.schemas.errors import ArchiveError, InputError, RecordError
 from optionstream.schemas.events import ChainSnapshot, MarketEvent, OptionQuoteFrame, Tick
@@ -35,42 +35,43 @@ Wanted = Callable[[str], bool]
 
 
 def holds_records(columns: Iterable[str]) -> bool:
-    """Whether a Parquet file with these columns is one of an archive."""
+    """True if a Parquet file with these columns is one of an archive."""
     return tuple(columns) == COLUMNS
 
 
-def archive_events(source: Source, problems: list[str]) -> Iterator[MarketEvent]:
-    """The events of the archive whose manifest the source is.
+def archive_events(file: FeedInput) -> Iterator[MarketEvent]:
+    """Yield the events of the archive whose manifest the source is.
 
-    What was no event when it came in (analytics rejected it) is told in ``problems``. Raises
-    InputError: the archive is not what was written, or the manifest lies in a tar.
+    Records that analytics rejected are reported as problems. Raises InputError: the archive is not
+    as it was written, or the manifest is inside a tar.
     """
-    if source.file is None:
-        raise InputError(source.name, "an audit archive is read from its folder, unpacked")
-    for record, partitions in _merged(source.file.parent, _holds_events):
-        yield from _event(record, partitions, problems)
+    manifest = file.source.file
+    if manifest is None:
+        raise file.error("an audit archive is read from its folder, unpacked")
+    for record, partitions in _merged(manifest.parent, _holds_events):
+        yield from _event(record, partitions, file.problems)
 
 
-def file_events(body: bytes, name: str, problems: list[str]) -> Iterator[MarketEvent]:
-    """The events of one file of an archive. Raises InputError."""
+def file_events(file: FeedInput) -> Iterator[MarketEvent]:
+    """Yield the events of one file of an archive. Raises InputError."""
     try:
-        for record in decode_records(body):
+        for record in decode_records(file.source.body()):
             if not _holds_events(record.topic):
                 why = "bytes as received, no events: `replay --from-raw` reads the whole archive"
-                raise InputError(name, why)
-            yield from _event(record, None, problems)
+                raise file.error(why)
+            yield from _event(record, None, file.problems)
     except ArchiveError as error:
-        raise InputError(name, str(error)) from None
+        raise file.error(str(error)) from None
 
 
 def archived_records(folder: Path) -> Iterator[ArchivedRecord]:
-    """Every record that the archive in ``folder`` still has. Raises InputError when it is not what
-    was written."""
+    """Yield every record that the archive in ``folder`` still has. Raises InputError when it is not
+    as it was written."""
     return (record for record, _ in _merged(folder, lambda topic: True))
 
 
 def raw_records(folder: Path) -> Iterator[ArchivedRecord]:
-    """Those of the raw topics alone, by their receipt. Raises as ``archived_records``."""
+    """Yield the records of the raw topics, by their receipt. Raises as ``archived_records``."""
     return (record for record, _ in _merged(folder, lambda topic: not _holds_events(topic)))
 
 
@@ -79,7 +80,7 @@ def _holds_events(topic: str) -> bool:
 
 
 def _merged(folder: Path, wanted: Wanted) -> Iterator[tuple[ArchivedRecord, int]]:
-    """Records of the topics wanted, each with the number of partitions its topic had."""
+    """Yield records of the topics wanted, each with the number of partitions its topic had."""
     end = _size(folder / MANIFEST)
     through, parts = _survey(folder, end)
     chosen = sorted(part for part in parts if wanted(part[0]))
@@ -89,7 +90,7 @@ def _merged(folder: Path, wanted: Wanted) -> Iterator[tuple[ArchivedRecord, int]
 
 
 def _size(manifest: Path) -> int:
-    """How much of the manifest there is now: what a growing archive gets later is left out."""
+    """Return the size of the manifest now: later entries of a growing archive are left out."""
     try:
         return manifest.stat().st_size
     except OSError as error:
@@ -97,7 +98,7 @@ def _size(manifest: Path) -> int:
 
 
 def _survey(folder: Path, end: int) -> tuple[int, set[Part]]:
-    """Up to which entry files were pruned (-1: none), and which partitions there are."""
+    """Return the last entry whose files were pruned (-1: none), and the partitions."""
     through, parts = -1, set()
     for entry in _entries(folder, end):
         if isinstance(entry, Segment):
@@ -110,7 +111,7 @@ def _survey(folder: Path, end: int) -> tuple[int, set[Part]]:
 def _stamped(
     folder: Path, end: int, part: Part, through: int
 ) -> Iterator[tuple[int, ArchivedRecord, int]]:
-    """The records of a partition, each with a stamp that never falls: its order comes first."""
+    """Yield a partition's records, each with a stamp that never falls: its order comes first."""
     stamp = 0
     for entry in _entries(folder, end):
         if not isinstance(entry, Segment) or (entry.topic, entry.partition) != part:
@@ -131,7 +132,7 @@ def _entries(folder: Path, end: int) -> Iterator[Entry]:
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error)) from None
     except ArchiveError as error:
-        raise InputError(str(path), f"{error}; `optionstream audit verify` tells more") from None
+        raise InputError(str(path), f"{error}; `optionstream audit verify` has details") from None
 
 
 def _records(folder: Path, segment: Segment) -> Iterator[ArchivedRecord]:
@@ -141,7 +142,7 @@ def _records(folder: Path, segment: Segment) -> Iterator[ArchivedRecord]:
     except OSError as error:
         raise InputError(str(path), error.strerror or str(error)) from None
     if sha256(body).hexdigest() != segment.sha256:
-        why = "not what its entry in the manifest says; `optionstream audit verify` tells more"
+        why = "differs from its entry in the manifest; `optionstream audit verify` has details"
         raise InputError(str(path), why)
     try:
         yield from decode_records(body)
@@ -152,12 +153,14 @@ def _records(folder: Path, segment: Segment) -> Iterator[ArchivedRecord]:
 def _event(
     record: ArchivedRecord, partitions: int | None, problems: list[str]
 ) -> Iterator[MarketEvent]:
-    """The event, if analytics took the record as a whole; the reason in ``problems`` otherwise."""
+    """Yield the event if analytics accepts the record as a whole, else report the reason."""
     try:
         found = codec.decode(record.value, record.headers)
         event = frame_of_tick(found, max(0, record.timestamp)) if isinstance(found, Tick) else found
         if not isinstance(event, MarketEvent):
-            raise RecordError(rejects.WRONG_TOPIC, f"{codec.schema_of(event)} is no market event")
+            raise RecordError(
+                rejects.WRONG_TOPIC, f"{codec.schema_of(event)} is not a market event"
+            )
         _check_place(event, record, partitions)
         yield check_event(event)
     except RecordError as error:
@@ -165,8 +168,10 @@ def _event(
 
 
 def _check_place(event: MarketEvent, record: ArchivedRecord, partitions: int | None) -> None:
-    """Topic, key and partition are those of the content: a publisher would put it right, and what
-    was rejected would come back as good."""
+    """Raise RecordError unless topic, key and partition are those of the content.
+
+    A publisher would put them right, and a rejected record would come back as a good one.
+    """
     topic, key = topics.UNDERLYING, event.product
     if isinstance(event, ChainSnapshot | OptionQuoteFrame):
         chains = isinstance(event, ChainSnapshot)

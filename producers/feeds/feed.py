@@ -1,4 +1,4 @@
-"""Opening a file as a feed: which format it has, by its content, and its events."""
+"""Open a file as a feed: find its format by its content, yield its events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from optionstream.producers.feeds.files.content import Source, file_source
-from optionstream.producers.feeds.format import Format
+from optionstream.producers.feeds.format import FeedInput, Format
 from optionstream.producers.feeds.hints import FeedHints
 from optionstream.producers.feeds.registry import format_of
 from optionstream.producers.pacing import stamped
@@ -19,9 +19,9 @@ from optionstream.schemas.events import MAX_FRAME_TICKS, MarketEvent
 class Feed:
     """One file's events.
 
-    ``received_ms`` (UTC epoch ms) is their receipt, never before an event's own time; None leaves
-    what the source says. ``problems`` says, after ``events()`` was read, which rows could not be
-    used and why.
+    ``received_ms`` (UTC epoch ms) is their receipt, never before an event's own time; None keeps
+    the receipt of the source. After ``events()`` was read, ``problems`` lists the rows that could
+    not be used, with the reasons.
     """
 
     source: Source
@@ -33,6 +33,7 @@ class Feed:
 
     @property
     def path(self) -> Path:
+        """Path of the source."""
         return self.source.path
 
     @property
@@ -41,11 +42,12 @@ class Feed:
         return self.known.name
 
     def events(self) -> Iterator[MarketEvent]:
-        """The events in file order, checked; may be called again. Raises InputError."""
+        """Yield the checked events in file order; may be called again. Raises InputError."""
         self.problems.clear()
-        found = self.known.read(self.source, self.hints, self.frame_ticks, self.problems)
+        file = FeedInput(self.source, self.hints, self.frame_ticks, self.problems)
         received_ms = self.received_ms
-        return found if received_ms is None else stamped(found, lambda: received_ms)
+        found = self.known.read(file)
+        yield from found if received_ms is None else stamped(found, lambda: received_ms)
 
 
 def open_feed(path: Path, hints: FeedHints, frame_ticks: int = 1000) -> Feed:
@@ -58,9 +60,9 @@ def open_source(
 ) -> Feed:
     """Find the format of ``source`` by its content.
 
-    ``frame_ticks`` is the greatest number of ticks in one frame (session files keep their
-    frames). Raises InputError naming the file: missing, empty, damaged or of no known format;
-    ``events()`` raises it for what shows only when the whole file is read.
+    ``frame_ticks`` is the greatest number of ticks in one frame (session files keep their frames).
+    Raises InputError naming the file: missing, empty, damaged or of no known format; ``events()``
+    raises it for faults that show only when the whole file is read.
     """
     if not 1 <= frame_ticks <= MAX_FRAME_TICKS:
         raise UsageError(f"frame_ticks {frame_ticks}: use 1 to {MAX_FRAME_TICKS}")

@@ -1,48 +1,35 @@
-"""What a file does not say: hints from the caller, and the index named in a path."""
+"""What the caller says about a file where the file itself is silent."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from optionstream.schemas.codec import is_product
-from optionstream.schemas.errors import InputError, UsageError
+from optionstream.schemas.errors import UsageError
 from optionstream.schemas.times import ist_date
 
 if TYPE_CHECKING:
     from optionstream.producers.feeds.kite.instruments import Instrument
 
-KNOWN_INDICES: Final = (
-    "NIFTYNXT50",
-    "MIDCPNIFTY",
-    "BANKNIFTY",
-    "FINNIFTY",
-    "SENSEX",
-    "BANKEX",
-    "NIFTY",
-)
-"""Index names looked for in paths, the longest first."""
-
-Told = TypeVar("Told")
+Value = TypeVar("Value")
 
 NearestExpiry = Callable[[str, str], str | None]
-
-_NOT_IN_A_WORD = re.compile(r"[^A-Z0-9]+")
+"""Returns the nearest ISO expiry of a product on an ISO date, None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHints:
-    """Taken where the file itself is silent. What the file says wins, but for the product named in
-    the rows of a candle or tick table, which is often wrong: there the hint wins, and it is told.
+    """Values for what a file leaves out.
+
+    What the file says wins, with one exception: the product in the rows of a candle or tick table
+    is often wrong. There the hint wins, and a problem reports the difference.
 
     ``product`` is an upper-case product name, ``expiry`` an ISO date, ``timestamp_ms`` the UTC
-    epoch millisecond of a chain. ``nearest_expiry`` is asked, where ``expiry`` is None, for the
-    ISO expiry of a product that was the nearest on an ISO date, None when it does not know.
-    ``instruments`` says what stands behind the tokens of a broker's packets.
+    epoch millisecond of a chain. ``nearest_expiry`` is asked where ``expiry`` is None.
+    ``instruments`` are a broker's instruments by token.
     Raises UsageError for a value of another form.
     """
 
@@ -63,52 +50,15 @@ class FeedHints:
             raise UsageError(f"timestamp {self.timestamp_ms}: use epoch milliseconds from 0")
 
     def expiry_on(self, product: str, ts_ms: int) -> str | None:
-        """The expiry of a chain of that time which does not say it."""
+        """Return the expiry for a chain of that time that does not name its own."""
         if self.expiry is not None or self.nearest_expiry is None:
             return self.expiry
         return self.nearest_expiry(product, ist_date(ts_ms))
 
 
-def first_told(*told: Told | None) -> Told | None:
-    """The first that is not None."""
-    return next((one for one in told if one is not None), None)
-
-
-def needed_product(product: str | None, name: str) -> str:
-    """The product. Raises InputError, which names the option to add, for None."""
-    if product is None:
-        raise InputError(name, "it does not say its product: add --product NIFTY")
-    if not is_product(product):
-        raise InputError(name, f"{product!r} is no product name: upper-case letters and digits")
-    return product
-
-
-def needed_time(ts_ms: int | None, name: str) -> int:
-    """The time. Raises InputError, which names the option to add, for None."""
-    if ts_ms is None:
-        raise InputError(name, "it does not say its time: add --timestamp")
-    return ts_ms
-
-
-def needed_expiry(expiry: str | None, name: str) -> str:
-    """The expiry. Raises InputError, which names the option to add, for None."""
-    if expiry is None:
-        raise InputError(name, "it does not say its expiry: add --expiry-date YYYY-MM-DD")
-    return expiry
-
-
-def product_in_path(path: Path) -> str | None:
-    """The known index that is a whole word of the file's name, else of its folder's name.
-
-    ``ticks-nifty-1s-2022/2022-08-10.csv.gz`` → ``NIFTY``; of several words the longest wins.
-    """
-    whole = path.absolute()
-    for name in (whole.name, whole.parent.name):
-        words = set(_NOT_IN_A_WORD.split(name.upper()))
-        for index in KNOWN_INDICES:
-            if index in words:
-                return index
-    return None
+def first_given(*values: Value | None) -> Value | None:
+    """Return the first value that is not None."""
+    return next((value for value in values if value is not None), None)
 
 
 def _is_iso_date(text: str) -> bool:

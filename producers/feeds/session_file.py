@@ -1,6 +1,6 @@
 """The project's own session format: market events as JSON lines, packed with zstd.
 
-docs/session-format.md has the form and the reasons. Both directions work line by line, in
+docs/session-format.md has the format and the reasons. Both directions work line by line, in
 constant memory; the file appears under its name only when it is complete.
 """
 
@@ -16,8 +16,9 @@ import msgspec
 import zstandard
 from msgspec import Raw, Struct
 
-from optionstream.producers.feeds.checked import check_event
-from optionstream.producers.feeds.files.content import Source, file_source
+from optionstream.producers.feeds.files.content import file_source
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import check_event
 from optionstream.schemas import codec, rejects
 from optionstream.schemas.errors import InputError, RecordError
 from optionstream.schemas.events import MarketEvent
@@ -31,8 +32,8 @@ _VALUE: Final = b'","value":'
 
 
 class SessionHeader(Struct, frozen=True, kw_only=True):
-    """The first line. ``created_from`` says what made the session (seed, settings, input names),
-    never when: the same session is the same bytes."""
+    """The first line. ``created_from`` is the origin of the session (seed, settings, input names),
+    never its time: the same session is the same bytes."""
 
     format: str = FORMAT
     version: int = VERSION
@@ -46,33 +47,35 @@ class _Line(Struct, frozen=True):
 
 
 def is_session(head: bytes) -> bool:
-    """Whether the first line is (the beginning of) a session header."""
-    line = head.partition(b"\n")[0]
+    """True if the first line is (the start of) a session header."""
+    line = head.lstrip().partition(b"\n")[0]
     return line.startswith(b"{") and f'"{FORMAT}"'.encode() in line
 
 
 def read_header(path: Path) -> SessionHeader:
-    """The first line of the file. Raises InputError."""
+    """Read the first line of the file. Raises InputError."""
     return _header(path, next(file_source(path).lines(), b""))
 
 
-def read_session(source: Source, problems: list[str]) -> Iterator[MarketEvent]:
-    """The events in the order in which they were written. A line that cannot be read is told in
-    ``problems`` with its number; a file that ends early is an InputError."""
-    lines = source.lines()
-    _header(source.path, next(lines, b""))
+def read_session(file: FeedInput) -> Iterator[MarketEvent]:
+    """Yield the events in the order in which they were written.
+
+    A line that cannot be read is reported with its number; a file that ends early is an InputError.
+    """
+    lines = file.source.lines()
+    _header(file.path, next(lines, b""))
     for number, line in enumerate(lines, 2):
         try:
             yield check_event(_event(line))
         except (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(f"line {number}: {error}")
+            file.problems.append(f"line {number}: {error}")
 
 
 def write_session(path: Path, header: SessionHeader, events: Iterable[MarketEvent]) -> int:
     """Write a session file and return the number of events in it.
 
     The content goes to a temporary file beside ``path``, which then takes its name; after an
-    error in ``events`` nothing is left behind. Raises InputError when the place cannot be
+    error in ``events`` no file is left. Raises InputError when the place cannot be
     written.
     """
     try:
@@ -95,13 +98,13 @@ def write_session(path: Path, header: SessionHeader, events: Iterable[MarketEven
 
 
 def header_for(products: Iterable[str], created_from: Mapping[str, Any]) -> SessionHeader:
-    """A header with the products in order and ``created_from`` as JSON has it."""
+    """Return a header with the products in order and ``created_from`` as plain JSON values."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(created_from))
     return SessionHeader(products=sorted(products), created_from=plain)
 
 
 def encode_line(event: MarketEvent) -> bytes:
-    """One line: the schema's name and the same bytes as on the wire."""
+    """Return one line: the schema's name and the same bytes as on the wire."""
     schema, value = codec.schema_of(event).encode(), codec.encode(event)
     return _SCHEMA + schema + _VALUE + value + b"}\n"
 
@@ -131,24 +134,26 @@ def _header(path: Path, line: bytes) -> SessionHeader:
 
 
 def _event(line: bytes) -> MarketEvent:
-    """The event of a line. One in the form of ``encode_line`` is taken apart where its value
-    begins, without reading the JSON of the value twice; whatever is wrong then, or of another
-    form, is read as the JSON that it is."""
+    """Parse the event of a line.
+
+    A line in the form of ``encode_line`` is split where its value starts, so that the JSON of the
+    value is read once. A line of another form, or with an error, is read as plain JSON.
+    """
     schema, found, value = line.partition(_VALUE)
     if found and schema.startswith(_SCHEMA) and value.endswith(b"}"):
         try:
             return _decoded(value[:-1], schema[len(_SCHEMA) :])
         except (RecordError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
-    told = _decode_line(line)
-    return _decoded(bytes(told.value), told.schema.encode())
+    parts = _decode_line(line)
+    return _decoded(bytes(parts.value), parts.schema.encode())
 
 
 def _decoded(value: bytes, schema: bytes) -> MarketEvent:
     record = codec.decode(value, [(codec.HEADER, schema)])
     if isinstance(record, MarketEvent):
         return record
-    raise RecordError(rejects.WRONG_TOPIC, f"{schema.decode()} is no market event")
+    raise RecordError(rejects.WRONG_TOPIC, f"{schema.decode()} is not a market event")
 
 
 _decode_line = msgspec.json.Decoder(_Line).decode

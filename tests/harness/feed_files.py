@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import zstandard
 
 from optionstream.producers.feeds import FeedHints, open_feed
+from optionstream.producers.feeds.files.content import Source
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.schemas.events import ChainSnapshot, MarketEvent
 from optionstream.schemas.times import to_ms
 
@@ -71,6 +75,11 @@ def written(path: Path, content: Any) -> Path:
         content = content.encode()
     path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     return path
+
+
+def fed(content: bytes = b"", hints: FeedHints = NO_HINTS, frame_ticks: int = 1000) -> FeedInput:
+    """The input of a reader, called ``a``, without a file."""
+    return FeedInput(Source(Path("a"), partial(io.BytesIO, content)), hints, frame_ticks, [])
 
 
 def events_of(

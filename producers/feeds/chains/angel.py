@@ -1,7 +1,7 @@
 """Option chains in the form of Angel's market data: a row a leg. Pure.
 
-Open interest is in shares, as brokers count. The answer says neither its time (``--timestamp``
-does) nor the underlying price; the product begins each leg's symbol.
+Open interest is in shares, as brokers count. The answer has neither a time (``--timestamp``
+gives it) nor an underlying price; each leg's symbol starts with the product.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ from typing import Final
 from msgspec import Struct, field
 
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_leg, option_kind
-from optionstream.producers.feeds.files.json_body import decoded
-from optionstream.producers.feeds.hints import FeedHints, needed_time
+from optionstream.producers.feeds.files.json_body import decode_json
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.producers.feeds.products import product_named
-from optionstream.producers.feeds.stamps import parse_date
-from optionstream.schemas.errors import InputError
-from optionstream.schemas.events import ChainSnapshot
+from optionstream.producers.feeds.times import parse_date
+from optionstream.schemas.events import ChainSnapshot, OptionKind
 
 SOURCE: Final = "angel"
 
@@ -47,27 +46,25 @@ class _Answer(Struct, frozen=True):
 
 
 def looks_like_angel(head: bytes) -> bool:
-    """Whether an Angel chain begins."""
+    """True if the head starts an Angel chain."""
     return b'"fetched"' in head and b'"tradingSymbol"' in head and b'"optionType"' in head
 
 
-def angel_chains(
-    body: bytes, name: str, hints: FeedHints, problems: list[str]
-) -> list[ChainSnapshot]:
-    """A snapshot for each expiry; open interest is in shares. Raises InputError naming ``name``."""
-    rows = decoded(body, _Answer, name).data.fetched
+def angel_chains(file: FeedInput) -> list[ChainSnapshot]:
+    """Return a snapshot for each expiry; open interest is in shares. Raises InputError."""
+    body = file.source.body()
+    rows = decode_json(body, _Answer, file).data.fetched
     if not rows:
-        raise InputError(name, "an Angel option chain without any leg")
-    at = needed_time(hints.timestamp_ms, name)
-    book = ChainBook(SOURCE, "shares", problems)
-    for number, row in enumerate(rows, 1):
-        try:
-            key = ChainKey(at, _product(row), parse_date(row.expiry_date).isoformat())
-            kind = option_kind(row.option_type)
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
-        told = make_leg(
+        raise file.error("an Angel option chain without any leg")
+    at = file.need_time(file.hints.timestamp_ms)
+
+    def parse(row: _Row) -> tuple[ChainKey, OptionKind, _Row]:
+        key = ChainKey(at, _product(row), parse_date(row.expiry_date).isoformat())
+        return key, option_kind(row.option_type), row
+
+    book = ChainBook(SOURCE, "shares", file)
+    for number, (key, kind, row) in file.parse_rows(enumerate(rows, 1), parse):
+        leg = make_leg(
             oi=row.open_interest,
             oi_change=row.oi_change,
             volume=row.volume,
@@ -75,12 +72,12 @@ def angel_chains(
             bid=row.bid_price,
             ask=row.ask_price,
         )
-        book.add_leg(number, key, row.strike_price, kind, told)
-    return book.snapshots(body, name)
+        book.add_leg(number, key, row.strike_price, kind, leg)
+    return book.snapshots(body)
 
 
 def _product(row: _Row) -> str:
     found = _DATED_SYMBOL.fullmatch(row.trading_symbol)
     if found is None:
-        raise ValueError(f"{row.trading_symbol!r} is no option's symbol")
+        raise ValueError(f"{row.trading_symbol!r} is not an option's symbol")
     return product_named(found[1])

@@ -7,14 +7,14 @@ volatilities as fractions. A blank cell is a leg that the source left out.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, make_leg, option_kind
-from optionstream.producers.feeds.files.csv_table import Table, header_names, read_table
-from optionstream.producers.feeds.files.wide_csv import cell_number
+from optionstream.producers.feeds.files.csv_table import cell_number, header_names, read_table
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.producers.feeds.products import product_named
-from optionstream.producers.feeds.stamps import parse_date, parse_stamp
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.times import parse_date, parse_stamp
 from optionstream.schemas.events import ChainSnapshot, OptionKind
 
 SOURCE: Final = "iv-surface"
@@ -37,49 +37,50 @@ class _Contract(NamedTuple):
 
 
 def looks_like_surface(head: bytes) -> bool:
-    """Whether the header has a time, an underlying price and contracts."""
+    """True if the header has a time, an underlying price and contracts."""
     names = header_names(head)
     return {_TIME, _SPOT} <= names and any(map(_CONTRACT.fullmatch, names))
 
 
-def surface_chains(body: bytes, name: str, problems: list[str]) -> list[ChainSnapshot]:
-    """A snapshot for each row and expiry, of implied volatilities alone, in percent; its open
-    interest, which is None everywhere, is called lots. Raises InputError naming ``name``."""
-    table = read_table(body, name, problems)
-    contracts = _contracts(table, name)
+def surface_chains(file: FeedInput) -> list[ChainSnapshot]:
+    """Return a snapshot for each row and expiry, of implied volatilities alone, in percent.
+
+    Open interest is None everywhere and its unit is lots. Raises InputError.
+    """
+    body = file.source.body()
+    table = read_table(body, file.name, file.problems)
+    contracts = _contracts(table.columns, file)
     time_at, spot_at = table.columns[_TIME], table.columns[_SPOT]
-    book = ChainBook(SOURCE, "lots", problems)
-    for number, cells in table.rows:
-        try:
-            at = parse_stamp(cells[time_at])
-            spot = cell_number(cells[spot_at])
-            told = [cell_number(cells[contract.at]) for contract in contracts]
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
-        for contract, fraction in zip(contracts, told, strict=True):
+
+    def parse(cells: list[str]) -> tuple[int, float | None, list[float | None]]:
+        at, spot = parse_stamp(cells[time_at]), cell_number(cells[spot_at])
+        return at, spot, [cell_number(cells[contract.at]) for contract in contracts]
+
+    book = ChainBook(SOURCE, "lots", file)
+    for number, (at, spot, fractions) in file.parse_rows(table.rows, parse):
+        for contract, fraction in zip(contracts, fractions, strict=True):
             key = ChainKey(at, contract.product, contract.expiry)
             iv = None if fraction is None else fraction * 100
             book.add_leg(number, key, contract.strike, contract.kind, make_leg(iv=iv), spot)
-    return book.snapshots(body, name)
+    return book.snapshots(body)
 
 
-def _contracts(table: Table, name: str) -> list[_Contract]:
+def _contracts(columns: Mapping[str, int], file: FeedInput) -> list[_Contract]:
     found = []
-    for column, at in table.columns.items():
+    for column, at in columns.items():
         if column in (_TIME, _SPOT):
             continue
         match = _CONTRACT.fullmatch(column)
         if match is None:
-            raise InputError(name, f"column {column!r} is no option's symbol")
-        found.append(_contract(match, at, name))
+            raise file.error(f"column {column!r} is not an option's symbol")
+        try:
+            found.append(_contract(match, at))
+        except ValueError as error:
+            raise file.error(f"column {column!r}: {error}") from None
     return found
 
 
-def _contract(match: re.Match[str], at: int, name: str) -> _Contract:
-    try:
-        expiry = parse_date(f"{match['day']}20{match['year']}").isoformat()
-        product = product_named(match["product"])
-    except ValueError as error:
-        raise InputError(name, f"column {match[0]!r}: {error}") from None
+def _contract(match: re.Match[str], at: int) -> _Contract:
+    expiry = parse_date(f"{match['day']}20{match['year']}").isoformat()
+    product = product_named(match["product"])
     return _Contract(at, product, expiry, float(match["strike"]), option_kind(match["kind"]))

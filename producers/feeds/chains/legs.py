@@ -1,9 +1,10 @@
-"""Option legs on their way into chain snapshots, for every format that has chains. Pure."""
+"""Gather option legs into chain snapshots, for every format that has chains. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from math import isfinite
 from operator import attrgetter
 from typing import Final, NamedTuple, TypeGuard
@@ -11,9 +12,10 @@ from typing import Final, NamedTuple, TypeGuard
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optionstream.producers.feeds.checked import check_event
 from optionstream.producers.feeds.files.content import content_id
-from optionstream.schemas.errors import InputError, RecordError
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import check_event
+from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs, OiUnit, OptionKind
 from optionstream.schemas.times import rfc3339
 
@@ -43,12 +45,12 @@ def make_leg(
     bid: float | None = None,
     ask: float | None = None,
 ) -> Leg:
-    """A leg as its source tells it: a price or an implied volatility of 0 is none."""
+    """Return a leg as its source states it; a price or an implied volatility of 0 is None."""
     return Leg(oi, oi_change, volume, iv or None, last or None, bid or None, ask or None)
 
 
 def option_kind(text: str) -> OptionKind:
-    """Raises ValueError for anything but ``CE`` and ``PE``."""
+    """Return the kind for ``CE`` or ``PE`` in any case. Raises ValueError."""
     kind = _KINDS.get(text.strip().upper())
     if kind is None:
         raise ValueError(f"{text!r} is neither CE nor PE")
@@ -56,11 +58,30 @@ def option_kind(text: str) -> OptionKind:
 
 
 class ChainKey(NamedTuple):
-    """Which snapshot: UTC epoch ms, product, ISO expiry. Snapshots come in this order."""
+    """Identity of a snapshot: UTC epoch ms, product, ISO expiry. Snapshots come in this order."""
 
     ts_event: int
     product: str
     expiry: str
+
+
+class TableLeg(NamedTuple):
+    """One leg of row ``number`` of a table."""
+
+    number: int
+    key: ChainKey
+    strike: float | None
+    kind: OptionKind
+    leg: Leg
+    spot: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Order of a table's times, read before its rows: never falling; more than one."""
+
+    rising: bool
+    several: bool
 
 
 _Pair = tuple[Leg | None, Leg | None]
@@ -68,29 +89,44 @@ _Pair = tuple[Leg | None, Leg | None]
 Spots = Counter[float]
 
 
-def most_told(spots: Spots) -> float | None:
-    """The underlying price that most legs told, of equals the first."""
+def times_of(times: Iterable[int]) -> Times:
+    """Describe times (epoch ms) given in the order of the rows; neighbours may be equal."""
+    first: int | None = None
+    last = 0
+    rising, several = True, False
+    for at in times:
+        if first is None:
+            first = last = at
+        rising = rising and at >= last
+        several = several or at != first
+        last = at
+    return Times(rising, several)
+
+
+def most_frequent(spots: Spots) -> float | None:
+    """Return the underlying price that most legs have, of equals the first."""
     return spots.most_common(1)[0][0] if spots else None
 
 
 class ChainBook:
-    """Gathers the legs of one body by snapshot and strike.
+    """Gathers the legs of one file by snapshot and strike.
 
-    Of a leg given twice the first counts; that, and every snapshot that breaks the rules of
-    ``schemas.checks``, is told in ``problems``. ``underlying`` chooses a snapshot's underlying
-    price from those that its legs told.
+    Of a leg given twice the first counts. That, and every snapshot that breaks the rules of
+    ``schemas.checks``, is reported as a problem. ``underlying`` chooses a snapshot's underlying
+    price from those of its legs.
     """
 
     def __init__(
         self,
         source: str,
         oi_unit: OiUnit,
-        problems: list[str],
-        underlying: Callable[[Spots], float | None] = most_told,
+        file: FeedInput,
+        underlying: Callable[[Spots], float | None] = most_frequent,
     ) -> None:
         self._source = source
         self._oi_unit: OiUnit = oi_unit
-        self._problems = problems
+        self._file = file
+        self._problems = file.problems
         self._underlying = underlying
         self._chains: dict[ChainKey, dict[float, _Pair]] = {}
         self._spots: dict[ChainKey, Spots] = {}
@@ -104,7 +140,7 @@ class ChainBook:
         put: Leg | None,
         spots: Iterable[float | None] = (),
     ) -> None:
-        """Both legs of a strike, as row ``number`` tells them."""
+        """Add both legs of a strike from row ``number``."""
         if not self._usable(strike, number):
             return
         pairs = self._pairs(key)
@@ -125,10 +161,10 @@ class ChainBook:
         key: ChainKey,
         strike: float | None,
         kind: OptionKind,
-        told: Leg,
+        leg: Leg,
         spot: float | None = None,
     ) -> None:
-        """One leg of a strike, as row ``number`` tells it."""
+        """Add one leg of a strike from row ``number``."""
         if not self._usable(strike, number):
             return
         pairs = self._pairs(key)
@@ -138,20 +174,43 @@ class ChainBook:
                 f"row {number}: {strike:g} {kind} of {key.expiry} again; the first one counts"
             )
             return
-        pairs[strike] = (told, put) if kind == "CE" else (call, told)
+        pairs[strike] = (leg, put) if kind == "CE" else (call, leg)
         if spot:
             self._spots[key][spot] += 1
 
-    def snapshots(self, body: bytes, name: str) -> list[ChainSnapshot]:
-        """The checked snapshots by time, product and expiry. Raises InputError for none."""
-        chains = self.taken(content_id(body))
-        self.at_least(len(chains), name)
+    def snapshots(self, body: bytes) -> list[ChainSnapshot]:
+        """Return the checked snapshots by time, product and expiry. Raises InputError for none."""
+        chains = self._take_snapshots(content_id(body))
+        self._need_snapshots(len(chains))
         return chains
 
-    def taken(self, capture: str, several: bool | None = None) -> list[ChainSnapshot]:
-        """The same of what was gathered since the last call, and perhaps none. ``capture`` is the
-        body's id; ``several`` says whether the body has snapshots of several times, where not all
-        of them were gathered."""
+    def stream_snapshots(
+        self, legs: Iterable[TableLeg], times: Times, capture: str
+    ) -> Iterator[ChainSnapshot]:
+        """Yield the snapshots of a table that may be longer than memory.
+
+        If the times of the rows rise, a snapshot is complete when the next time starts, and only
+        the legs of one time are held. Else all rows are gathered first. ``capture`` is the body's
+        id. Raises InputError at the end if there was no snapshot.
+        """
+        current_ms, made = -1, 0
+        for leg in legs:
+            if times.rising and leg.key.ts_event != current_ms:
+                for chain in self._take_snapshots(capture, times.several):
+                    made += 1
+                    yield chain
+                current_ms = leg.key.ts_event
+            self.add_leg(*leg)
+        for chain in self._take_snapshots(capture, times.several if times.rising else None):
+            made += 1
+            yield chain
+        self._need_snapshots(made)
+
+    def _take_snapshots(self, capture: str, several: bool | None = None) -> list[ChainSnapshot]:
+        """Return the snapshots gathered since the last call, perhaps none.
+
+        ``several`` says if the body has snapshots of several times, None if all were gathered.
+        """
         shown = len({key.ts_event for key in self._chains}) > 1 if several is None else several
         chains: list[ChainSnapshot] = []
         for key in sorted(self._chains):
@@ -163,11 +222,10 @@ class ChainBook:
         self._chains, self._spots = {}, {}
         return _captured(chains, capture, several)
 
-    def at_least(self, count: int, name: str) -> None:
-        """Raises InputError, with the first problem, when no snapshot was made."""
+    def _need_snapshots(self, count: int) -> None:
         if not count:
-            why = f"no expiry can be used; {self._problems[0]}" if self._problems else "no rows"
-            raise InputError(name, why)
+            why = f"no usable expiry; {self._problems[0]}" if self._problems else "no rows"
+            raise self._file.error(why)
 
     def _usable(self, strike: float | None, number: int) -> TypeGuard[float]:
         usable = strike is not None and isfinite(strike) and strike > 0
@@ -206,7 +264,7 @@ def _columns(legs: list[Leg]) -> Legs:
 def _captured(
     chains: list[ChainSnapshot], body_id: str, several: bool | None
 ) -> list[ChainSnapshot]:
-    """Snapshots of one instant share a capture: the body, or the instant's part of it."""
+    """Give the snapshots of one instant one capture: the body, or the instant's part of it."""
     sizes = Counter(chain.ts_event for chain in chains)
     parted = len(sizes) > 1 if several is None else several
     return [

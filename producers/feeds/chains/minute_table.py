@@ -10,10 +10,17 @@ from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import Any, Final
 
-from optionstream.producers.feeds.chains.legs import ChainKey, make_leg, option_kind
-from optionstream.producers.feeds.chains.row_stream import TableLeg
+from optionstream.producers.feeds.chains.legs import (
+    ChainKey,
+    Leg,
+    TableLeg,
+    make_leg,
+    option_kind,
+)
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.producers.feeds.products import product_named
-from optionstream.producers.feeds.stamps import parse_compact_stamp, parse_date
+from optionstream.producers.feeds.times import parse_compact_stamp, parse_date
+from optionstream.schemas.events import OptionKind
 
 SOURCE: Final = "nse-minute"
 
@@ -21,37 +28,38 @@ TEXTS: Final = ("timestamp", "symbol", "expiry", "option_type")
 NUMBERS: Final = ("strike", "spot", "ltp", "volume", "oi", "oi_chg", "iv")
 
 _IV_FLOOR: Final = 0.1
-"""Percent: where the scraper's solver begins, and what it leaves when it finds nothing."""
-_KEYS_HELD: Final = 1_000
+"""Percent: the start value of the scraper's solver, stored when it finds no solution."""
+_KEYS_KEPT: Final = 1_000
 _SPOT_DECIMALS: Final = 2
-"""What an index has; the vendor's own spot is a 4-byte float, 24052.400391 for 24052.40."""
+"""Decimals of an index; the vendor's spot is a 4-byte float, 24052.400391 for 24052.40."""
 
 
-def minute_legs(rows: Iterable[tuple[Any, ...]], problems: list[str]) -> Iterator[TableLeg]:
-    """The legs of ``rows``, which have TEXTS and NUMBERS in their order. Rows that cannot be read
-    are told in ``problems``."""
+def minute_legs(rows: Iterable[tuple[Any, ...]], file: FeedInput) -> Iterator[TableLeg]:
+    """Yield the legs of ``rows``, which have TEXTS and NUMBERS in their order. Rows that cannot be
+    read are reported as problems."""
     keys: dict[tuple[object, ...], ChainKey] = {}
-    for number, values in enumerate(rows, 1):
-        try:
-            stamp, symbol, expiry, kind = map(_text, values[: len(TEXTS)])
-            strike, spot, last, volume, oi, change, iv = map(_number, values[len(TEXTS) :])
-            texts = stamp, symbol, expiry
-            key = keys.get(texts)
-            if key is None:
-                if len(keys) >= _KEYS_HELD:
-                    keys.clear()
-                key = keys[texts] = _key(*texts)
-            side = option_kind(kind)
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
+
+    def parse(
+        values: tuple[Any, ...],
+    ) -> tuple[ChainKey, float | None, OptionKind, Leg, float | None]:
+        stamp, symbol, expiry, kind = map(_text, values[: len(TEXTS)])
+        strike, spot, last, volume, oi, change, iv = map(_number, values[len(TEXTS) :])
+        texts = stamp, symbol, expiry
+        key = keys.get(texts)
+        if key is None:
+            if len(keys) >= _KEYS_KEPT:
+                keys.clear()
+            key = keys[texts] = _key(*texts)
         solved = iv if iv is not None and iv > _IV_FLOOR else None
-        told = make_leg(oi, change, volume, solved, last)
-        yield TableLeg(number, key, strike, side, told, spot and round(spot, _SPOT_DECIMALS))
+        leg = make_leg(oi, change, volume, solved, last)
+        return key, strike, option_kind(kind), leg, spot and round(spot, _SPOT_DECIMALS)
+
+    for number, leg in file.parse_rows(enumerate(rows, 1), parse):
+        yield TableLeg(number, *leg)
 
 
 def stamp_ms(stamp: object) -> int | None:
-    """The time of a row by its column ``timestamp``, UTC epoch ms; None where that is none."""
+    """Return the time in the column ``timestamp`` as UTC epoch ms, None if it is not valid."""
     try:
         return parse_compact_stamp(_text(stamp))
     except ValueError:
@@ -65,7 +73,7 @@ def _key(stamp: str, symbol: str, expiry: str) -> ChainKey:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} where a text belongs")
+        raise ValueError(f"{value!r} is not a text")
     return value
 
 
@@ -73,5 +81,5 @@ def _number(value: object) -> float | None:
     if value is None:
         return None
     if not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"{value!r} where a number belongs")
+        raise ValueError(f"{value!r} is not a number")
     return float(value)

@@ -1,4 +1,4 @@
-"""Parquet files and SQLite databases with option chains: which layout, by their columns. Pure."""
+"""Option chains in Parquet files and SQLite databases; the columns say which layout. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from optionstream.producers.feeds.chains import end_of_day, minute_table
-from optionstream.producers.feeds.chains.legs import ChainBook
-from optionstream.producers.feeds.chains.row_stream import RowStream, Times, times_of
+from optionstream.producers.feeds.chains.legs import ChainBook, Times, times_of
 from optionstream.producers.feeds.files.column_table import sqlite_rows, sqlite_tables
 from optionstream.producers.feeds.files.parquet_table import ParquetFile
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.schemas.events import ChainSnapshot
 
 if TYPE_CHECKING:
@@ -22,11 +21,8 @@ _EOD: Final = (*end_of_day.TEXTS, *end_of_day.DATES, *end_of_day.FLAGS, *end_of_
 _SHOWN_COLUMNS: Final = 8
 
 
-def parquet_chains(
-    table: ParquetFile, capture: str, name: str, problems: list[str]
-) -> Iterator[ChainSnapshot]:
-    """The snapshots of a Parquet file, whose content is called ``capture``. Raises InputError
-    naming ``name``."""
+def parquet_chains(file: FeedInput, table: ParquetFile) -> Iterator[ChainSnapshot]:
+    """Yield the snapshots of a Parquet file, opened as ``table``. Raises InputError."""
     import polars as pl
 
     types: dict[str, PolarsDataType]
@@ -34,31 +30,31 @@ def parquet_chains(
         types = dict.fromkeys(minute_table.TEXTS, pl.String)
         types |= dict.fromkeys(minute_table.NUMBERS, pl.Float64)
         times = _times(table, pl.col("timestamp").cast(pl.String), minute_table.stamp_ms)
-        legs = minute_table.minute_legs(_rows(table, types), problems)
-        stream = RowStream(minute_table.SOURCE, "lots", capture, name, problems)
+        legs = minute_table.minute_legs(_rows(table, types), file)
+        book = ChainBook(minute_table.SOURCE, "lots", file)
     elif set(table.columns).issuperset(_EOD):
         types = dict.fromkeys(end_of_day.TEXTS, pl.String)
         types |= dict.fromkeys(end_of_day.DATES, pl.Date)
         types |= dict.fromkeys(end_of_day.FLAGS, pl.Boolean)
         types |= dict.fromkeys(end_of_day.NUMBERS, pl.Float64)
         times = _times(table, pl.col("date_t").cast(pl.Date), end_of_day.close_ms)
-        legs = end_of_day.eod_legs(_rows(table, types), problems)
-        stream = RowStream(end_of_day.SOURCE, "shares", capture, name, problems)
+        legs = end_of_day.eod_legs(_rows(table, types), file)
+        book = ChainBook(end_of_day.SOURCE, "shares", file)
     else:
         shown = _shown(table.columns)
-        raise InputError(name, f"Parquet, but no option chain: its columns are {shown}")
-    yield from stream.snapshots(legs, times)
+        raise file.error(f"Parquet, but no option chain: its columns are {shown}")
+    yield from book.stream_snapshots(legs, times, file.source.capture_id())
 
 
 def _times(table: ParquetFile, column: pl.Expr, ms_of: Callable[[Any], int | None]) -> Times:
-    """Of the rows that have a time; runs of one value are looked at once."""
+    """Describe the times of the rows that have one; runs of one value are parsed once."""
     slices = table.slices([column])
     values = (one for part in slices for one in part.to_series().rle().struct.field("value"))
     return times_of(at for at in map(ms_of, values) if at is not None)
 
 
 def _rows(table: ParquetFile, types: Mapping[str, PolarsDataType]) -> Iterator[tuple[Any, ...]]:
-    """The rows, cut to ``types`` in their order, each value of its type or None; NaN is None."""
+    """Yield the rows, cut to ``types`` in their order, each value of its type or None (NaN too)."""
     import polars as pl
 
     columns = [pl.col(column).cast(kind) for column, kind in types.items()]
@@ -66,18 +62,19 @@ def _rows(table: ParquetFile, types: Mapping[str, PolarsDataType]) -> Iterator[t
         yield from part.fill_nan(None).iter_rows()
 
 
-def sqlite_chains(body: bytes, name: str, problems: list[str]) -> list[ChainSnapshot]:
-    """The snapshots of the one table that has option chains. Raises InputError naming ``name``."""
-    tables = sqlite_tables(body, name)
+def sqlite_chains(file: FeedInput) -> list[ChainSnapshot]:
+    """Return the snapshots of the one table that has option chains. Raises InputError."""
+    body = file.source.body()
+    tables = sqlite_tables(body, file.name)
     found = [table for table, columns in tables.items() if set(columns).issuperset(_MINUTE)]
     if len(found) != 1:
         what = "several tables with option chains" if found else "no table with option chains"
-        raise InputError(name, f"SQLite, but {what}: {_shown(found or tables)}")
-    book = ChainBook(minute_table.SOURCE, "lots", problems)
-    rows = sqlite_rows(body, name, found[0], _MINUTE)
-    for leg in minute_table.minute_legs(rows, problems):
+        raise file.error(f"SQLite, but {what}: {_shown(found or tables)}")
+    book = ChainBook(minute_table.SOURCE, "lots", file)
+    rows = sqlite_rows(body, file.name, found[0], _MINUTE)
+    for leg in minute_table.minute_legs(rows, file):
         book.add_leg(*leg)
-    return book.snapshots(body, name)
+    return book.snapshots(body)
 
 
 def _shown(names: Iterable[str]) -> str:

@@ -1,8 +1,8 @@
 """Option chains as Upstox answers ``/v2/option/chain``: a row a strike. Pure.
 
-Open interest and volume are in shares, as brokers count. The answer does not say its time: a
-recording may (``recorded_at`` beside ``response``), else ``--timestamp`` does; a date in the name
-is not asked, for there it is the expiry.
+Open interest and volume are in shares, as brokers count. The answer has no time: a recording may
+have one (``recorded_at`` beside ``response``), else ``--timestamp`` gives it. A date in the file's
+name is the expiry and never the time.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Final
 from msgspec import Struct
 
 from optionstream.producers.feeds.chains.legs import ChainBook, ChainKey, Leg, make_leg
-from optionstream.producers.feeds.files.json_body import decoded
-from optionstream.producers.feeds.hints import FeedHints, first_told, needed_product, needed_time
+from optionstream.producers.feeds.files.json_body import decode_json
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.hints import first_given
 from optionstream.producers.feeds.products import product_named
-from optionstream.producers.feeds.stamps import parse_date
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.times import parse_date
 from optionstream.schemas.events import ChainSnapshot
 from optionstream.schemas.times import to_ms
 
@@ -65,41 +65,39 @@ class _File(Struct, frozen=True):
 
 
 def looks_like_upstox(head: bytes) -> bool:
-    """Whether an Upstox chain begins."""
+    """True if the head starts an Upstox chain."""
     return b'"call_options"' in head and b'"strike_price"' in head
 
 
-def upstox_chains(
-    body: bytes, name: str, hints: FeedHints, problems: list[str]
-) -> list[ChainSnapshot]:
-    """A snapshot for each expiry; open interest is in shares. Raises InputError naming ``name``."""
-    file = decoded(body, _File, name)
-    rows = file.data if file.data is not None else file.response and file.response.data
+def upstox_chains(file: FeedInput) -> list[ChainSnapshot]:
+    """Return a snapshot for each expiry; open interest is in shares. Raises InputError."""
+    body = file.source.body()
+    answer = decode_json(body, _File, file)
+    rows = answer.data if answer.data is not None else answer.response and answer.response.data
     if not rows:
-        raise InputError(name, "an Upstox option chain without any strikes")
-    at = needed_time(first_told(_recorded_ms(file.recorded_at, name), hints.timestamp_ms), name)
-    book = ChainBook(SOURCE, "shares", problems)
-    for number, row in enumerate(rows, 1):
-        try:
-            product = needed_product(first_told(_underlying(row), hints.product), name)
-            key = ChainKey(at, product, parse_date(row.expiry).isoformat())
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
+        raise file.error("an Upstox option chain without any strikes")
+    at = file.need_time(first_given(_recorded_ms(answer, file), file.hints.timestamp_ms))
+
+    def parse(row: _Row) -> tuple[ChainKey, _Row]:
+        product = file.need_product(first_given(_underlying(row), file.hints.product))
+        return ChainKey(at, product, parse_date(row.expiry).isoformat()), row
+
+    book = ChainBook(SOURCE, "shares", file)
+    for number, (key, row) in file.parse_rows(enumerate(rows, 1), parse):
         call, put = _leg(row.call_options), _leg(row.put_options)
         book.add_row(number, key, row.strike_price, call, put, (row.underlying_spot_price,))
-    return book.snapshots(body, name)
+    return book.snapshots(body)
 
 
-def _leg(told: _Leg | None) -> Leg | None:
-    if told is None:
+def _leg(served: _Leg | None) -> Leg | None:
+    if served is None:
         return None
-    market = told.market_data
+    market = served.market_data
     return make_leg(
         oi=market.oi,
         oi_change=_change(market.oi, market.prev_oi),
         volume=market.volume,
-        iv=told.option_greeks.iv,
+        iv=served.option_greeks.iv,
         last=market.ltp,
         bid=market.bid_price,
         ask=market.ask_price,
@@ -117,9 +115,10 @@ def _underlying(row: _Row) -> str | None:
     return product_named(row.underlying_key.rpartition("|")[2])
 
 
-def _recorded_ms(at: datetime | None, name: str) -> int | None:
+def _recorded_ms(answer: _File, file: FeedInput) -> int | None:
+    at = answer.recorded_at
     if at is None:
         return None
     if at.tzinfo is None or to_ms(at) < 0:
-        raise InputError(name, f"recorded_at {at}: no time zone, or before 1970")
+        raise file.error(f"recorded_at {at}: no time zone, or before 1970")
     return to_ms(at)

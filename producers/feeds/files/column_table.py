@@ -1,4 +1,4 @@
-"""SQLite databases, read whole. Pure."""
+"""Read whole SQLite databases. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ _SQLITE_MAGIC: Final = b"SQLite format 3\x00"
 
 
 def is_sqlite(head: bytes) -> bool:
+    """True if the content is an SQLite database."""
     return head.startswith(_SQLITE_MAGIC)
 
 
 def sqlite_tables(body: bytes, name: str) -> dict[str, tuple[str, ...]]:
-    """Column names by table. Raises InputError naming ``name`` when the database is damaged."""
+    """Return column names by table. Raises InputError naming ``name`` for a damaged database."""
     try:
         with closing(_database(body)) as database:
             names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -29,7 +30,7 @@ def sqlite_tables(body: bytes, name: str) -> dict[str, tuple[str, ...]]:
 def sqlite_rows(
     body: bytes, name: str, table: str, columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of one table in their order, cut to ``columns``. Raises InputError: damaged."""
+    """Yield the rows of one table in order, cut to ``columns``. Raises InputError if damaged."""
     chosen = ", ".join(map(_quoted, columns))
     try:
         with closing(_database(body)) as database:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 from typing import Final
@@ -14,7 +14,7 @@ from optionstream.producers.feeds.times import instant_ms
 from optionstream.schemas.errors import InputError
 
 EMPTY: Final = frozenset(("", "-", "na", "nan", "none", "null"))
-"""What stands for nothing in a cell, in lower case."""
+"""Cells without a value, in lower case."""
 _NUMBER: Final = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 EXACT: Final = 1 << 53
 _SHOWN_CHARS: Final = 40
@@ -26,17 +26,34 @@ class Table:
 
     columns: dict[str, int]
     rows: Iterator[tuple[int, list[str]]]
-    """Line number in the file and cells, as many as the header has; rows with cells in none of
-    their columns are passed over, those of another length are told in ``problems``."""
+    """Line number in the file and cells, as many as the header has. Empty rows are left out, those
+    of another length are reported as problems."""
+
+    def find_column(self, names: Iterable[str]) -> int | None:
+        """Return the place of the first of ``names`` that the header has."""
+        return next((self.columns[name] for name in names if name in self.columns), None)
+
+    def instant_reader(self, names: Iterable[str]) -> Callable[[list[str]], int] | None:
+        """Return a function that reads a row's time (``times.instant_ms``), UTC epoch ms.
+
+        It uses ``date`` and ``time`` where the header has both, else the first of ``names``. None
+        if the header has none of them.
+        """
+        columns = self.columns
+        if "date" in columns and "time" in columns:
+            date_at, time_at = columns["date"], columns["time"]
+            return lambda cells: instant_ms(f"{cells[date_at].strip()} {cells[time_at].strip()}")
+        at = self.find_column(names)
+        return None if at is None else lambda cells: instant_ms(cells[at])
 
 
 def normal_name(text: str) -> str:
-    """``Last Price`` → ``last_price``."""
+    """Return ``last_price`` for ``Last Price``."""
     return "_".join(text.lower().split())
 
 
 def header_names(head: bytes) -> frozenset[str]:
-    """The names in the first line that is not empty, for telling a format by its columns."""
+    """Return the names in the first line that is not empty, to recognise a format by them."""
     for line in head.decode("utf-8", "backslashreplace").splitlines():
         if line.strip():
             return frozenset(normal_name(name.strip('" ')) for name in line.split(","))
@@ -44,8 +61,11 @@ def header_names(head: bytes) -> frozenset[str]:
 
 
 def read_table(body: bytes, name: str, problems: list[str]) -> Table:
-    """The header at once, the rows as they are taken. Both raise InputError naming ``name`` when
-    the text is no CSV: an open quote, a NUL, a cell of more than 128 kB."""
+    """Read the header at once, the rows as they are consumed.
+
+    Both raise InputError naming ``name`` for damaged CSV: an open quote, a NUL, a cell of more than
+    128 kB.
+    """
     cells = _records(body, name)
     _, header = next(cells, (0, list[str]()))
     columns: dict[str, int] = {}
@@ -54,44 +74,38 @@ def read_table(body: bytes, name: str, problems: list[str]) -> Table:
     return Table(columns, _of_length(cells, len(header), problems))
 
 
-def first_of(columns: Mapping[str, int], names: Iterable[str]) -> int | None:
-    """Where the first of ``names`` that the header has lies."""
-    return next((columns[name] for name in names if name in columns), None)
-
-
-def instant_reader(
-    columns: Mapping[str, int], names: Iterable[str]
-) -> Callable[[list[str]], int] | None:
-    """Reads the UTC epoch ms of a row (``instants.instant_ms``) from ``date`` and ``time`` where
-    the header has both, else from the first of ``names``; None where it has none of them."""
-    if "date" in columns and "time" in columns:
-        date_at, time_at = columns["date"], columns["time"]
-        return lambda cells: instant_ms(f"{cells[date_at].strip()} {cells[time_at].strip()}")
-    at = first_of(columns, names)
-    return None if at is None else lambda cells: instant_ms(cells[at])
-
-
 def parse_number(text: str) -> float:
-    """A finite number; commas between digits are grouping, Indian or other. Raises ValueError."""
+    """Parse a finite number; commas between digits are grouping, Indian or other. Raises
+    ValueError."""
     plain = text.strip().replace(",", "")
     if not _NUMBER.fullmatch(plain):
-        raise ValueError(f"{text[:_SHOWN_CHARS]!r} is no number")
+        raise ValueError(f"{text[:_SHOWN_CHARS]!r} is not a number")
     number = float(plain)
     if not isfinite(number):
         raise ValueError(f"{text[:_SHOWN_CHARS]} is not finite")
     return number
 
 
+def cell_number(text: str) -> float | None:
+    """Parse ``2,05,721`` → 205721.0; None for an empty cell, ``-`` or ``NA``. Raises ValueError."""
+    return None if text == "-" or is_empty(text) else parse_number(text)
+
+
 def parse_whole(text: str) -> int | None:
-    """A whole number (``75`` or ``75.0``), None for an empty cell. Raises ValueError."""
-    return None if text.strip().lower() in EMPTY else as_whole(parse_number(text))
+    """Parse a whole number (``75`` or ``75.0``); None for an empty cell. Raises ValueError."""
+    return None if is_empty(text) else as_whole(parse_number(text))
+
+
+def is_empty(text: str) -> bool:
+    """True if the cell stands for no value."""
+    return text.strip().lower() in EMPTY
 
 
 def as_whole(number: float) -> int:
-    """The number, if it is whole and below 2^53, so that every client holds it exactly. Raises
-    ValueError."""
+    """Return the number as int. Raises ValueError unless it is whole and below 2^53, so that every
+    client can hold it exactly."""
     if abs(number) >= EXACT or number != int(number):
-        raise ValueError(f"{number:.17g} is no whole number below 2^53")
+        raise ValueError(f"{number:.17g} is not a whole number below 2^53")
     return int(number)
 
 

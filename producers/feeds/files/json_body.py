@@ -1,32 +1,33 @@
-"""JSON bodies decoded into typed structures, with one line for what is wrong with them. Pure."""
+"""Decode JSON bodies into typed structures; errors are one line. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.format import FeedInput
 
+CHAIN: Final = "option-chain"
 Shape = TypeVar("Shape")
 
 
-def decoded(body: bytes, shape: type[Shape], name: str) -> Shape:
-    """Raises InputError naming ``name``: truncated or other JSON, wrong types."""
-    with decoding(name):
+def decode_json(body: bytes, shape: type[Shape], file: FeedInput, noun: str = CHAIN) -> Shape:
+    """Decode the body as ``shape``. Raises InputError: truncated or damaged JSON, wrong types."""
+    with json_errors(file, noun):
         return msgspec.json.decode(body, type=shape)
 
 
 @contextmanager
-def decoding(name: str) -> Iterator[None]:
-    """What a decoder raises inside becomes an InputError naming ``name``."""
+def json_errors(file: FeedInput, noun: str = CHAIN) -> Iterator[None]:
+    """Turn the errors of a JSON decoder into InputError; ``noun`` says what the JSON should be."""
     try:
         yield
     except msgspec.ValidationError as error:
-        raise InputError(name, f"option-chain JSON of a wrong shape: {error}") from None
+        raise file.error(f"{noun} JSON of a wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(name, f"truncated or damaged JSON: {error}") from None
+        raise file.error(f"truncated or damaged JSON: {error}") from None
     except RecursionError:
-        raise InputError(name, "JSON nested too deeply") from None
+        raise file.error("JSON nested too deeply") from None

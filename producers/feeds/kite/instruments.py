@@ -1,4 +1,4 @@
-"""Kite's list of instruments (``/instruments``, CSV): what stands behind a token. Pure."""
+"""Kite's list of instruments (``/instruments``, CSV): the contract of each token. Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from optionstream.producers.feeds.chains.legs import option_kind
 from optionstream.producers.feeds.files.csv_table import (
     header_names,
     parse_number,
@@ -13,7 +14,7 @@ from optionstream.producers.feeds.files.csv_table import (
     read_table,
 )
 from optionstream.producers.feeds.products import product_named
-from optionstream.producers.feeds.stamps import parse_date
+from optionstream.producers.feeds.times import parse_date
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import OptionKind
 
@@ -25,7 +26,7 @@ INDEX_TOKENS: Final = {
     265: "SENSEX",
     274441: "BANKEX",
 }
-"""Product by the token of an index. These stay as they are; those of contracts are used again."""
+"""Product by the token of an index. These never change; tokens of contracts are reused."""
 
 _SYMBOL: Final = re.compile(
     r"(?P<name>[A-Z0-9&-]+?)\d{2}(?:[A-Z]{3}|[1-9OND]\d{2})[\d.]+(?:CE|PE)", re.ASCII
@@ -61,54 +62,49 @@ class Instrument:
 
 
 def looks_like_instruments(head: bytes) -> bool:
-    """Whether the header is that of the list."""
+    """True if the header is that of the list."""
     return header_names(head).issuperset(_COLUMNS)
 
 
 def read_instruments(body: bytes, name: str, problems: list[str]) -> dict[int, Instrument]:
-    """The instruments by token; rows that cannot be read are told in ``problems``. Raises
-    InputError naming ``name`` when a column is missing."""
+    """Return the instruments by token; rows that cannot be read are reported in ``problems``.
+
+    Raises InputError naming ``name`` when a column is missing.
+    """
     table = read_table(body, name, problems)
     if missing := [column for column in _COLUMNS if column not in table.columns]:
         raise InputError(name, f"an instrument list without the column {missing[0]}")
     at = {column: table.columns[column] for column in _COLUMNS}
     instruments: dict[int, Instrument] = {}
     for number, cells in table.rows:
-        told = {column: cells[place].strip() for column, place in at.items()}
+        texts = {column: cells[place].strip() for column, place in at.items()}
         try:
-            token = parse_whole(told["instrument_token"])
+            token = parse_whole(texts["instrument_token"])
             if token is None:
                 raise ValueError("no instrument_token")
-            instruments[token] = Instrument(told["tradingsymbol"], _option(told))
+            instruments[token] = Instrument(texts["tradingsymbol"], _option(texts))
         except ValueError as error:
             problems.append(f"row {number}: {error}")
     return instruments
 
 
-def _option(told: dict[str, str]) -> Option | None:
-    kind = _kind(told["instrument_type"])
-    if kind is None:
+def _option(texts: dict[str, str]) -> Option | None:
+    if texts["instrument_type"] not in ("CE", "PE"):
         return None
-    lot_size = parse_whole(told["lot_size"])
+    lot_size = parse_whole(texts["lot_size"])
     if lot_size is None or lot_size < 1:
-        raise ValueError(f"lot_size {told['lot_size']!r}")
+        raise ValueError(f"lot_size {texts['lot_size']!r}")
     return Option(
-        product=product_named(told["name"] or _underlying(told["tradingsymbol"])),
-        expiry=parse_date(told["expiry"]).isoformat(),
-        strike=parse_number(told["strike"]),
-        kind=kind,
+        product=product_named(texts["name"] or _underlying(texts["tradingsymbol"])),
+        expiry=parse_date(texts["expiry"]).isoformat(),
+        strike=parse_number(texts["strike"]),
+        kind=option_kind(texts["instrument_type"]),
         lot_size=lot_size,
     )
 
 
-def _kind(text: str) -> OptionKind | None:
-    if text == "CE":
-        return "CE"
-    return "PE" if text == "PE" else None
-
-
 def _underlying(symbol: str) -> str:
-    """``BANKNIFTY`` of ``BANKNIFTY18JAN23500CE``; the name of old lists is empty."""
+    """Return ``BANKNIFTY`` for ``BANKNIFTY18JAN23500CE``; the name of old lists is empty."""
     found = _SYMBOL.fullmatch(symbol)
     if found is None:
         raise ValueError(f"{symbol!r} names no underlying")

@@ -1,8 +1,8 @@
 """Binary packets of Zerodha's Kite ticker (kite.trade/docs/connect/v3/websocket). Pure.
 
 A message is a count of packets and, before each packet, its length, both unsigned 16-bit; all
-numbers are big-endian. The length of a packet says what is in it. The low byte of an instrument's
-token says its segment, and with it by how much prices are divided: 100 (paise), 10,000,000
+numbers are big-endian. The length of a packet says which fields it has. The low byte of an
+instrument's token is its segment, which sets the divisor of prices: 100 (paise), 10,000,000
 (currencies of NSE) or 10,000 (currencies of BSE).
 """
 
@@ -12,9 +12,9 @@ import binascii
 import re
 from datetime import datetime
 from struct import Struct, unpack_from
-from typing import Final, Literal
+from typing import Final
 
-from optionstream.producers.feeds.kite.tick import Depth, DepthLevel, KiteTick, Ohlc
+from optionstream.producers.feeds.kite.ticks import Depth, DepthLevel, KiteTick, Ohlc
 from optionstream.schemas.times import IST
 
 LTP_BYTES: Final = 8
@@ -34,7 +34,7 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 
 
 def parse_packets(body: bytes) -> list[KiteTick]:
-    """The ticks of messages one behind the other, or of a packet without its message.
+    """Parse the ticks of concatenated messages, or of a packet without its message.
 
     Raises ValueError when the lengths do not add up.
     """
@@ -47,7 +47,7 @@ def parse_packets(body: bytes) -> list[KiteTick]:
 
 
 def parse_base64(body: bytes) -> list[KiteTick]:
-    """The same, written down as base64, a message or a packet a line. Raises ValueError."""
+    """Parse the same as base64, a message or a packet per line. Raises ValueError."""
     ticks: list[KiteTick] = []
     for line in body.split():
         ticks += parse_packets(binascii.a2b_base64(line, strict_mode=True))
@@ -55,7 +55,7 @@ def parse_base64(body: bytes) -> list[KiteTick]:
 
 
 def looks_like_base64(head: bytes) -> bool:
-    """Whether the first word is base64 text of a message or a packet."""
+    """True if the first word is base64 text of a message or a packet."""
     word = next(iter(head.split(maxsplit=1)), b"").strip()
     if len(word) % 4 or not _BASE64.fullmatch(word):
         return False
@@ -66,7 +66,7 @@ def looks_like_base64(head: bytes) -> bool:
 
 
 def looks_like_packets(head: bytes) -> bool:
-    """Whether it begins with a message: a count above 0 and lengths that packets have."""
+    """True if it starts with a message: a count above 0 and lengths that packets have."""
     if len(head) < 4 or not int.from_bytes(head[:2], "big"):
         return False
     at = 2
@@ -81,7 +81,7 @@ def looks_like_packets(head: bytes) -> bool:
 
 
 def split_messages(body: bytes) -> list[bytes]:
-    """The packets of messages one behind the other. Raises ValueError."""
+    """Return the packets of concatenated messages. Raises ValueError."""
     packets: list[bytes] = []
     at = 0
     while at < len(body):
@@ -100,7 +100,7 @@ def split_messages(body: bytes) -> list[bytes]:
 
 
 def parse_packet(packet: bytes) -> KiteTick:
-    """One packet of a length in PACKET_BYTES; ValueError for another one."""
+    """Parse one packet. Raises ValueError for a length outside PACKET_BYTES."""
     size = len(packet)
     if size not in PACKET_BYTES:
         raise ValueError(f"a packet of {size} bytes")
@@ -139,9 +139,8 @@ def _quote(packet: bytes, token: int, divisor: int) -> KiteTick:
     trade_time, oi, oi_high, oi_low, sent = (
         unpack_from(">5I", packet, QUOTE_BYTES) if full else (0, None, None, None, 0)
     )
-    mode: Literal["full", "quote"] = "full" if full else "quote"
     return KiteTick(
-        mode=mode,
+        mode="full" if full else "quote",
         tradable=True,
         instrument_token=token,
         last_price=last / divisor,
@@ -174,7 +173,7 @@ def _change(last: int, close: int, divisor: int) -> float:
 
 
 def _moment(seconds: int) -> datetime | None:
-    """0 stands for none."""
+    """Return the time, None for 0."""
     return datetime.fromtimestamp(seconds, IST) if seconds else None
 
 

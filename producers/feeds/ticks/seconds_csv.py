@@ -1,7 +1,7 @@
 """1-second ticks as CSV, ``YYYY-MM-DD HH:MM:SS,price`` without a header, in Indian time. Pure.
 
-The whole file is read before its first event, so that a file cut short gives an error and not
-half a day. One row becomes one tick; rows that cannot be read are told with number and reason.
+The whole file is read before its first event, so that a truncated file gives an error and not half
+a day. One row becomes one tick; rows that cannot be read are reported with number and reason.
 """
 
 from __future__ import annotations
@@ -12,8 +12,11 @@ from functools import partial
 from math import isfinite
 from typing import Final
 
-from optionstream.producers.feeds.ticks.tick_rows import TickRow, Unnumbered, tick_frame
-from optionstream.producers.feeds.times import at_least_one, closed_frames, ist_ms
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import at_least_one, closed_frames
+from optionstream.producers.feeds.products import product_of_index_file
+from optionstream.producers.feeds.ticks.tick_rows import Unnumbered, tick_frame
+from optionstream.producers.feeds.times import ist_ms
 from optionstream.schemas.events import Heartbeat, TickFrame
 
 SOURCE: Final = "ticks-1s"
@@ -23,32 +26,22 @@ _SHOWN_CHARS: Final = 60
 
 
 def looks_like_ticks(head: bytes) -> bool:
-    """Whether one of the first whole lines is a tick row."""
+    """True if one of the first lines is a tick row."""
     lines = head.decode("utf-8", "backslashreplace").split("\n")
     return any(_ROW.fullmatch(line) for line in lines)
 
 
-def tick_events(
-    body: bytes, name: str, product: str, frame_ticks: int, problems: list[str]
-) -> Iterator[TickFrame | Heartbeat]:
-    """Frames of one date each, closed by heartbeats. Raises InputError when no row can be read."""
-    rows = at_least_one(read_rows(body, problems), name, problems)
-    yield from closed_frames(rows, frame_ticks, partial(tick_frame, product, SOURCE))
-
-
-def read_rows(body: bytes, problems: list[str]) -> list[TickRow]:
-    """Every readable row in file order; empty lines are passed over."""
+def tick_events(file: FeedInput) -> Iterator[TickFrame | Heartbeat]:
+    """Yield frames of one date each, closed by heartbeats. Empty lines are left out. Raises
+    InputError when no row can be read."""
+    product = product_of_index_file(file)
+    lines = enumerate(file.source.body().decode("utf-8", "backslashreplace").split("\n"), 1)
+    filled = ((number, line) for number, line in lines if line and not line.isspace())
     minutes: dict[tuple[str, str], int] = {}
     numbered = Unnumbered()
-    rows: list[TickRow] = []
-    for number, line in enumerate(body.decode("utf-8", "backslashreplace").split("\n"), 1):
-        if not line or line.isspace():
-            continue
-        try:
-            rows.append(numbered.row(*_parse(line, minutes)))
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-    return rows
+    parsed = file.parse_rows(filled, lambda line: numbered.row(*_parse(line, minutes)))
+    rows = at_least_one([row for _, row in parsed], file)
+    yield from closed_frames(rows, file.frame_ticks, partial(tick_frame, product, SOURCE))
 
 
 def _parse(line: str, minutes: dict[tuple[str, str], int]) -> tuple[str, int, float]:

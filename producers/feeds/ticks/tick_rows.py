@@ -1,9 +1,10 @@
-"""Ticks on their way into frames, for every feed that has ticks. Pure."""
+"""Rows of ticks and their frames, for every feed that has ticks. Pure."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from optionstream.producers.feeds.frames import none_if_empty
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.identity import tick_id
 
@@ -23,10 +24,10 @@ class TickRow(NamedTuple):
 
 
 class Unnumbered:
-    """Gives the ticks of one file whose source numbers nothing their ``seq`` and ``id``.
+    """Numbers the ticks of one file whose source numbers nothing.
 
     ``seq`` counts the ticks of a date from 1; ``id`` is the hash of time, price, volume and of how
-    often the file has told the same before. So the same ticks in another file are the same, and
+    many equal ticks came before in the file. So the same ticks in another file are the same, and
     two equal ticks of one second are two.
     """
 
@@ -35,7 +36,7 @@ class Unnumbered:
         self._occurrences: dict[tuple[int, float, int | None], int] = {}
 
     def row(self, date: str, ts_ms: int, price: float, volume: int | None = None) -> TickRow:
-        """The next tick of the file; it was received when it happened."""
+        """Return the next tick of the file; it was received when it happened."""
         seq = self._numbers[date] = self._numbers.get(date, 0) + 1
         same = self._occurrences.get((ts_ms, price, volume), 0)
         self._occurrences[ts_ms, price, volume] = same + 1
@@ -43,9 +44,8 @@ class Unnumbered:
 
 
 def tick_frame(product: str, source: str, date: str, rows: list[TickRow]) -> TickFrame:
-    """A frame labelled with the date, received when its latest tick was. ``volume`` and
+    """Return a frame labelled with the date, received when its latest tick was. ``volume`` and
     ``tick_id`` are None when no tick has one."""
-    volume = [row.volume for row in rows]
     ids = [row.id for row in rows if row.id is not None]
     return TickFrame(
         product=product,
@@ -55,6 +55,6 @@ def tick_frame(product: str, source: str, date: str, rows: list[TickRow]) -> Tic
         ts_ms=[row.ts_ms for row in rows],
         price=[row.price for row in rows],
         seq=[row.seq for row in rows],
-        volume=None if volume.count(None) == len(volume) else volume,
+        volume=none_if_empty([row.volume for row in rows]),
         tick_id=ids or None,
     )

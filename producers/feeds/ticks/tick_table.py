@@ -1,30 +1,29 @@
-"""Ticks as CSV with a header, as programs write down what a broker sends. Pure.
+"""Ticks as CSV with a header, as programs record what a broker sends. Pure.
 
 A time, a last price, perhaps a symbol and a volume: the day's so far, or what came since the row
-before (``volume_delta``). The sum of the deltas is the day's volume, for the first one after
+before (``volume_delta``). The sum of the deltas is the day's volume, because the first one after
 subscribing is all that was traded before. Prices are rounded to the paisa: brokers send 32-bit
 floats (25974.900390625).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from optionstream.producers.feeds.files.csv_table import (
-    EMPTY,
-    first_of,
+    Table,
     header_names,
-    instant_reader,
+    is_empty,
     parse_number,
     parse_whole,
     read_table,
 )
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import at_least_one, closed_frames
+from optionstream.producers.feeds.products import product_of_file
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, Unnumbered, tick_frame
-from optionstream.producers.feeds.times import at_least_one, closed_frames
-from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, TickFrame
 from optionstream.schemas.times import ist_date
 
@@ -49,16 +48,8 @@ _NOT_TICKS: Final = frozenset(("strike", "strike_price", "option_type"))
 _SIDES: Final = ("bid", "ask")
 
 
-@dataclass(frozen=True, slots=True)
-class TickTable:
-    """``symbols`` are the instruments that the rows name; rows may leave it empty."""
-
-    rows: list[TickRow]
-    symbols: frozenset[str]
-
-
 def looks_like_tick_table(head: bytes) -> bool:
-    """Whether the header has a time, a last price, and nothing of an option chain."""
+    """True if the header has a time, a last price, and no column of an option chain."""
     names = header_names(head)
     return (
         not names.isdisjoint(_TIMES)
@@ -68,7 +59,7 @@ def looks_like_tick_table(head: bytes) -> bool:
 
 
 def looks_like_book(head: bytes) -> bool:
-    """Whether the header is of an order-book summary: a time, bids, asks, no strike."""
+    """True if the header is that of an order-book summary: a time, bids, asks, no strike."""
     names = header_names(head)
     return (
         not names.isdisjoint(_TIMES)
@@ -77,69 +68,52 @@ def looks_like_book(head: bytes) -> bool:
     )
 
 
-def tick_table_events(
-    table: TickTable, product: str, frame_ticks: int
-) -> Iterator[TickFrame | Heartbeat]:
-    """Frames of one date each, closed by heartbeats."""
-    return closed_frames(table.rows, frame_ticks, partial(tick_frame, product, SOURCE))
+def tick_table_events(file: FeedInput) -> Iterator[TickFrame | Heartbeat]:
+    """Yield the rows with a price in frames of one date each, closed by heartbeats.
 
-
-def read_ticks(body: bytes, name: str, problems: list[str]) -> TickTable:
-    """Every row with a price, in file order.
-
-    Rows that cannot be read are told in ``problems`` one by one, rows without a price (packets
-    about open interest only, …) in one line. Raises InputError naming ``name``: no CSV, a column
-    missing, no row left, rows about several instruments.
+    Rows that cannot be read are reported as problems one by one, rows without a price (packets
+    about open interest only, …) in one line. Raises InputError: damaged CSV, a column missing, no
+    row left, rows of several instruments, no product.
     """
-    table = read_table(body, name, problems)
-    layout = _layout(table.columns, name)
-    volumes = _DayVolumes(table.columns, problems)
+    table = read_table(file.source.body(), file.name, file.problems)
+    instant, price_at = table.instant_reader(_TIMES), table.find_column(_PRICES)
+    if instant is None or price_at is None:
+        raise file.error("a tick CSV without a column of times or of last prices")
+    symbol_at, id_at = table.find_column(_SYMBOLS), table.find_column(_IDS)
+    volumes = _DayVolumes(table, file.problems)
     numbered = Unnumbered()
-    rows: list[TickRow] = []
     symbols: set[str] = set()
     ids: set[str] = set()
+    rows: list[TickRow] = []
     unpriced: list[int] = []
-    for number, cells in table.rows:
-        try:
-            ts_ms = layout.instant(cells)
-            date = ist_date(ts_ms)
-            volume = volumes.at(date, cells)
-            price = _price(cells[layout.price_at])
-        except ValueError as error:
-            problems.append(f"row {number}: {error}")
-            continue
-        if price is None:
+
+    def parse(cells: list[str]) -> TickRow | None:
+        ts_ms = instant(cells)
+        date = ist_date(ts_ms)
+        volume = volumes.at(date, cells)
+        price = cells[price_at]
+        if is_empty(price):
+            return None
+        row = numbered.row(date, ts_ms, round(parse_number(price), _PAISA_DECIMALS), volume)
+        symbols.add(_text(cells, symbol_at))
+        ids.add(_text(cells, id_at))
+        return row
+
+    for number, row in file.parse_rows(table.rows, parse):
+        if row is None:
             unpriced.append(number)
-            continue
-        rows.append(numbered.row(date, ts_ms, price, volume))
-        symbols.add(_text(cells, layout.symbol_at))
-        ids.add(_text(cells, layout.id_at))
+        else:
+            rows.append(row)
     if unpriced:
-        problems.append(f"rows without a last price: {len(unpriced)}, the first is {unpriced[0]}")
+        file.problems.append(
+            f"rows without a last price: {len(unpriced)}, the first is {unpriced[0]}"
+        )
     if len(ids - {""}) > 1:
-        raise InputError(name, f"rows about {len(ids - {''})} instruments; one a file")
-    return TickTable(at_least_one(rows, name, problems), frozenset(symbols - {""}))
-
-
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    instant: Callable[[list[str]], int]
-    price_at: int
-    symbol_at: int | None
-    id_at: int | None
-
-
-def _layout(columns: Mapping[str, int], name: str) -> _Layout:
-    instant, price_at = instant_reader(columns, _TIMES), first_of(columns, _PRICES)
-    if instant is None or price_at is None:
-        raise InputError(name, "a tick CSV without a column of times or of last prices")
-    return _Layout(instant, price_at, first_of(columns, _SYMBOLS), first_of(columns, _IDS))
-
-
-def _price(text: str) -> float | None:
-    if text.strip().lower() in EMPTY:
-        return None
-    return round(parse_number(text), _PAISA_DECIMALS)
+        raise file.error(f"rows of {len(ids - {''})} instruments; use one per file")
+    at_least_one(rows, file)
+    # Never from the path: a file `nifty_futures.csv` holds a future, not the index.
+    product = product_of_file(file, symbols - {""})
+    yield from closed_frames(rows, file.frame_ticks, partial(tick_frame, product, SOURCE))
 
 
 def _text(cells: list[str], at: int | None) -> str:
@@ -147,22 +121,22 @@ def _text(cells: list[str], at: int | None) -> str:
 
 
 class _DayVolumes:
-    """The day's volume at each row, told or summed up."""
+    """The day's volume at each row, as stated or as the sum of deltas."""
 
-    def __init__(self, columns: Mapping[str, int], problems: list[str]) -> None:
-        self._told_at = first_of(columns, _VOLUMES)
-        self._delta_at = columns.get(_DELTA)
+    def __init__(self, table: Table, problems: list[str]) -> None:
+        self._total_at = table.find_column(_VOLUMES)
+        self._delta_at = table.columns.get(_DELTA)
         self._sums: dict[str, int] = {}
         self._problems = problems
         self._before = len(problems)
 
     def at(self, date: str, cells: list[str]) -> int | None:
-        """None where there is none. Raises ValueError.
+        """Return the day's volume, None where there is none. Raises ValueError.
 
-        Behind a row that could not be read a sum is not known any more: its delta is missing.
+        After a row that could not be read the sum is not known any more: its delta is missing.
         """
-        if self._told_at is not None:
-            return _not_negative(parse_whole(cells[self._told_at]))
+        if self._total_at is not None:
+            return _not_negative(parse_whole(cells[self._total_at]))
         if self._delta_at is None or len(self._problems) > self._before:
             return None
         delta = parse_whole(cells[self._delta_at]) or 0

@@ -1,7 +1,7 @@
 """Trades as Parquet, one a row: ``timestamp``, ``trade_id``, ``price``. Pure.
 
-As exchanges of crypto-currencies hand them out: each trade has its number; ``quantity`` is that of
-the trade, not the volume of the day.
+The form of crypto-currency exchanges: each trade has its number; ``quantity`` is that of the trade,
+not the volume of the day.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Final
 
-from optionstream.producers.feeds.checked import check_event
 from optionstream.producers.feeds.files.csv_table import EXACT
 from optionstream.producers.feeds.files.parquet_table import ParquetFile
-from optionstream.producers.feeds.times import LATEST_MS, at_least_one
-from optionstream.schemas.errors import InputError
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import at_least_one, check_event
+from optionstream.producers.feeds.times import LATEST_MS
 from optionstream.schemas.events import TickFrame
 from optionstream.schemas.times import DAY_MS, IST_OFFSET_MS, ist_date
 
@@ -26,20 +26,19 @@ _COLUMNS: Final = ("timestamp", "trade_id", "price")
 
 
 def holds_trades(columns: Collection[str]) -> bool:
-    """Whether a table with these columns is one of trades."""
+    """True if a table with these columns holds trades."""
     return set(columns).issuperset(_COLUMNS)
 
 
-def trade_events(
-    table: ParquetFile, name: str, product: str, frame_ticks: int, problems: list[str]
-) -> Iterator[TickFrame]:
-    """Frames of one IST date each, without heartbeats: such markets never close.
+def trade_events(file: FeedInput, table: ParquetFile) -> Iterator[TickFrame]:
+    """Yield frames of one IST date each, without heartbeats: such markets never close.
 
-    Times without a zone are UTC. Raises InputError naming ``name``: damaged Parquet, a column of
+    Times without a zone are UTC. Raises InputError: no product, damaged Parquet, a column of
     another type, no trade left.
     """
+    product = file.need_product(file.hints.product)
     found = False
-    for trades in _whole_frames(_usable(table, name, problems), frame_ticks):
+    for trades in _whole_frames(_usable(file, table), file.frame_ticks):
         found = True
         ts_ms: list[int] = trades["ts_ms"].to_list()
         frame = TickFrame(
@@ -53,16 +52,16 @@ def trade_events(
         )
         yield check_event(frame)
     if not found:
-        at_least_one([], name, problems)
+        at_least_one([], file)
 
 
-def _usable(table: ParquetFile, name: str, problems: list[str]) -> Iterator[pl.DataFrame]:
-    """Slices of the trades that can be used: ``ts_ms`` (a Python datetime ends with the year 9999),
-    ``trade_id``, ``price``, ``day`` (IST days since 1970). The others are told in ``problems``."""
+def _usable(file: FeedInput, table: ParquetFile) -> Iterator[pl.DataFrame]:
+    """Yield slices of the usable trades: ``ts_ms`` (a Python datetime ends with the year 9999),
+    ``trade_id``, ``price``, ``day`` (IST days since 1970). Others are reported as problems."""
     import polars as pl
 
     if not isinstance(kind := table.columns["timestamp"], pl.Datetime):
-        raise InputError(name, f"Parquet that holds no readable trades: timestamp is {kind}")
+        raise file.error(f"Parquet that holds no readable trades: timestamp is {kind}")
     ts_ms = pl.col("timestamp").dt.epoch("ms")
     trade_id, price = pl.col("trade_id").cast(pl.Int64), pl.col("price").cast(pl.Float64)
     usable = (
@@ -79,13 +78,13 @@ def _usable(table: ParquetFile, name: str, problems: list[str]) -> Iterator[pl.D
         else:
             bad = trades.with_row_index("number", before + 1).filter(~pl.col("usable"))
             rows = bad.select("number", "ts_ms", "trade_id", "price").iter_rows()
-            problems += [f"row {number}: {_why_not(*values)}" for number, *values in rows]
+            file.problems.extend([f"row {number}: {_why_not(*values)}" for number, *values in rows])
             yield trades.filter(pl.col("usable"))
         before += trades.height
 
 
 def _whole_frames(slices: Iterable[pl.DataFrame], size: int) -> Iterator[pl.DataFrame]:
-    """Runs of at most ``size`` neighbouring rows of one day, wherever the slices are cut."""
+    """Yield runs of at most ``size`` neighbouring rows of one day, across the cuts of slices."""
     import polars as pl
 
     rest: pl.DataFrame | None = None
@@ -100,11 +99,11 @@ def _whole_frames(slices: Iterable[pl.DataFrame], size: int) -> Iterator[pl.Data
 
 
 def _cuts(days: pl.Series, size: int) -> Iterator[tuple[int, int]]:
-    """Where each frame begins, and how many rows it has."""
+    """Yield the first row of each frame and its number of rows."""
     at = 0
     for run in days.rle().struct.field("len").to_list():
-        for begin in range(at, at + run, size):
-            yield begin, min(size, at + run - begin)
+        for start in range(at, at + run, size):
+            yield start, min(size, at + run - start)
         at += run
 
 

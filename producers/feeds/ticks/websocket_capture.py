@@ -1,16 +1,16 @@
 """Websocket messages as they were received, one a line; the trades in them become ticks. Pure.
 
-Lines are ``<receipt in epoch seconds>: <JSON>``; lines that begin with an address say what was
-connected to. Binance's ``aggTrade`` and ``trade`` are read, alone or inside a combined stream.
-Every other kind of message (order books, best prices, candles in the making, Deribit's options)
-is counted and told in one line.
+Lines are ``<receipt in epoch seconds>: <JSON>``; lines that start with an address name the
+connection. Binance's ``aggTrade`` and ``trade`` are read, alone or inside a combined stream. Every
+other kind of message (order books, best prices, unfinished candles, Deribit's options) is counted
+and reported in one line.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, Final
@@ -19,17 +19,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from optionstream.producers.feeds.files.csv_table import parse_number
+from optionstream.producers.feeds.format import FeedInput
+from optionstream.producers.feeds.frames import dated_frames
 from optionstream.producers.feeds.ticks.tick_rows import TickRow, tick_frame
-from optionstream.producers.feeds.times import LATEST_MS, dated_frames
+from optionstream.producers.feeds.times import LATEST_MS
 from optionstream.schemas.codec import is_product
-from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import TickFrame, Whole
 from optionstream.schemas.times import ist_date
 
 _ADDRESS: Final = re.compile(rb"(?:wss?|https?)://([^/:\s]+)")
 _LINE: Final = re.compile(rb"(\d{9,10}(?:\.\d+)?): (.+)", re.DOTALL)
 _IDS: Final = {"aggTrade": "a", "trade": "t"}
-"""Kind of message → the field with the number that its trades are counted by."""
+"""Kind of message → the field with the sequence number of its trades."""
 _UNKNOWN: Final = "other"
 _NO_ADDRESS: Final = "websocket"
 
@@ -44,42 +45,41 @@ class _Trade(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Capture:
-    """``trades`` by product and source; ``others`` counts the messages that are no trades."""
+    """``trades`` by product and source; ``others`` counts the messages of other kinds."""
 
     trades: dict[tuple[str, str], list[TickRow]] = field(default_factory=dict)
     others: Counter[str] = field(default_factory=Counter)
 
 
 def looks_like_capture(head: bytes) -> bool:
-    """Whether the first line is an address or a message with its receipt."""
+    """True if the first line is an address or a message with its receipt."""
     line = head.lstrip().partition(b"\n")[0]
     message = _LINE.fullmatch(line)
     return bool(_ADDRESS.match(line)) or bool(message and message[2][:1] in b"[{")
 
 
-def capture_events(
-    body: bytes, name: str, frame_ticks: int, problems: list[str]
-) -> Iterator[TickFrame]:
-    """Frames of one product, source and date each, in the order of their receipt.
+def capture_events(file: FeedInput) -> Iterator[TickFrame]:
+    """Yield frames of one product, source and date each, in the order of their receipt.
 
-    The source is the host and the kind of trade, for each has numbers of its own; a capture ends
-    when somebody ends it, so no heartbeat follows. Raises InputError when there is no trade.
+    The source is the host and the kind of trade, because each has numbers of its own. No heartbeat
+    follows: the end of a capture is no end of trading. Raises InputError when there is no trade.
     """
-    capture = read_capture(body, problems)
-    others = [f"{kind}: {count} messages that are no trades" for kind, count in _told(capture)]
+    capture = read_capture(file.source.body(), file.problems)
+    counts = sorted(capture.others.items())
+    others = [f"{kind}: {count} messages that are no trades" for kind, count in counts]
     if not capture.trades:
-        raise InputError(name, f"no trade in it; {', '.join(others + problems[:1]) or 'no lines'}")
-    problems += others
+        raise file.error(f"no trade in it; {', '.join(others + file.problems[:1]) or 'no lines'}")
+    file.problems.extend(others)
     frames = [
         frame
         for (product, source), rows in capture.trades.items()
-        for frame in dated_frames(rows, frame_ticks, partial(tick_frame, product, source))
+        for frame in dated_frames(rows, file.frame_ticks, partial(tick_frame, product, source))
     ]
     yield from sorted(frames, key=lambda frame: frame.ts_recv)
 
 
 def read_capture(body: bytes, problems: list[str]) -> Capture:
-    """Every trade in file order; lines that cannot be read are told in ``problems``."""
+    """Read every trade in file order; lines that cannot be read are reported as problems."""
     capture = Capture()
     host = _NO_ADDRESS
     for number, line in enumerate(body.split(b"\n"), 1):
@@ -87,13 +87,13 @@ def read_capture(body: bytes, problems: list[str]) -> Capture:
             host = address[1].decode("utf-8", "backslashreplace")
         elif line.strip():
             try:
-                _take(line.rstrip(b"\r"), host, capture)
+                _add_message(line.rstrip(b"\r"), host, capture)
             except (ValueError, msgspec.MsgspecError, RecursionError) as error:
                 problems.append(f"line {number}: {error}")
     return capture
 
 
-def _take(line: bytes, host: str, capture: Capture) -> None:
+def _add_message(line: bytes, host: str, capture: Capture) -> None:
     parts = _LINE.fullmatch(line)
     if parts is None:
         raise ValueError("neither an address nor '<epoch seconds>: <JSON>'")
@@ -103,7 +103,7 @@ def _take(line: bytes, host: str, capture: Capture) -> None:
         return
     trade = msgspec.convert(message, _Trade)
     if not is_product(trade.s):
-        raise ValueError(f"{trade.s!r} is no product name")
+        raise ValueError(f"{trade.s!r} is not a product name")
     row = TickRow(
         date=ist_date(trade.T),
         ts_ms=trade.T,
@@ -117,7 +117,7 @@ def _take(line: bytes, host: str, capture: Capture) -> None:
 
 
 def _kind_of(message: Any) -> tuple[str, dict[str, Any]]:
-    """What a message is, and its content without the stream it came in."""
+    """Return the kind of a message, and its content without the stream around it."""
     if not isinstance(message, dict):
         return _UNKNOWN, {}
     content, stream = message.get("data"), message.get("stream")
@@ -127,7 +127,3 @@ def _kind_of(message: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(params, dict) and isinstance(params.get("channel"), str):
         return f"{params['channel'].partition('.')[0]} (a subscription)", {}
     return str(message.get("e") or _UNKNOWN), message
-
-
-def _told(capture: Capture) -> Sequence[tuple[str, int]]:
-    return sorted(capture.others.items())

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from optionstream.producers.feeds import open_feed
-from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.frames import check_event
 from optionstream.producers.feeds.session_file import header_for, write_session
 from optionstream.producers.kafka.publisher import address_of
 from optionstream.producers.kafka.settings import PublishStats

@@ -203,7 +203,7 @@ def test_a_file_that_is_not_what_was_written_stops_the_reading(log: Log) -> None
     log.flush()
     (path,) = files(log.archive.folder)
     change_record(path, 1)
-    with pytest.raises(InputError, match="not what its entry"):
+    with pytest.raises(InputError, match="differs from its entry"):
         events_of(log.archive.folder / MANIFEST)
     path.unlink()
     with pytest.raises(InputError, match="No such file"):

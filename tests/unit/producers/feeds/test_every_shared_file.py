@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.checked import check_event
+from optionstream.producers.feeds.frames import check_event
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot
 from tests.harness.feed_files import NO_HINTS, at

@@ -14,7 +14,7 @@ from optionstream.producers.feeds.products import (
     product_of_name,
     time_of_name,
 )
-from optionstream.producers.feeds.stamps import parse_compact_stamp, parse_date, parse_stamp
+from optionstream.producers.feeds.times import parse_compact_stamp, parse_date, parse_stamp
 from tests.harness.feed_files import at
 
 CLOSE = "15:30:00"
@@ -123,7 +123,9 @@ def test_a_date_is_read_in_every_form(text: str, day: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "14-10-25", "31-02-2025", "14-Foo-2025", "2025/10/14"])
 def test_another_date_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no date|no month|day is out of range|must be in range"):
+    with pytest.raises(
+        ValueError, match=r"not a date|not a month|day is out of range|must be in range"
+    ):
         parse_date(text)
 
 
@@ -144,7 +146,7 @@ def test_a_compact_stamp_is_indian_time() -> None:
 
 @pytest.mark.parametrize("text", ["2026081911", "202613191127", "202608192527", "190608191127", ""])
 def test_another_compact_stamp_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no time|must be in|before 1970"):
+    with pytest.raises(ValueError, match=r"not a time|must be in|before 1970"):
         parse_compact_stamp(text)
 
 
@@ -165,5 +167,5 @@ def test_an_index_has_a_product_in_any_case(text: str, product: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "?", "NIFTY TOTAL MARKET", "X" * 40])
 def test_what_is_no_product_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="no product name"):
+    with pytest.raises(ValueError, match="not a product name"):
         product_named(text)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.files.wide_csv import cell_number
+from optionstream.producers.feeds.files.csv_table import cell_number
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import LEG_COLUMNS, ChainSnapshot, Legs
 from tests.harness.feed_files import NO_HINTS, at, chains_of, written
@@ -84,7 +84,7 @@ def test_a_cell_is_a_number_in_any_grouping_or_none(text: str, number: float | N
 
 @pytest.mark.parametrize("text", ["many", "1.2.3", "inf", "--"])
 def test_a_cell_that_is_no_number_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no number|not finite"):
+    with pytest.raises(ValueError, match=r"is not a number|not finite"):
         cell_number(text)
 
 
@@ -123,9 +123,9 @@ def test_an_export_takes_from_its_name_what_no_hint_says(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("hints", "why"),
     [
-        (FeedHints(), "add --product NIFTY"),
-        (FeedHints(product="NIFTY"), "add --timestamp"),
-        (FeedHints(product="NIFTY", timestamp_ms=1), "add --expiry-date YYYY-MM-DD"),
+        (FeedHints(), "pass --product NIFTY"),
+        (FeedHints(product="NIFTY"), "pass --timestamp"),
+        (FeedHints(product="NIFTY", timestamp_ms=1), "pass --expiry-date YYYY-MM-DD"),
     ],
 )
 def test_an_export_of_another_name_says_which_option_to_add(
@@ -167,10 +167,10 @@ def test_rows_that_cannot_be_read_are_told_with_number_and_reason(tmp_path: Path
     assert isinstance(chain, ChainSnapshot)
     assert (chain.strikes, chain.puts.oi) == ([26000], [4853])
     assert sorted(feed.problems) == [
-        "row 4: 'many' is no number",
+        "row 4: 'many' is not a number",
         "row 5: strike 26000 of 2026-09-29 again; the first one counts",
         "row 6: strike is missing",
-        "row 7: 'Total' is no number",
+        "row 7: 'Total' is not a number",
         "row 8: strike 0 is not positive",
         "row 9: 3 cells, the header has 23",
     ]
@@ -215,7 +215,7 @@ def test_the_name_of_a_page_goes_before_hints(tmp_path: Path) -> None:
 
 def test_a_page_without_an_expiry_takes_it_from_a_hint(tmp_path: Path) -> None:
     path = _page(tmp_path, f"{PAGE_HEAD}\n{PAGE_ROW}")
-    assert "add --expiry-date" in _why(path)
+    assert "pass --expiry-date" in _why(path)
     assert _one(path, FeedHints(expiry="2019-05-30")).expiry == "2019-05-30"
 
 
@@ -229,7 +229,7 @@ def test_a_page_without_an_expiry_may_ask_for_the_nearest(tmp_path: Path) -> Non
 
     assert _one(path, FeedHints(nearest_expiry=nearest)).expiry == "2019-05-23"
     assert asked == [("NIFTY", "2019-05-17")]
-    assert "add --expiry-date" in _why(path, FeedHints(nearest_expiry=lambda *_: None))
+    assert "pass --expiry-date" in _why(path, FeedHints(nearest_expiry=lambda *_: None))
 
 
 def test_a_page_with_a_header_alone_is_told(tmp_path: Path) -> None:
@@ -278,5 +278,5 @@ def test_a_flat_row_of_no_product_or_no_date_is_told(tmp_path: Path) -> None:
 def test_a_flat_file_of_another_name_needs_a_time(tmp_path: Path) -> None:
     text = f"{FLAT_HEAD}NIFTY,04-Nov-2025,22850,25227.35" + ",1" * 16
     path = written(tmp_path / "a.csv", text)
-    assert "add --timestamp" in _why(path)
+    assert "pass --timestamp" in _why(path)
     assert _one(path, FeedHints(timestamp_ms=5)).ts_event == 5

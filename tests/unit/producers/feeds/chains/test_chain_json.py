@@ -109,14 +109,14 @@ def test_an_upstox_leg_that_never_traded_has_no_price_and_no_volatility(tmp_path
 
 def test_the_date_in_the_name_of_an_upstox_answer_is_not_its_time(tmp_path: Path) -> None:
     path = written(tmp_path / "nifty_chain_2026-04-07.json", {"data": [_upstox_row(22300)]})
-    assert "add --timestamp" in _why(path)
+    assert "pass --timestamp" in _why(path)
 
 
 @pytest.mark.parametrize(
     ("row", "why"),
     [
-        (_upstox_row(22350, expiry="soon"), "row 2: 'soon' is no date"),
-        (_upstox_row(22350, underlying_key="NSE_EQ|?"), "row 2: '?' is no product name"),
+        (_upstox_row(22350, expiry="soon"), "row 2: 'soon' is not a date"),
+        (_upstox_row(22350, underlying_key="NSE_EQ|?"), "row 2: '?' is not a product name"),
         (_upstox_row(22300), "row 2: strike 22300 of 2026-04-07 again"),
         (_upstox_row(-1), "row 2: strike -1 is not positive"),
     ],
@@ -131,7 +131,7 @@ def test_an_upstox_row_that_cannot_be_used_is_told(
 
 def test_an_underlying_that_no_answer_names_is_a_hint(tmp_path: Path) -> None:
     path = written(tmp_path / "a", {"data": [_upstox_row(22300, underlying_key=None)]})
-    assert "add --product" in _why(path, NOON)
+    assert "pass --product" in _why(path, NOON)
     (chain,) = chains_of(path, FeedHints(product="SENSEX", timestamp_ms=1))
     assert chain.product == "SENSEX"
 
@@ -162,15 +162,15 @@ def test_an_angel_chain_counts_in_shares_and_has_several_expiries(tmp_path: Path
     assert near.strikes == [46900, 47000]
     assert _figures(near.calls) == [4500, -150, 300, None, 12.5, 12, None]
     assert _figures(near.puts) == [None] * 7
-    assert "add --timestamp" in _why(path)
+    assert "pass --timestamp" in _why(path)
 
 
 @pytest.mark.parametrize(
     ("row", "why"),
     [
         (_angel_row(47000, "XX", tradingSymbol="BANKNIFTY23NOV47000CE"), "neither CE nor PE"),
-        (_angel_row(47000, "CE", tradingSymbol="BANKNIFTY"), "no option's symbol"),
-        (_angel_row(47000, "CE", expiryDate="soon"), "no date"),
+        (_angel_row(47000, "CE", tradingSymbol="BANKNIFTY"), "not an option's symbol"),
+        (_angel_row(47000, "CE", expiryDate="soon"), "not a date"),
         (_angel_row(46900, "CE"), "46900 CE of 2023-11-23 again"),
     ],
 )
@@ -214,7 +214,7 @@ def test_prices_and_open_interest_every_five_minutes_are_snapshots(tmp_path: Pat
 
 def test_the_expiry_that_the_five_minute_list_leaves_out_is_a_hint(tmp_path: Path) -> None:
     path = written(tmp_path / "a", [_ltp("33500CE")])
-    assert "add --expiry-date" in _why(path)
+    assert "pass --expiry-date" in _why(path)
     nearest = FeedHints(nearest_expiry=lambda product, day: f"{product} {day}"[-10:])
     (chain,) = chains_of(path, nearest)
     assert chain.expiry == "2022-03-28"
@@ -278,7 +278,7 @@ def test_a_surface_row_that_cannot_be_used_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("column", "why"),
-    [("vix", "no option's symbol"), ("NIFTY31FEB2625200CE", "out of range")],
+    [("vix", "not an option's symbol"), ("NIFTY31FEB2625200CE", "out of range")],
 )
 def test_a_surface_with_another_column_is_an_error(tmp_path: Path, column: str, why: str) -> None:
     text = f"{SURFACE.rstrip()},{column}\n07-01-2026 09:15,26111.65,0.1,0.1,0.1,0.1\n"

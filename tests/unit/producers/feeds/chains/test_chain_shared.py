@@ -61,7 +61,7 @@ def test_captures_without_a_single_figure_are_told(shared_data: SharedData) -> N
     chains, problems = _read(folder / "csv_by_day" / "2025-10-13.tar.xz")
     assert len(chains) == 108
     assert len(problems) == 95
-    assert all("empty_chain" in text or "no expiry can be used" in text for text in problems)
+    assert all("empty_chain" in text or "no usable expiry" in text for text in problems)
 
 
 @pytest.mark.parametrize(("number", "mixed"), [("010", 0), ("103", 18), ("299", 1)])

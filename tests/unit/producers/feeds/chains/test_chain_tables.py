@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from optionstream.producers.feeds import FeedHints, open_feed
 from optionstream.producers.feeds.chains import minute_table
-from optionstream.producers.feeds.chains.row_stream import RowStream, Times
+from optionstream.producers.feeds.chains.legs import ChainBook, Times
 from optionstream.producers.feeds.files import parquet_table
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import ChainSnapshot, TickFrame
-from tests.harness.feed_files import NO_HINTS, at, chains_of, packed, written
+from tests.harness.feed_files import NO_HINTS, at, chains_of, fed, packed, written
 
 MINUTE: dict[str, Any] = {
     "timestamp": "202608191127",
@@ -150,11 +150,11 @@ def test_rows_of_a_table_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     assert chain.calls.oi == [120]
     assert feed.problems == [
         "row 2: 24000 CE of 2026-08-25 again; the first one counts",
-        "row 3: 'soon' is no time (yyyymmddHHMM)",
-        "row 4: None where a text belongs",
+        "row 3: 'soon' is not a time (yyyymmddHHMM)",
+        "row 4: None is not a text",
         "row 5: 'XX' is neither CE nor PE",
         "row 6: strike is missing",
-        "row 7: '?' is no product name: letters and digits",
+        "row 7: '?' is not a product name: use letters and digits",
     ]
 
 
@@ -162,7 +162,7 @@ def test_a_value_of_another_type_in_sqlite_is_told(tmp_path: Path) -> None:
     rows = [MINUTE, {**MINUTE, "strike": 1.0, "oi": "many"}]
     feed = open_feed(_minutes(tmp_path, "sqlite", rows), NO_HINTS)
     assert len(list(feed.events())) == 1
-    assert feed.problems == ["row 2: 'many' where a number belongs"]
+    assert feed.problems == ["row 2: 'many' is not a number"]
 
 
 def test_a_snapshot_that_breaks_the_rules_is_told_with_its_time(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_an_end_of_day_csv_is_stamped_at_the_close(tmp_path: Path) -> None:
     ("row", "why"),
     [
         ("NIFTY,28-08-2025,1,XX,1,1,1,1,14-08-2025,1,1,1,1,1,1", "'XX' is neither CE nor PE"),
-        ("NIFTY,soon,1,CE,1,1,1,1,14-08-2025,1,1,1,1,1,1", "'soon' is no date"),
-        ("NIFTY,28-08-2025,1,CE,1,many,1,1,14-08-2025,1,1,1,1,1,1", "'many' is no number"),
+        ("NIFTY,soon,1,CE,1,1,1,1,14-08-2025,1,1,1,1,1,1", "'soon' is not a date"),
+        ("NIFTY,28-08-2025,1,CE,1,many,1,1,14-08-2025,1,1,1,1,1,1", "'many' is not a number"),
         ("NIFTY,28-08-2025,1,CE,1,1,1,1,14-08-1925,1,1,1,1,1,1", "before 1970"),
     ],
 )
@@ -250,7 +250,7 @@ def test_an_end_of_day_row_that_cannot_be_read_is_told(tmp_path: Path, row: str,
 def test_a_parquet_of_trades_is_no_chain_and_needs_a_product(tmp_path: Path) -> None:
     trade = {"timestamp": datetime(2021, 1, 8, 0, 0, 1), "trade_id": 7, "price": 39432.5}
     path = written(tmp_path / "a", _parquet([trade]))
-    assert "add --product" in _why(path)
+    assert "pass --product" in _why(path)
     (frame,) = open_feed(path, FeedHints(product="BTCUSDT")).events()
     assert isinstance(frame, TickFrame)
     assert (frame.product, frame.price, frame.seq) == ("BTCUSDT", [39432.5], [7])
@@ -288,11 +288,9 @@ def test_rows_in_the_order_of_time_are_not_gathered(tmp_path: Path) -> None:
     """The first snapshot comes before the row is read that ends the reading."""
     rows = [{**MINUTE, "timestamp": f"2026081911{at:02d}"} for at in range(10, 40)]
     read: list[int] = []
-    stream = RowStream("nse-minute", "lots", "id", "a", [])
-    told = minute_table.minute_legs(
-        (tuple(row[name] for name in COLUMNS) for row in rows), problems=[]
-    )
+    book = ChainBook("nse-minute", "lots", fed())
+    told = minute_table.minute_legs((tuple(row[name] for name in COLUMNS) for row in rows), fed())
     legs = (read.append(leg.number) or leg for leg in told)  # type: ignore[func-returns-value]
-    chains = stream.snapshots(legs, Times(rising=True, several=True))
+    chains = book.stream_snapshots(legs, Times(rising=True, several=True), "id")
     assert next(chains).ts_event == at("2026-08-19 11:10:00")
     assert read == [1, 2]

@@ -22,6 +22,7 @@ from tests.harness.feed_files import (
     body,
     chains_of,
     events_of,
+    fed,
     leg,
     packed,
     row,
@@ -206,11 +207,11 @@ _SILENT = {"strikePrice": 26000, "expiryDate": "13-Jan-2026", "CE": leg(underlyi
         (body([row(26000)], underlyingValue="high"), "wrong shape"),
         (body([row(26000)], timestamp="yesterday"), "records.timestamp: 'yesterday'"),
         (body([row(26000)], timestamp="06-Jan-1926 10:31:07"), "before 1970"),
-        (body([row(26000)], timestamp=None), "add --timestamp"),
-        (body([_SILENT]), "add --product NIFTY"),
-        (body([row(1, CE=leg(underlying="nifty"))]), "no product name"),
+        (body([row(26000)], timestamp=None), "pass --timestamp"),
+        (body([_SILENT]), "pass --product NIFTY"),
+        (body([row(1, CE=leg(underlying="nifty"))]), "not a product name"),
         (body([row(1, CE=leg(), PE=leg(underlying="SENSEX"))]), "several underlyings"),
-        (body([row(1, "someday")]), "no expiry can be used; row 1"),
+        (body([row(1, "someday")]), "no usable expiry; row 1"),
         (body([row(26000, CE=leg(openInterest=-1))]), "negative"),
         ({"records": {"timestamp": "x"}}, "wrong shape"),
         ({"records": [1]}, "wrong shape"),
@@ -253,17 +254,17 @@ _rows = st.fixed_dictionaries(
 
 @given(st.lists(_rows, max_size=30))
 def test_whatever_is_served_the_snapshots_keep_the_contract(rows: list[dict[str, Any]]) -> None:
-    problems: list[str] = []
+    file = fed(json.dumps(body(rows)).encode())
     try:
-        chains = chain_snapshots(json.dumps(body(rows)).encode(), "body", NO_HINTS, problems)
+        chains = chain_snapshots(file)
     except InputError:
         return
     for chain in chains:
         check_chain(chain)
         prices = [chain.calls.last, chain.calls.bid, chain.puts.ask, chain.puts.iv]
         assert all(value is None or value > 0 for column in prices for value in column)
-    told = sum(text.startswith("row") for text in problems)
-    refused = sum(text.startswith("expiry") for text in problems)
+    told = sum(text.startswith("row") for text in file.problems)
+    refused = sum(text.startswith("expiry") for text in file.problems)
     strikes = sum(len(chain.strikes) for chain in chains)
     assert len(chains) + refused == len({row["expiryDate"] for row in rows})
     assert strikes + told <= len(rows)

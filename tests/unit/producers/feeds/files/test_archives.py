@@ -83,7 +83,7 @@ def test_a_member_that_cannot_be_read_is_told_and_the_others_are_read(tmp_path: 
     assert isinstance(chain, ChainSnapshot)
     notes, row_told, page = feed.problems
     assert notes.startswith("notes.md: not a known format")
-    assert row_told.startswith("x/a: row 2: expiry: 'someday' is no date")
+    assert row_told.startswith("x/a: row 2: expiry: 'someday' is not a date")
     assert page.startswith("page: an HTML")
 
 

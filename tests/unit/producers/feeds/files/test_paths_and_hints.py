@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optionstream.producers.feeds import FeedHints, expand_paths
-from optionstream.producers.feeds.hints import KNOWN_INDICES, product_in_path
+from optionstream.producers.feeds.products import KNOWN_INDICES, product_in_path
 from optionstream.schemas.errors import InputError, UsageError
 
 

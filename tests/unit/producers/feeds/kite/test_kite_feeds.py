@@ -28,11 +28,11 @@ from optionstream.producers.feeds.kite.packet import (
     parse_packets,
     split_messages,
 )
-from optionstream.producers.feeds.kite.tick import Depth, DepthLevel, KiteTick, Ohlc
+from optionstream.producers.feeds.kite.ticks import Depth, DepthLevel, KiteTick, Ohlc
 from optionstream.schemas.checks import check_quotes
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import OptionQuoteFrame, TickFrame
-from tests.harness.feed_files import NO_HINTS, at, events_of, written
+from tests.harness.feed_files import NO_HINTS, at, events_of, fed, written
 
 INFY = FeedHints(product="INFY")
 TOKEN = 408065
@@ -224,7 +224,7 @@ def test_no_heartbeat_follows_a_snapshot(tmp_path: Path) -> None:
 
 def test_a_tick_without_a_time_takes_the_hint(tmp_path: Path) -> None:
     path = written(tmp_path / "a", _message(_packet(LTP)))
-    with pytest.raises(InputError, match="does not say its time: add --timestamp"):
+    with pytest.raises(InputError, match="no time for token"):
         list(open_feed(path, INFY).events())
     (frame,) = events_of(path, FeedHints(product="INFY", timestamp_ms=SENT_MS))
     assert isinstance(frame, TickFrame)
@@ -239,9 +239,9 @@ def test_ticks_without_a_time_or_a_product_are_told_and_the_others_are_read(
     feed = open_feed(written(tmp_path / "a", body), INFY)
     assert {event.product for event in feed.events()} == {"NIFTY"}
     assert [text.split(";")[0] for text in feed.problems] == [
-        f"tick 2: token {TOKEN} does not say its time: add --timestamp",
-        "tick 3: token 257 is no known product",
-        "tick 4: token 513 is no known product",
+        f"tick 2: no time for token {TOKEN}",
+        "tick 3: no known product for token 257",
+        "tick 4: no known product for token 513",
     ]
 
 
@@ -281,7 +281,7 @@ def test_rest_quotes_name_their_product(tmp_path: Path) -> None:
 def test_rest_prices_without_a_time_need_one(tmp_path: Path) -> None:
     body = {"data": {"NSE:INFY": {"instrument_token": TOKEN, "last_price": 1074.35}}}
     path = written(tmp_path / "a.json", body)
-    with pytest.raises(InputError, match="add --timestamp"):
+    with pytest.raises(InputError, match="pass --timestamp"):
         list(open_feed(path, NO_HINTS).events())
     (frame,) = events_of(path, FeedHints(timestamp_ms=SENT_MS))
     assert isinstance(frame, TickFrame)
@@ -373,12 +373,12 @@ def test_options_become_quotes_and_the_rest_ticks() -> None:
     put = replace(QUOTE, instrument_token=1257, volume=750, last_price=0.0)
     future = replace(FULL, instrument_token=1513)
     told = [(None, tick) for tick in (call, future, put, call)]
-    problems: list[str] = []
     known = FeedHints(
         timestamp_ms=SENT_MS + 1000, instruments=_listed(CALL_ROW, PUT_ROW, FUTURE_ROW)
     )
-    tick, calls, puts = kite_events(told, "a", "0123", known, 10, problems)
-    assert not problems
+    file = fed(hints=known, frame_ticks=10)
+    tick, calls, puts = kite_events(told, "0123", file)
+    assert not file.problems
     assert isinstance(tick, TickFrame)
     assert tick.product == "NIFTY25DECFUT"
     assert calls == OptionQuoteFrame(
@@ -408,7 +408,7 @@ def test_options_become_quotes_and_the_rest_ticks() -> None:
 def test_quotes_come_in_frames_of_the_size_asked_for() -> None:
     told = [(None, replace(FULL, instrument_token=1001))] * 5
     known = FeedHints(instruments=_listed(CALL_ROW))
-    frames = list(kite_events(told, "a", "0", known, 2, []))
+    frames = list(kite_events(told, "0", fed(hints=known, frame_ticks=2)))
     assert [len(frame.ts_ms) for frame in frames] == [2, 2, 1]
 
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.ticks.candle_rows import CandleRow, candle_events, in_order
+from optionstream.producers.feeds.ticks.candles import CandleRow, candle_events, in_order
 from optionstream.schemas.checks import check_candles
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import CandleFrame, Heartbeat, MarketEvent
 from optionstream.schemas.times import ist_date
-from tests.harness.feed_files import NO_HINTS, at, events_of, packed, written
+from tests.harness.feed_files import NO_HINTS, at, events_of, fed, packed, written
 
 TCS = FeedHints(product="TCS")
 HEADER = "date,open,high,low,close,volume\n"
@@ -190,8 +190,8 @@ def test_rows_that_cannot_be_read_are_told_with_number_and_reason(tmp_path: Path
     ("text", "why"),
     [
         (HEADER, "nothing in it can be read; no rows"),
-        (HEADER + "soon,1,2,1,2,5\n", "nothing in it can be read; row 2: 'soon' is no time"),
-        (HEADER + _minutes(DAY, "09:15"), "length of its candles cannot be told"),
+        (HEADER + "soon,1,2,1,2,5\n", "nothing in it can be read; row 2: 'soon' is not a time"),
+        (HEADER + _minutes(DAY, "09:15"), "cannot find the length of its candles"),
         (HEADER + _line(DAY) + _line("2026-01-07"), "daily candles"),
         (HEADER + _line("06-JAN-2026") + _line("07-Jan-2026"), "daily candles"),
         (HEADER + _line(f"{DAY}T09:15:00") + _line(f"{DAY}T09:15:30"), "candles of 30 s"),
@@ -221,7 +221,7 @@ LABELLED = "Instrument,Date,Time,Open,High,Low,Close\n" + "".join(
             "BANKNIFTY_1min.csv",
             "BANKNIFTY",
             "BANKNIFTY",
-            "its rows say NIFTY; taken as BANKNIFTY, as --product says",
+            "its rows say NIFTY; read as BANKNIFTY because of --product",
         ),
         ("BANKNIFTY_1min.csv", "NIFTY", "NIFTY", None),
     ],
@@ -253,7 +253,7 @@ def test_rows_of_several_products_are_an_error(tmp_path: Path) -> None:
 
 def test_a_share_in_the_name_is_no_product(tmp_path: Path) -> None:
     path = written(tmp_path / "reliance_1min.csv", HEADER + _minutes(DAY, "09:15", "09:16"))
-    with pytest.raises(InputError, match="add --product"):
+    with pytest.raises(InputError, match="pass --product"):
         list(open_feed(path, NO_HINTS).events())
 
 
@@ -331,7 +331,7 @@ def test_every_candle_comes_out_once_by_start_whatever_the_frame_size(
 ) -> None:
     rows = [_row(minute * 60_000) for minute in minutes]
     try:
-        candles = in_order(rows, "a")
+        candles = in_order(rows, fed())
     except InputError:
         return
     events = list(candle_events(candles, "NIFTY", size))
@@ -390,7 +390,7 @@ def test_the_shared_mislabelled_file_needs_the_option(shared_data: Callable[[str
     feed = open_feed(path, FeedHints(product="BANKNIFTY"))
     frames = _frames(list(feed.events()))
     assert sum(len(frame.start_ms) for frame in frames) == 58_127
-    assert feed.problems == ["its rows say NIFTY; taken as BANKNIFTY, as --product says"]
+    assert feed.problems == ["its rows say NIFTY; read as BANKNIFTY because of --product"]
 
 
 def test_the_shared_padded_saturday_is_passed_on_whole(shared_data: Callable[[str], Path]) -> None:

@@ -15,7 +15,7 @@ from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, MarketEvent, TickFrame
 from optionstream.schemas.identity import tick_id
-from tests.harness.feed_files import at, events_of, packed, tick_lines, written
+from tests.harness.feed_files import at, events_of, fed, packed, tick_lines, written
 
 NIFTY = FeedHints(product="NIFTY")
 DAY = "2026-01-06"
@@ -169,8 +169,8 @@ def test_every_row_is_one_tick_whatever_the_frame_size(
         (f"{date} {second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}", price)
         for date, second, price in rows
     ]
-    problems: list[str] = []
-    events = list(tick_events(tick_lines(lines).encode(), "a", "NIFTY", size, problems))
+    file = fed(tick_lines(lines).encode(), FeedHints(product="NIFTY"), size)
+    events = list(tick_events(file))
     frames = [event for event in events if isinstance(event, TickFrame)]
     ticks = [
         (frame.session, ts, price)
@@ -182,7 +182,7 @@ def test_every_row_is_one_tick_whatever_the_frame_size(
     assert len(set(identities)) == len(rows)
     for frame in frames:
         check_frame(frame)
-    assert not problems
+    assert not file.problems
 
 
 def test_all_shared_tick_files_are_read_without_a_problem(

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optionstream.producers.feeds import FeedHints, open_feed
-from optionstream.producers.feeds.ticks.tick_table import read_ticks
+from optionstream.producers.feeds.ticks.tick_table import tick_table_events
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
 from optionstream.schemas.events import Heartbeat, TickFrame
 from optionstream.schemas.identity import tick_id
-from tests.harness.feed_files import NO_HINTS, at, events_of, written
+from tests.harness.feed_files import NO_HINTS, at, events_of, fed, written
 
 DELTAS = "time,trading_symbol,last_price,volume_delta,aggressor_side,oi\n"
 FUTURE = "NIFTY25DECFUT"
@@ -83,7 +83,7 @@ def test_packets_without_a_price_are_told_in_one_line(tmp_path: Path) -> None:
 
 def test_the_product_is_never_taken_from_the_path(tmp_path: Path) -> None:
     path = written(tmp_path / "nifty_futures.csv", PACKETS + _packet("12:47:02", 1, 2))
-    with pytest.raises(InputError, match="add --product"):
+    with pytest.raises(InputError, match="pass --product"):
         list(open_feed(path, NO_HINTS).events())
 
 
@@ -91,7 +91,7 @@ def test_a_product_that_differs_from_the_rows_is_told(tmp_path: Path) -> None:
     path = written(tmp_path / "a.csv", _deltas((1, FUTURE, 1, 1), (2, FUTURE, 1, 1)))
     feed = open_feed(path, FeedHints(product="NIFTYFUT"))
     assert {event.product for event in feed.events()} == {"NIFTYFUT"}
-    assert feed.problems == [f"its rows say {FUTURE}; taken as NIFTYFUT, as --product says"]
+    assert feed.problems == [f"its rows say {FUTURE}; read as NIFTYFUT because of --product"]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_product_that_differs_from_the_rows_is_told(tmp_path: Path) -> None:
     ],
 )
 def test_rows_about_several_instruments_are_an_error(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match=r"rows (about 2 instruments|of several products)"):
+    with pytest.raises(InputError, match=r"rows (of 2 instruments|of several products)"):
         list(open_feed(written(tmp_path / "a.csv", text), NO_HINTS).events())
 
 
@@ -134,7 +134,7 @@ def test_a_feed_without_a_volume_has_none(tmp_path: Path) -> None:
     ("text", "why"),
     [
         (DELTAS, "no rows"),
-        (DELTAS + "09:15:00,,5,1,BUY,1\n", "row 2: '09:15:00' is no time"),
+        (DELTAS + "09:15:00,,5,1,BUY,1\n", "row 2: '09:15:00' is not a time"),
         ("timestamp,best_bid,best_ask,spread\n2025-12-29 13:40:00,1,2,1\n", "order book"),
         ("time,,bid_qty,ask_qty,%\n14:10:10,,1,2,5%\n", "order book"),
     ],
@@ -149,11 +149,11 @@ def test_a_table_without_ticks_says_why(tmp_path: Path, text: str, why: str) -> 
 @given(st.lists(st.integers(0, 500), min_size=1, max_size=40))
 def test_the_last_volume_is_the_sum_of_all_deltas(deltas: list[int]) -> None:
     rows = [(n, FUTURE, 5.0, delta) for n, delta in enumerate(deltas)]
-    problems: list[str] = []
-    table = read_ticks(_deltas(*rows).encode(), "a", problems)
-    assert [row.volume for row in table.rows] == [sum(deltas[: n + 1]) for n in range(len(rows))]
-    assert len({row.id for row in table.rows}) == len(rows)
-    assert not problems
+    file = fed(_deltas(*rows).encode(), FeedHints(product=FUTURE))
+    (frame,) = [event for event in tick_table_events(file) if isinstance(event, TickFrame)]
+    assert frame.volume == [sum(deltas[: n + 1]) for n in range(len(rows))]
+    assert len(set(frame.tick_id or ())) == len(rows)
+    assert not file.problems
 
 
 def test_the_shared_futures_ticks_are_read_completely(shared_data: Callable[[str], Path]) -> None:

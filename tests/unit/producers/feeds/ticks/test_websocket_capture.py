@@ -15,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optionstream.producers.feeds import open_feed
+from optionstream.producers.feeds import FeedHints, open_feed
 from optionstream.producers.feeds.files import parquet_table
 from optionstream.producers.feeds.files.content import Source
 from optionstream.producers.feeds.files.parquet_table import parquet_file
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.producers.feeds.ticks.trade_table import holds_trades, trade_events
 from optionstream.schemas.checks import check_frame
 from optionstream.schemas.errors import InputError
@@ -188,7 +189,9 @@ def _trades(body: bytes, frame_ticks: int, problems: list[str]) -> Iterator[Tick
     """Of a table that lies nowhere, as a member of an archive does."""
     source = Source(Path("a"), lambda: io.BytesIO(body))
     with parquet_file(source) as table:
-        yield from trade_events(table, "a", "BTCUSDT", frame_ticks, problems)
+        yield from trade_events(
+            FeedInput(source, FeedHints(product="BTCUSDT"), frame_ticks, problems), table
+        )
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.integers(1, 5), st.integers(1, 5))

@@ -1,14 +1,20 @@
-"""A tick of Zerodha's Kite, as its ticker and its REST quotes tell it."""
+"""Ticks of Zerodha's Kite: their shape, and the JSON of its ticker and of its REST API. Pure."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
+from optionstream.producers.feeds.files.json_body import json_errors
+from optionstream.producers.feeds.format import FeedInput
 from optionstream.producers.feeds.times import LATEST_MS, in_india
 from optionstream.schemas.times import to_ms
+
+_HEAD: Final = re.compile(rb'[\[{].*"instrument_token"\s*:', re.DOTALL)
 
 Quantity = Annotated[int, Meta(ge=0, le=9_007_199_254_740_991)]
 
@@ -39,7 +45,7 @@ class Depth(Struct, frozen=True):
 
 class KiteTick(Struct, frozen=True, kw_only=True):
     """One instrument at one moment. Prices in rupees, quantities and open interest in shares,
-    ``volume`` the day's so far; what a mode does not tell is None. Naive times are Indian."""
+    ``volume`` the day's so far; what a mode leaves out is None. Times without a zone are Indian."""
 
     instrument_token: int
     last_price: float
@@ -70,13 +76,39 @@ class KiteTick(Struct, frozen=True, kw_only=True):
 
     @property
     def bid(self) -> float | None:
-        """The best price to sell at; 0 where nobody buys, None where the mode tells no depth."""
+        """The best price to sell at; 0 where nobody buys, None where the mode has no depth."""
         return _best(self.depth.buy) if self.depth else None
 
     @property
     def ask(self) -> float | None:
-        """The best price to buy at; 0 where nobody sells, None where the mode tells no depth."""
+        """The best price to buy at; 0 where nobody sells, None where the mode has no depth."""
         return _best(self.depth.sell) if self.depth else None
+
+
+NamedTick = tuple[str | None, KiteTick]
+"""The symbol of a REST quote (``NSE:INFY``), None for the ticker's; the tick."""
+
+
+def looks_like_kite_json(head: bytes) -> bool:
+    """True if it is an object or a list in which something has an ``instrument_token``."""
+    return _HEAD.match(head.lstrip()) is not None
+
+
+def read_kite_json(body: bytes, file: FeedInput) -> list[NamedTick]:
+    """Parse ticks from one tick object, a list of them, or a REST body with quotes, OHLC or last
+    prices by symbol. Raises InputError: truncated JSON, another shape."""
+    with json_errors(file, "Kite"):
+        return _decode(body)
+
+
+def _decode(body: bytes) -> list[NamedTick]:
+    if body.lstrip().startswith(b"["):
+        return [(None, tick) for tick in msgspec.json.decode(body, type=list[KiteTick])]
+    parts = msgspec.json.decode(body, type=dict[str, Raw])
+    if "data" not in parts:
+        return [(None, msgspec.json.decode(body, type=KiteTick))]
+    by_symbol: Any = dict[str, KiteTick]
+    return list(msgspec.json.decode(parts["data"], type=by_symbol).items())
 
 
 def _best(levels: list[DepthLevel]) -> float:
