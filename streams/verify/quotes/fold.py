@@ -13,8 +13,8 @@ from optionstream.streams.verify.ledger import Ledger
 from optionstream.streams.verify.quotes.assembled import Timing, assembled
 from optionstream.streams.verify.quotes.log import FIGURES, Quote, QuoteLog, quotes_of
 from optionstream.streams.verify.rules import Rules, possible_time
+from optionstream.streams.verify.sessions import Sessions
 
-MOST_WAITING = 8
 _MAY_BE_NEGATIVE = [FIGURES.index(name) for name in ("oi_change", "iv")]
 _MAY_NOT_BE_ZERO = FIGURES.index("underlying_price")
 
@@ -29,7 +29,7 @@ class QuoteFold:
 
     @property
     def held(self) -> int:
-        """Quotes that wait for a second one of their session."""
+        """How many quotes wait for a second one of their session."""
         return sum(fold.held for fold in self._expiries.values())
 
     def take(self, record: RawRecord, frame: OptionQuoteFrame) -> list[Made]:
@@ -54,35 +54,37 @@ class _ExpiryFold:
         self._rules = rules
         self._ledger = ledger
         self._history = ChainHistory()
-        self._current: Session | None = None
-        self._seen: dict[tuple[str, str], set[int]] = {}
+        self._sessions = Sessions[Quote](FNO, rules, ledger, self._begin, self._accept)
         self._strikes: set[float] = set()
         self._log = QuoteLog()
-        self._waiting: dict[int, Quote] = {}
-        """By the opening instant of the session; one quote each."""
+        self._offset = 0
+        """Of the record that is being taken."""
+        self._made: list[Made] = []
+        """The chains of the sessions that this record ended."""
 
     @property
     def held(self) -> int:
-        return len(self._waiting)
+        return len(self._sessions.waiting)
 
     def take(self, quote: Quote) -> list[Made]:
         """Decide about one quote; return the chains of the session that it ended, if it did."""
         reason = _flaw(quote, self._rules)
         if reason is not None:
-            self._reject(quote, reason)
+            self._ledger.reject_tick(quote.record, reason, quote.position)
             return []
-        session = self._session_at(quote.ts_ms)
-        if session is None:
-            self._ledger.outside(self._rules.calendar.phase_at(FNO, quote.ts_ms))
-            return []
-        return self._place(session, quote)
+        session = self._sessions.session_at(quote.ts_ms)
+        if session is not None:
+            self._offset = quote.record.offset
+            self._sessions.place(session, quote)
+        made, self._made = self._made, []
+        return made
 
     def chains(self, *, ended_by: int | None) -> list[Made]:
         """Return the chains of the current session, which the record at ``ended_by`` ended."""
-        if self._current is None:
+        session, rules = self._sessions.current, self._rules
+        if session is None:
             return []
-        rules = self._rules
-        timing = Timing(self._current, rules.quote_cadence_ms, rules.lateness_ms, ended_by)
+        timing = Timing(session, rules.quote_cadence_ms, rules.lateness_ms, ended_by)
         return [
             Made(offset, recomputed(self._history.add(chain), rules, oldest_leg_ms))
             for chain, oldest_leg_ms, offset in assembled(
@@ -90,65 +92,20 @@ class _ExpiryFold:
             )
         ]
 
-    def _session_at(self, ts_ms: int) -> Session | None:
-        current = self._current
-        if current is not None and current.open_ms <= ts_ms < current.close_ms:
-            return current
-        return self._rules.calendar.session_at(FNO, ts_ms)
+    def _begin(self, _session: Session) -> None:
+        self._made += self.chains(ended_by=self._offset)
+        self._strikes, self._log = set(), QuoteLog()
 
-    def _place(self, session: Session, quote: Quote) -> list[Made]:
-        current = self._current
-        if current is not None and session.open_ms < current.open_ms:
-            self._reject(quote, rejects.TOO_LATE)
-        elif current is not None and session.open_ms == current.open_ms:
-            self._enter(quote)
-        else:
-            return self._ahead(session, quote)
-        return []
-
-    def _ahead(self, session: Session, quote: Quote) -> list[Made]:
-        waiting = self._waiting.get(session.open_ms)
-        if waiting is None and len(self._waiting) >= MOST_WAITING:
-            self._reject(quote, rejects.UNCONFIRMED_SESSION)
-        elif waiting is None:
-            self._waiting[session.open_ms] = quote
-        elif quote.same_as(waiting):
-            self._ledger.counts.duplicates += 1
-        else:
-            chains = self.chains(ended_by=quote.record.offset)
-            self._begin(session)
-            self._enter(quote)
-            return chains
-        return []
-
-    def _begin(self, session: Session) -> None:
-        self._current = session
-        self._seen = {}
-        self._strikes = set()
-        self._log = QuoteLog()
-        first = self._waiting.pop(session.open_ms)
-        for open_ms in [at for at in self._waiting if at < session.open_ms]:
-            self._reject(self._waiting.pop(open_ms), rejects.TOO_LATE, waited=True)
-        self._enter(first)
-
-    def _enter(self, quote: Quote) -> None:
-        seen = self._seen.setdefault(quote.feed, set())
-        if quote.seq in seen:
-            self._ledger.counts.duplicates += 1
-        elif quote.strike not in self._strikes and len(self._strikes) >= MAX_STRIKES:
-            self._reject(quote, rejects.BAD_QUOTE)
-        else:
-            seen.add(quote.seq)
-            self._strikes.add(quote.strike)
-            self._ledger.counts.accepted += 1
-            self._log.add(quote)
-
-    def _reject(self, quote: Quote, reason: str, *, waited: bool = False) -> None:
-        self._ledger.reject_tick(quote.record, reason, quote.position, waited=waited)
+    def _accept(self, quote: Quote) -> str | None:
+        if quote.strike not in self._strikes and len(self._strikes) >= MAX_STRIKES:
+            return rejects.BAD_QUOTE
+        self._strikes.add(quote.strike)
+        self._log.add(quote)
+        return None
 
 
 def _flaw(quote: Quote, rules: Rules) -> str | None:
-    """Why a quote is refused for its content alone; None when it is not."""
+    """Return why a quote is refused for its content alone, None if it is not."""
     if not possible_time(quote.ts_ms):
         return rejects.BAD_TIME
     if not 0 < quote.strike <= LARGEST_FIGURE or not _sound(quote.figures):
@@ -157,7 +114,7 @@ def _flaw(quote: Quote, rules: Rules) -> str | None:
 
 
 def _sound(figures: tuple[float | None, ...]) -> bool:
-    """Whether each figure that is told can be."""
+    """True if each figure given is possible."""
     negative = [at for at, value in enumerate(figures) if value is not None and value < 0]
     return (
         all(at in _MAY_BE_NEGATIVE for at in negative)

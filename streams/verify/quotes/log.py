@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from optionstream.schemas.events import LEG_COLUMNS, OiUnit, OptionQuoteFrame
 from optionstream.streams.kafka.records import RawRecord
+from optionstream.streams.verify.sessions import Arrival
 
 FIGURES = (*LEG_COLUMNS, "underlying_price")
 """What a quote may tell."""
@@ -30,12 +31,10 @@ class Quote(NamedTuple):
     figures: tuple[float | None, ...]
 
     @property
-    def feed(self) -> tuple[str, str]:
-        """Source and session label: within it, ``seq`` is the identity."""
-        return self.frame.source, self.frame.session
-
-    def same_as(self, other: Quote) -> bool:
-        return self.seq == other.seq and self.feed == other.feed
+    def arrival(self) -> Arrival:
+        """Within source and session label, ``seq`` is the identity."""
+        group = self.frame.source, self.frame.session, "seq"
+        return Arrival(self.record, self.position, group, self.seq)
 
 
 def quotes_of(record: RawRecord, frame: OptionQuoteFrame) -> list[Quote]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from optionstream.schemas import rejects
 from optionstream.schemas.errors import CalendarError
@@ -13,18 +15,18 @@ from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.intake import TickRun
 from optionstream.streams.verify.ledger import Ledger
 from optionstream.streams.verify.rules import Rules, possible_time
+from optionstream.streams.verify.sessions import Arrival, Group, Number, Sessions
 from optionstream.streams.verify.ticks.journal import UNNUMBERED, Journal
-from optionstream.streams.verify.ticks.sessions import (
-    Arrival,
-    CandleArrival,
-    Group,
-    Number,
-    Sessions,
-    TickArrival,
-)
 
 _MINUTE_MS = 60_000
 _NUMBERED, _HASHED = "seq", "tick_id"
+
+
+class _Event(NamedTuple):
+    """A tick or candle; ``enter`` writes it to the journal."""
+
+    arrival: Arrival
+    enter: Callable[[], None]
 
 
 class TickFold:
@@ -34,10 +36,13 @@ class TickFold:
         self.journal = Journal()
         self._rules = rules
         self._ledger = ledger
-        self._sessions = Sessions(self.journal, ledger)
+        self._sessions = Sessions[_Event](
+            CASH, rules, ledger, self.journal.begin, lambda event: event.enter()
+        )
 
     @property
     def held(self) -> int:
+        """How many events wait for a second one of their session."""
         return len(self._sessions.waiting)
 
     def take(self, record: RawRecord, run: TickRun) -> None:
@@ -52,13 +57,13 @@ class TickFold:
             if reason is not None:
                 self._ledger.reject_tick(record, reason, index)
                 continue
-            session = self._session_at(start_ms)
+            session = self._sessions.session_at(start_ms)
             if session is None:
                 continue
             if (start_ms - session.open_ms) % frame.interval_ms:
                 self._ledger.reject_tick(record, rejects.MISALIGNED_CANDLE, index)
             else:
-                self._sessions.place(session, _candle_of(record, frame, index, session))
+                self._sessions.place(session, self._candle_of(record, frame, index, session))
 
     def beat(self, heartbeat: Heartbeat) -> None:
         """Let a heartbeat confirm a session or advance time; or ignore it."""
@@ -86,34 +91,32 @@ class TickFold:
             if reason is not None:
                 self._ledger.reject_tick(record, reason, index)
                 continue
-            session = self._session_at(ts_ms)
+            session = self._sessions.session_at(ts_ms)
             if session is not None:
                 self._sessions.place(session, self._tick_of(record, run, index, session))
 
-    def _session_at(self, ts_ms: int) -> Session | None:
-        """The session that holds the instant; without one, that is counted."""
-        current = self._sessions.current
-        if current is not None and current.open_ms <= ts_ms < current.close_ms:
-            return current
-        session = self._rules.calendar.session_at(CASH, ts_ms)
-        if session is None:
-            self._ledger.outside(self._rules.calendar.phase_at(CASH, ts_ms))
-        return session
-
-    def _tick_of(
-        self, record: RawRecord, run: TickRun, index: int, session: Session
-    ) -> TickArrival:
+    def _tick_of(self, record: RawRecord, run: TickRun, index: int, session: Session) -> _Event:
         ts_ms, order = run.ts[index], run.order[index]
         number = order if run.ids is None else (_minute(ts_ms, session), run.ids[index])
-        price, volume = run.price[index], run.volume[index]
+        figures = run.price[index], order, run.volume[index], self._feed(run)
         arrival = Arrival(record, index, _group(run), number)
-        return TickArrival(arrival, ts_ms, price, order, volume, self._feed(run))
+        return _Event(arrival, partial(self.journal.tick, ts_ms, *figures))
+
+    def _candle_of(
+        self, record: RawRecord, frame: CandleFrame, index: int, session: Session
+    ) -> _Event:
+        start, length = frame.start_ms[index], frame.interval_ms
+        prices = (frame.open[index], frame.high[index], frame.low[index], frame.close[index])
+        traded = None if frame.volume is None else frame.volume[index]
+        arrival = Arrival(record, index, (frame.source, frame.session, str(length)), start)
+        end = min(start + length, session.close_ms)
+        return _Event(arrival, partial(self.journal.candle, start, end, length, prices, traded))
 
     def _feed(self, run: TickRun) -> int:
         return UNNUMBERED if run.ids is not None else self.journal.feed_of(run.source, run.label)
 
     def _reached_session(self, heartbeat: Heartbeat) -> Session | None:
-        """The latest session of the heartbeat's IST date that had opened by then."""
+        """Return the latest session of the heartbeat's IST date that had opened by then."""
         moment = heartbeat.ts_event
         if self._rules.from_the_future(moment, heartbeat.ts_recv):
             return None
@@ -126,7 +129,7 @@ class TickFold:
 
 
 def _candle_flaw(frame: CandleFrame, index: int, rules: Rules) -> str | None:
-    """Why a candle is refused for its content alone (rules 1 to 4); None when it is not."""
+    """Return why a candle is refused for its content alone (rules 1 to 4), None if it is not."""
     start_ms = frame.start_ms[index]
     if not possible_time(start_ms):
         return rejects.BAD_TIME
@@ -136,17 +139,6 @@ def _candle_flaw(frame: CandleFrame, index: int, rules: Rules) -> str | None:
     if not (0 < low <= min(inner) and max(inner) <= high < float("inf")) or traded < 0:
         return rejects.BAD_CANDLE
     return rules.misdated(start_ms, frame.ts_recv)
-
-
-def _candle_of(
-    record: RawRecord, frame: CandleFrame, index: int, session: Session
-) -> CandleArrival:
-    start, length = frame.start_ms[index], frame.interval_ms
-    prices = (frame.open[index], frame.high[index], frame.low[index], frame.close[index])
-    traded = None if frame.volume is None else frame.volume[index]
-    arrival = Arrival(record, index, (frame.source, frame.session, str(length)), start)
-    end = min(start + length, session.close_ms)
-    return CandleArrival(arrival, start, end, length, prices, traded)
 
 
 def _numbers(run: TickRun, session: Session) -> Sequence[Number]:

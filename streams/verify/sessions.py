@@ -1,15 +1,17 @@
-"""Which session is current, what waits, what was seen: docs/semantics.md, Ticks, rules 6 to 8."""
+"""Which session is current, what waits, what was seen (docs/semantics.md, Ticks, rules 6 to 8)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from optionstream.schemas import rejects
 from optionstream.streams.core.market.calendar import Session
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.ledger import Ledger
-from optionstream.streams.verify.ticks.journal import Journal
+from optionstream.streams.verify.rules import Rules
+
+MOST_WAITING = 8
 
 Group = tuple[str, str, str]
 """Source, session label, and what identity is made of: ``seq``, ``tick_id`` or, for candles, their
@@ -19,64 +21,60 @@ Number = int | tuple[int, int]
 
 
 class Arrival(NamedTuple):
-    """Where an event lies in the log, and its identity: ``number`` within ``group``."""
+    """The position of an event in the log, and its identity: ``number`` within ``group``."""
 
     record: RawRecord
     position: int
     group: Group
     number: Number
 
-    def same_as(self, other: Arrival) -> bool:
-        return self.number == other.number and self.group == other.group
+
+class Event(Protocol):
+    """A tick, a candle or a quote."""
+
+    @property
+    def arrival(self) -> Arrival: ...
 
 
-class TickArrival(NamedTuple):
-    """One tick; ``feed`` as in `Journal.feed_of`."""
-
-    arrival: Arrival
-    ts_ms: int
-    price: float
-    order: int
-    volume: int | None
-    feed: int
-
-    def enter(self, journal: Journal) -> None:
-        journal.tick(self.ts_ms, self.price, self.order, self.volume, self.feed)
+EventT = TypeVar("EventT", bound=Event)
 
 
-class CandleArrival(NamedTuple):
-    """One candle, prices in the order open, high, low, close."""
+class Sessions(Generic[EventT]):
+    """The sessions of one product (of quotes: of one expiry) in the order of the log.
 
-    arrival: Arrival
-    start: int
-    end: int
-    length: int
-    prices: tuple[float, float, float, float]
-    traded: int | None
-
-    def enter(self, journal: Journal) -> None:
-        journal.candle(self.start, self.end, self.length, self.prices, self.traded)
-
-
-MOST_WAITING = 8
-
-Event = TickArrival | CandleArrival
-
-
-class Sessions:
-    """The sessions of one product in the order of the log; accepted events go to ``journal``.
-
-    ``waiting`` holds, by the opening instant of its session, one event each.
+    ``begin`` is called when a session is about to become the current one. ``accept`` takes an event
+    of the current session that was not seen before, or returns the reason to refuse it.
+    ``waiting`` holds one event for each later session, by its opening instant.
     """
 
-    def __init__(self, journal: Journal, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        segment: str,
+        rules: Rules,
+        ledger: Ledger,
+        begin: Callable[[Session], None],
+        accept: Callable[[EventT], str | None],
+    ) -> None:
         self.current: Session | None = None
-        self.waiting: dict[int, Event] = {}
-        self._journal = journal
+        self.waiting: dict[int, EventT] = {}
+        self._segment = segment
+        self._calendar = rules.calendar
         self._ledger = ledger
+        self._begin = begin
+        self._accept = accept
         self._seen: dict[Group, set[Number]] = {}
 
-    def place(self, session: Session, event: Event) -> None:
+    def session_at(self, ts_ms: int) -> Session | None:
+        """Return the session that holds the instant; count the event as outside if none does."""
+        current = self.current
+        if current is not None and current.open_ms <= ts_ms < current.close_ms:
+            return current
+        session = self._calendar.session_at(self._segment, ts_ms)
+        if session is None:
+            self._ledger.outside(self._calendar.phase_at(self._segment, ts_ms))
+        return session
+
+    def place(self, session: Session, event: EventT) -> None:
         """Decide about an event of ``session``."""
         current = self.current
         if current is not None and session.open_ms < current.open_ms:
@@ -84,10 +82,10 @@ class Sessions:
         elif current is not None and session.open_ms == current.open_ms:
             self._enter(event)
         else:
-            self._ahead(session, event)
+            self._place_ahead(session, event)
 
     def reach(self, session: Session) -> bool:
-        """A heartbeat has come to ``session``: whether that is (now) the current one."""
+        """Take a heartbeat of ``session``; return whether that is (now) the current one."""
         current = self.current
         if current is not None and session.open_ms <= current.open_ms:
             return session.open_ms == current.open_ms
@@ -97,7 +95,7 @@ class Sessions:
         return True
 
     def all_new(self, group: Group, numbers: Sequence[Number]) -> bool:
-        """Whether none of the numbers was seen, nor is there twice; then they are from now on."""
+        """Note the numbers and return True if none was seen before, or is there twice."""
         seen = self._seen.setdefault(group, set())
         new = set(numbers)
         if len(new) < len(numbers) or not seen.isdisjoint(new):
@@ -105,20 +103,20 @@ class Sessions:
         seen |= new
         return True
 
-    def _ahead(self, session: Session, event: Event) -> None:
+    def _place_ahead(self, session: Session, event: EventT) -> None:
         waiting = self.waiting.get(session.open_ms)
         if waiting is None and len(self.waiting) >= MOST_WAITING:
             self._reject(event, rejects.UNCONFIRMED_SESSION)
         elif waiting is None:
             self.waiting[session.open_ms] = event
-        elif event.arrival.same_as(waiting.arrival):
+        elif event.arrival[2:] == waiting.arrival[2:]:
             self._ledger.counts.duplicates += 1
         else:
             self._confirm(session)
             self._enter(event)
 
     def _confirm(self, session: Session) -> None:
-        self._journal.begin(session)
+        self._begin(session)
         self.current = session
         self._seen.clear()
         first = self.waiting.pop(session.open_ms)
@@ -126,16 +124,19 @@ class Sessions:
             self._reject(self.waiting.pop(open_ms), rejects.TOO_LATE, waited=True)
         self._enter(first)
 
-    def _enter(self, event: Event) -> None:
+    def _enter(self, event: EventT) -> None:
         arrival = event.arrival
         seen = self._seen.setdefault(arrival.group, set())
         if arrival.number in seen:
             self._ledger.counts.duplicates += 1
             return
+        reason = self._accept(event)
+        if reason is not None:
+            self._reject(event, reason)
+            return
         seen.add(arrival.number)
         self._ledger.counts.accepted += 1
-        event.enter(self._journal)
 
-    def _reject(self, event: Event, reason: str, *, waited: bool = False) -> None:
+    def _reject(self, event: EventT, reason: str, *, waited: bool = False) -> None:
         at = event.arrival
         self._ledger.reject_tick(at.record, reason, at.position, waited=waited)
