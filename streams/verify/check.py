@@ -62,7 +62,7 @@ class Check:
         calendar: Calendar,
         partitions: dict[str, int],
     ) -> None:
-        rules = Rules.of(settings, calendar, partitions, live=namespace.is_live)
+        rules = Rules(settings, calendar, partitions, namespace.is_live)
         self._namespace = namespace
         self._settings = settings
         self._differences = Differences()
@@ -140,9 +140,7 @@ class Check:
         self._report.counts = total
         self._report.counts_by_topic = self._input.counts()
         self._report.differences = self._differences.listed
-        self._report.difference_totals = {
-            f"{where}: {kind}": count for (where, kind), count in self._differences.totals.items()
-        }
+        self._report.difference_totals = self._differences.by_place()
         return self._report
 
     def _recompute(self, bars: pl.DataFrame) -> None:

@@ -1,10 +1,8 @@
-"""What must have become of the input: one pass over the raw records, each partition in its order.
-
-Nothing here is shared with streams.core but the market calendar.
-"""
+"""What the input must have become: one pass over its records, each partition in its order."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from optionstream.schemas.events import (
@@ -18,7 +16,6 @@ from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.chains.facts import ChainFacts, Made
 from optionstream.streams.verify.chains.fold import ChainFold
 from optionstream.streams.verify.intake import (
-    Content,
     Refusal,
     TickRun,
     events_of,
@@ -36,57 +33,69 @@ from optionstream.streams.verify.ticks.stored import StoredTicks
 
 
 class Expectation:
-    """Feed it every input record (``take``), then ``finish``, then ask.
+    """Takes every input record (``take``), then ``finish``; the rest returns what must be found.
 
     ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
-    the same content was accepted again (another number, or beyond the horizon).
+    the same content was accepted again (another number, or beyond the horizon). ``stored`` are the
+    raw ticks.
     """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.chains: dict[str, list[ChainFacts]] = {}
         self.stored = StoredTicks(rules)
-        self._ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
-        self._ticks: dict[str, TickFold] = {}
-        self._chains: dict[str, ChainFold] = {}
-        self._quotes = QuoteFold(rules, self._ledgers[OPTION_QUOTE])
+        self._ledgers = ledgers = {topic: Ledger() for topic in MARKET_TOPICS}
+        self._ticks = defaultdict[str, TickFold](lambda: TickFold(rules, ledgers[UNDERLYING]))
+        self._chains = ChainFold(rules, ledgers[OPTION_CHAIN])
+        self._quotes = QuoteFold(rules, ledgers[OPTION_QUOTE])
         self._made: dict[tuple[str, str], list[Made]] = {}
         """By topic and product, every chain that must go out, of each expiry in its order."""
 
     def take_all(self, records: Iterable[RawRecord]) -> None:
+        """Take records, each partition's in the order of its offsets."""
         for record in records:
             self.take(record)
 
     def take(self, record: RawRecord) -> None:
         """Decide the fate of one input record and of everything in it."""
-        ledger = self._ledgers[record.topic]
         content = parse(record)
-        if isinstance(content, Refusal):
-            ledger.counts.source += content.events
-            ledger.reject_record(record, content.reason, content.events)
-            return
-        refusal = misplaced(record, content, self.rules.partitions[record.topic])
+        partitions = self.rules.partitions[record.topic]
+        refusal = (
+            content if isinstance(content, Refusal) else misplaced(record, content, partitions)
+        )
         if isinstance(content, TickRun):
             self.stored.take(record, content, placed=refusal is None)
+        ledger = self._ledgers[record.topic]
         if refusal is not None:
             ledger.counts.source += refusal.events
             ledger.reject_record(record, refusal.reason, refusal.events)
             return
-        if not isinstance(content, Heartbeat):
-            ledger.counts.source += events_of(content)
-        self._fold(record, content)
+        assert not isinstance(content, Refusal)
+        ledger.counts.source += 0 if isinstance(content, Heartbeat) else events_of(content)
+        match content:
+            case ChainSnapshot():
+                self._must_go_out(OPTION_CHAIN, self._chains.take(record, content))
+            case OptionQuoteFrame():
+                self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
+            case TickRun():
+                self._ticks[content.product].take(record, content)
+            case CandleFrame():
+                self._ticks[content.product].take_candles(record, content)
+            case Heartbeat():
+                self._ticks[content.product].beat(content)
 
     def finish(self) -> None:
-        """There are no more records."""
+        """Take the end of the input: there are no more records."""
         self._must_go_out(OPTION_QUOTE, self._quotes.finish())
 
     def counts(self) -> dict[str, Counts]:
-        """Fates by topic."""
+        """Return the fates of events by topic."""
         self._ledgers[UNDERLYING].counts.held = sum(fold.held for fold in self._ticks.values())
         self._ledgers[OPTION_QUOTE].counts.held = self._quotes.held
         return {topic: ledger.counts for topic, ledger in self._ledgers.items()}
 
     def rejects(self) -> dict[RejectKey, Refused]:
+        """Return what was refused, by record and reason."""
         return {
             key: refused
             for ledger in self._ledgers.values()
@@ -94,8 +103,8 @@ class Expectation:
         }
 
     def timelines(self, events_a_part: int = EVENTS_A_PART) -> Iterator[Timeline]:
-        """What was accepted of each product: several parts each, some sessions long, in order."""
-        lateness_ms = self.rules.lateness_ms
+        """Yield each product's accepted events as timelines of a few sessions, in order."""
+        lateness_ms = self.rules.settings.allowed_lateness_ms
         for product, fold in sorted(self._ticks.items()):
             yield from timelines_of(product, fold.journal, lateness_ms, events_a_part)
 
@@ -107,21 +116,6 @@ class Expectation:
             found |= expected_surfaces(one.facts for one in in_order)
         return found
 
-    def _fold(self, record: RawRecord, content: Content) -> None:
-        match content:
-            case ChainSnapshot():
-                self._must_go_out(
-                    OPTION_CHAIN, self._chain_fold(content.product).take(record, content)
-                )
-            case OptionQuoteFrame():
-                self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
-            case TickRun():
-                self._tick_fold(content.product).take(record, content)
-            case CandleFrame():
-                self._tick_fold(content.product).take_candles(record, content)
-            case Heartbeat():
-                self._tick_fold(content.product).beat(content)
-
     def _must_go_out(self, topic: str, chains: Iterable[Made]) -> None:
         for made in chains:
             facts = made.facts
@@ -131,15 +125,3 @@ class Expectation:
             kept = variants[variants.index(facts)]
             every = self._made.setdefault((topic, facts.product), [])
             every.append(Made(made.offset, kept))
-
-    def _tick_fold(self, product: str) -> TickFold:
-        fold = self._ticks.get(product)
-        if fold is None:
-            fold = self._ticks[product] = TickFold(self.rules, self._ledgers[UNDERLYING])
-        return fold
-
-    def _chain_fold(self, product: str) -> ChainFold:
-        fold = self._chains.get(product)
-        if fold is None:
-            fold = self._chains[product] = ChainFold(self.rules, self._ledgers[OPTION_CHAIN])
-        return fold

@@ -39,9 +39,10 @@ class Difference:
 
 
 class Differences:
-    """Counts all differences; lists the first thousand of each kind and place."""
+    """Counts all differences; lists the first ``most_listed`` of each kind and place."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_listed: int = MOST_LISTED) -> None:
+        self._most_listed = most_listed
         self.listed: list[Difference] = []
         self.totals: Counter[tuple[str, str]] = Counter()
         self._listed: Counter[tuple[str, str]] = Counter()
@@ -52,21 +53,29 @@ class Differences:
         """Report one difference."""
         place = (where, kind)
         self.totals[place] += 1
-        if self._listed[place] < MOST_LISTED:
+        if self._listed[place] < self._most_listed:
             self._listed[place] += 1
             self.listed.append(Difference(kind, where, id_, expected, actual))
 
     def add_wrong(self, where: str, id_: str, wrong: Mapping[str, tuple[Any, Any]]) -> None:
         """Report the fields that are wrong, if any, with what was expected and found of each."""
         if wrong:
-            expected = {name: mine for name, (mine, _) in wrong.items()}
-            actual = {name: theirs for name, (_, theirs) in wrong.items()}
-            self.add(DIFFERENT, where, id_, expected, actual)
+            self.add(DIFFERENT, where, id_, *sides(wrong))
 
     def add_many(self, kind: str, where: str, count: int) -> None:
         """Count differences without listing them."""
         if count > 0:
             self.totals[where, kind] += count
+
+    def by_place(self) -> dict[str, int]:
+        """Return how many there are by ``"<where>: <kind>"``."""
+        return {f"{where}: {kind}": count for (where, kind), count in self.totals.items()}
+
+
+def sides(wrong: Mapping[str, tuple[Any, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what was expected and what was found, of pairs by field."""
+    pairs = wrong.items()
+    return {name: mine for name, (mine, _) in pairs}, {name: theirs for name, (_, theirs) in pairs}
 
 
 @dataclass

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from typing import Any
 
 from pymongo.errors import PyMongoError
@@ -14,7 +14,7 @@ from optionstream.schemas.errors import NamespaceError, ServerUnavailable
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import MARKET_TOPICS, OUTPUT_TOPICS, Namespace
 from optionstream.streams.core.market.calendar import Calendar
-from optionstream.streams.kafka.topic_reader import Bounds, TopicReader, size_of
+from optionstream.streams.kafka.topic_reader import TopicReader, size_of
 from optionstream.streams.verify.against import Comparison, compare_places
 from optionstream.streams.verify.check import Check
 from optionstream.streams.verify.places import places_of
@@ -22,7 +22,7 @@ from optionstream.streams.verify.report import Report
 from optionstream.streams.verify.stores import LatestValues, mongo_client, mongo_database
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done, how much of it is done, and how much there is."""
+"""Called with what is being done, how much of it is done, and how much there is."""
 
 
 def verify(
@@ -42,15 +42,19 @@ def verify(
     and topics together. Raises NamespaceError when the namespace has no input topic,
     ServerUnavailable.
     """
-    tell = progress or _silent
+    report = progress or (lambda what, done, total: None)
     with TopicReader(kafka, namespace) as reader:
-        check = _read(reader, namespace, settings, calendar, tell)
-    tell("recomputing and comparing with Kafka", 0, 1)
+        check = _read(reader, namespace, settings, calendar, report)
+    report("recomputing and comparing with Kafka", 0, 1)
     check.compare_kafka()
-    tell("comparing with MongoDB", 0, 1)
-    _compare_mongo(check, mongo, namespace)
-    tell("comparing with Redis", 0, 1)
-    _compare_redis(check, redis, namespace)
+    with _naming_servers(mongo, redis):
+        report("comparing with MongoDB", 0, 1)
+        with mongo_client(mongo) as stores:
+            check.compare_mongo(mongo_database(stores, namespace))
+        report("comparing with Redis", 0, 1)
+        with closing(Redis.from_url(**redis_options(redis))) as keys:
+            values = LatestValues(keys, namespace).read()
+    check.compare_redis(values)
     check.compare_counts(counts or {})
     return check.report()
 
@@ -61,25 +65,33 @@ def compare_namespaces(
     redis: str,
     pair: tuple[Namespace, Namespace],
     counts_of: Callable[[Namespace], Mapping[str, Any]],
-    tell: Callable[[str], None] = lambda place: None,
+    progress: Callable[[str], None] = lambda place: None,
 ) -> Comparison:
-    """What the two namespaces do not have in common (see ``against``): nothing is recomputed.
+    """Return what the two namespaces do not have in common (see ``against``).
 
-    ``counts_of`` gives the analytics workers' own counts of a namespace. Raises ServerUnavailable.
+    Nothing is recomputed. ``counts_of`` gives the analytics workers' own counts of a namespace,
+    ``progress`` is called with each place. Raises ServerUnavailable.
     """
     one, other = pair
+    with (
+        _naming_servers(mongo, redis),
+        TopicReader(kafka, one) as mine,
+        TopicReader(kafka, other) as others,
+        mongo_client(mongo) as stores,
+        closing(Redis.from_url(**redis_options(redis))) as keys,
+    ):
+        ours, theirs = (
+            places_of(reader, mongo_database(stores, space), keys, space, counts_of(space))
+            for reader, space in ((mine, one), (others, other))
+        )
+        return compare_places(ours, theirs, progress)
+
+
+@contextmanager
+def _naming_servers(mongo: str, redis: str) -> Iterator[None]:
+    """Raise ServerUnavailable, which names the server, for what a store's client raises."""
     try:
-        with (
-            TopicReader(kafka, one) as mine,
-            TopicReader(kafka, other) as others,
-            mongo_client(mongo) as stores,
-            closing(Redis.from_url(**redis_options(redis))) as keys,
-        ):
-            ours, theirs = (
-                places_of(reader, mongo_database(stores, space), keys, space, counts_of(space))
-                for reader, space in ((mine, one), (others, other))
-            )
-            return compare_places(ours, theirs, tell)
+        yield
     except PyMongoError as error:
         raise ServerUnavailable(f"MongoDB at {mongo}: {error}") from error
     except RedisError as error:
@@ -91,7 +103,7 @@ def _read(
     namespace: Namespace,
     settings: Settings,
     calendar: Calendar,
-    tell: Progress,
+    report: Progress,
 ) -> Check:
     bounds = {topic: reader.bounds(topic) for topic in (*MARKET_TOPICS, *OUTPUT_TOPICS)}
     if not any(bounds[topic] for topic in MARKET_TOPICS):
@@ -100,40 +112,9 @@ def _read(
     check = Check(namespace, settings, calendar, partitions)
     for topic, parts in bounds.items():
         take = check.take_inputs if topic in MARKET_TOPICS else check.take_outputs
-        _read_topic(reader, topic, parts, take, tell)
+        done, total = 0, size_of(parts)
+        for batch in reader.read(topic, parts):
+            take(batch)
+            done += len(batch)
+            report(f"reading {topic}", done, total)
     return check
-
-
-def _read_topic(
-    reader: TopicReader,
-    topic: str,
-    bounds: Bounds,
-    take: Callable[[list[Any]], None],
-    tell: Progress,
-) -> None:
-    done, total = 0, size_of(bounds)
-    for batch in reader.read(topic, bounds):
-        take(batch)
-        done += len(batch)
-        tell(f"reading {topic}", done, total)
-
-
-def _compare_mongo(check: Check, address: str, namespace: Namespace) -> None:
-    try:
-        with mongo_client(address) as client:
-            check.compare_mongo(mongo_database(client, namespace))
-    except PyMongoError as error:
-        raise ServerUnavailable(f"MongoDB at {address}: {error}") from error
-
-
-def _compare_redis(check: Check, address: str, namespace: Namespace) -> None:
-    try:
-        with closing(Redis.from_url(**redis_options(address))) as client:
-            values = LatestValues(client, namespace).read()
-    except RedisError as error:
-        raise ServerUnavailable(f"Redis at {address}: {error}") from error
-    check.compare_redis(values)
-
-
-def _silent(_what: str, _done: int, _total: int) -> None:
-    """Nobody listens."""

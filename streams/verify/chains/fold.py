@@ -1,4 +1,4 @@
-"""The fate of each chain snapshot of one product, in the order of the log."""
+"""The fate of each chain snapshot, in the order of the log."""
 
 from __future__ import annotations
 
@@ -17,21 +17,23 @@ from optionstream.streams.verify.rules import Rules, possible_time
 REMEMBERED_SNAPSHOTS = 1_024
 REMEMBERED_LABELS = 2
 
+_Place = tuple[str, str]
+
 
 class ChainFold:
-    """Duplicates and refusals of one product's snapshots."""
+    """Duplicates and refusals of snapshots, each product's apart."""
 
     def __init__(self, rules: Rules, ledger: Ledger) -> None:
         self._rules = rules
         self._ledger = ledger
-        self._recent: dict[str, deque[str]] = defaultdict(
+        self._recent: dict[_Place, deque[str]] = defaultdict(
             lambda: deque(maxlen=REMEMBERED_SNAPSHOTS)
         )
-        """By expiry, the last accepted snapshots without a number."""
-        self._labels: dict[str, dict[str, set[int]]] = defaultdict(dict)
-        """By source, the numbers seen in each label, in the order in which labels began."""
-        self._histories: dict[str, ChainHistory] = defaultdict(ChainHistory)
-        """By expiry."""
+        """By product and expiry, the last accepted snapshots without a number."""
+        self._labels: dict[_Place, dict[str, set[int]]] = defaultdict(dict)
+        """By product and source, the numbers seen in each label, in the order of their starts."""
+        self._histories: dict[_Place, ChainHistory] = defaultdict(ChainHistory)
+        """By product and expiry."""
 
     def take(self, record: RawRecord, chain: ChainSnapshot) -> list[Made]:
         """Return what must come out for this snapshot: nothing if it is refused or a duplicate."""
@@ -43,7 +45,7 @@ class ChainFold:
             self._ledger.counts.duplicates += 1
             return []
         self._ledger.counts.accepted += 1
-        facts = recomputed(self._histories[chain.expiry].add(chain), self._rules)
+        facts = recomputed(self._histories[chain.product, chain.expiry].add(chain), self._rules)
         return [Made(record.offset, facts)]
 
     def _flaw(self, chain: ChainSnapshot) -> str | None:
@@ -56,7 +58,7 @@ class ChainFold:
     def _repeated(self, chain: ChainSnapshot) -> bool:
         if chain.seq is None:
             return self._repeated_content(chain)
-        labels = self._labels[chain.source]
+        labels = self._labels[chain.product, chain.source]
         numbers = labels.get(chain.session)
         if numbers is None:
             numbers = labels[chain.session] = set()
@@ -68,7 +70,7 @@ class ChainFold:
         return False
 
     def _repeated_content(self, chain: ChainSnapshot) -> bool:
-        recent = self._recent[chain.expiry]
+        recent = self._recent[chain.product, chain.expiry]
         content = snapshot_id(chain)
         if content in recent:
             return True

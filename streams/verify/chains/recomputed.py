@@ -41,7 +41,7 @@ def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> Ch
     lot = lot_of(chain)
     unit = unit_of(chain, lot)
     calls, puts = (converted(side, chain.oi_unit, lot) for side in past.now.sides)
-    basis = basis_of(chain, (calls, puts), unit, rules.iv_mode)
+    basis = basis_of(chain, (calls, puts), unit, rules.settings.iv_mode)
     intraday = _intraday(past, (calls, puts), basis, lot)
     pain = max_pain(basis.strikes, calls, puts)
     figures: dict[str, Any] = {
@@ -135,7 +135,7 @@ def _flags(rules: Rules, past: Past, missing: int) -> tuple[str, ...]:
         "mixed_underlying": chain.mixed_underlying,
         "outside_session": not _in_session(chain.ts_event, rules),
         "stale": past.earlier
-        or chain.ts_recv - chain.ts_event > rules.stale_ms
+        or chain.ts_recv - chain.ts_event > rules.settings.stale_ms
         or (past.eve is not None and past.eve.same_content(past.now)),
         **_against(past.before, past.now, rules),
     }

@@ -81,12 +81,12 @@ class _ExpiryFold:
 
     def chains(self, *, ended_by: int | None) -> list[Made]:
         """Return the chains of the current session, which the record at ``ended_by`` ended."""
-        session, rules = self._sessions.current, self._rules
+        session, settings = self._sessions.current, self._rules.settings
         if session is None:
             return []
-        timing = Timing(session, rules.quote_cadence_ms, rules.lateness_ms, ended_by)
+        timing = Timing(session, settings.quote_cadence_ms, settings.allowed_lateness_ms, ended_by)
         return [
-            Made(offset, recomputed(self._history.add(chain), rules, oldest_leg_ms))
+            Made(offset, recomputed(self._history.add(chain), self._rules, oldest_leg_ms))
             for chain, oldest_leg_ms, offset in assembled(
                 self._product, self._expiry, self._log, timing
             )

@@ -69,7 +69,7 @@ class TickFold:
         """Let a heartbeat confirm a session or advance time; or ignore it."""
         session = self._reached_session(heartbeat)
         if session is not None and self._sessions.reach(session):
-            furthest = session.close_ms + self._rules.lateness_ms
+            furthest = session.close_ms + self._rules.settings.allowed_lateness_ms
             self.journal.mark(min(heartbeat.ts_event, furthest))
 
     def _take_at_once(self, run: TickRun) -> bool:

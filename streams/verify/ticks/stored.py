@@ -126,7 +126,7 @@ class StoredTicks:
     def _refused(self) -> pl.Expr:
         """Rules 2 to 4 for ticks of docs/semantics.md."""
         rules, ts, price = self._rules, pl.col("ts"), pl.col("price")
-        ahead = ts > pl.col("ts_recv") + rules.future_limit_ms
+        ahead = ts > pl.col("ts_recv") + rules.settings.future_limit_ms
         covered = ts.is_between(rules.covered_from, rules.covered_until, closed="left")
         return (
             pl.when(~((price > 0) & price.is_finite()))

@@ -50,7 +50,7 @@ def settings(**changed: Any) -> Settings:
 def rules(*, live: bool = False, calendar: Calendar | None = None, **changed: Any) -> Rules:
     """``changed`` are settings."""
     partitions = dict.fromkeys(topics.ALL_TOPICS, PARTITIONS)
-    return Rules.of(settings(**changed), calendar or nse_calendar(), partitions, live=live)
+    return Rules(settings(**changed), calendar or nse_calendar(), partitions, live)
 
 
 def tick_record(
