@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any
 
 from optionstream.schemas import rejects, topics
 from optionstream.schemas.checks import check_candles, check_chain, check_frame, check_quotes
@@ -21,18 +21,23 @@ from optionstream.schemas.events import (
 from optionstream.schemas.identity import tick_id
 from optionstream.streams.kafka.records import RawRecord
 
-_Checked = TypeVar("_Checked")
-
 BELONGS: dict[str, tuple[type, ...]] = {
     topics.UNDERLYING: (TickFrame, Tick, CandleFrame, Heartbeat),
     topics.OPTION_CHAIN: (ChainSnapshot,),
     topics.OPTION_QUOTE: (OptionQuoteFrame,),
 }
+_CHECKS: dict[type, tuple[Callable[[Any], None], str | None]] = {
+    TickFrame: (check_frame, "ts_ms"),
+    CandleFrame: (check_candles, "start_ms"),
+    OptionQuoteFrame: (check_quotes, "ts_ms"),
+    ChainSnapshot: (check_chain, None),
+}
+"""Rule 3, and the column that has a value for each event a record counts as."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A whole record that is not taken; ``events`` is what it counts as."""
+    """A whole record that is refused; ``events`` is what it counts as."""
 
     reason: str
     events: int
@@ -70,7 +75,18 @@ def parse(record: RawRecord) -> Content | Refusal:
         return Refusal(error.reason, 1)
     if not isinstance(content, BELONGS[record.topic]):
         return Refusal(rejects.WRONG_TOPIC, 1)
-    return _checked(record, content)
+    if type(content) in _CHECKS:
+        try:
+            _CHECKS[type(content)][0](content)
+        except RecordError as error:
+            return Refusal(error.reason, _length(content))
+    match content:
+        case Tick():
+            return _run_of_tick(record, content)
+        case TickFrame():
+            return _run_of_frame(content)
+    assert isinstance(content, Content)
+    return content
 
 
 def misplaced(record: RawRecord, content: Content, partitions: int) -> Refusal | None:
@@ -84,43 +100,13 @@ def misplaced(record: RawRecord, content: Content, partitions: int) -> Refusal |
 
 
 def events_of(content: Content) -> int:
-    """How many events a record that could be read counts as."""
-    match content:
-        case TickRun():
-            return len(content)
-        case CandleFrame():
-            return len(content.start_ms)
-        case OptionQuoteFrame():
-            return len(content.ts_ms)
-        case _:
-            return 1
+    """Return how many events a record that could be read counts as."""
+    return len(content) if isinstance(content, TickRun) else _length(content)
 
 
-def _checked(record: RawRecord, content: Record) -> Content | Refusal:
-    """Rule 3; a frame counts its ticks, candles or quotes."""
-    match content:
-        case Tick():
-            return _run_of_tick(record, content)
-        case TickFrame():
-            refusal = _refusal(check_frame, content, len(content.ts_ms))
-            return refusal or _run_of_frame(content)
-        case CandleFrame():
-            return _refusal(check_candles, content, len(content.start_ms)) or content
-        case OptionQuoteFrame():
-            return _refusal(check_quotes, content, len(content.ts_ms)) or content
-        case ChainSnapshot():
-            return _refusal(check_chain, content, 1) or content
-        case _:
-            assert isinstance(content, Heartbeat)
-            return content
-
-
-def _refusal(check: Callable[[_Checked], None], content: _Checked, events: int) -> Refusal | None:
-    try:
-        check(content)
-    except RecordError as error:
-        return Refusal(error.reason, events)
-    return None
+def _length(content: Record) -> int:
+    column = _CHECKS[type(content)][1] if type(content) in _CHECKS else None
+    return len(getattr(content, column)) if column else 1
 
 
 def _run_of_frame(frame: TickFrame) -> TickRun:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from optionstream.schemas.rejects import is_kept
@@ -55,15 +55,8 @@ class Counts:
         return self.source == fates + self.rejects.total()
 
     def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.source + other.source,
-            self.accepted + other.accepted,
-            self.outside_session + other.outside_session,
-            self.duplicates + other.duplicates,
-            self.held + other.held,
-            self.rejects + other.rejects,
-            self.outside + other.outside,
-        )
+        names = (one.name for one in fields(self))
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def to_dict(self) -> dict[str, Any]:
         return {

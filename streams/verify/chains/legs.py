@@ -6,7 +6,7 @@ volatility. Nothing is solved here, so every comparison is as sharp as its formu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
@@ -40,16 +40,9 @@ class Legs:
     unpriced: str
 
     def only(self, chosen: Bools) -> Legs:
-        """Some of the legs."""
-        return Legs(
-            self.strike[chosen],
-            self.is_call[chosen],
-            self.present[chosen],
-            self.premium[chosen],
-            self.shares[chosen],
-            self.market,
-            self.unpriced,
-        )
+        """Return some of the legs."""
+        columns = ("strike", "is_call", "present", "premium", "shares")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def name(self, at: int) -> str:
         return f"{self.strike[at]:g} {'CE' if self.is_call[at] else 'PE'}"

@@ -16,15 +16,15 @@ class GapFacts(NamedTuple):
     product: str
     kind: Literal["sequence", "silence"]
     session: str
-    source: str
-    label: str
-    first: int | None
-    last: int | None
-    missing: Missing
     start: int
     end: int
     revision: int
     filled: bool
+    source: str = ""
+    label: str = ""
+    first: int | None = None
+    last: int | None = None
+    missing: Missing = ()
 
     @property
     def id(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import polars as pl
 
@@ -17,20 +18,37 @@ from optionstream.streams.verify.ticks.journal import Feed
 from optionstream.streams.verify.ticks.journal_frames import Timeline
 
 _NEVER = (1 << 63) - 1
-_MOST_TOLD = 1_000
+_MOST_NAMED = 1_000
 """Ranges that a gap names."""
-_STEP = ["at", "number", "ts", "top", "top_ts", "bottom", "bottom_ts", "due", "bottom_due"]
+
+
+class _Step(NamedTuple):
+    """A tick that is not just the next of its feed.
+
+    ``top`` and ``bottom`` are the greatest and the least number before it, with their times;
+    ``due`` and ``bottom_due`` are when time comes to it and to the least.
+    """
+
+    at: int
+    number: int
+    ts: int
+    top: int
+    top_ts: int
+    bottom: int
+    bottom_ts: int
+    due: int
+    bottom_due: int
 
 
 def holes(timeline: Timeline) -> Iterator[GapFacts]:
-    """All revisions, feed by feed."""
+    """Yield all revisions, feed by feed."""
     names = dict(timeline.sessions.select("session", "name").iter_rows())
     feeds = dict(enumerate(timeline.feeds))
     for (session, feed), steps in _steps(timeline).group_by("session", "feed"):
         numbers = _Numbers()
-        for step in steps.sort("at").select(_STEP).iter_rows():
-            numbers.take(*step)
-        for hole in numbers.told():
+        for step in steps.sort("at").select(_Step._fields).iter_rows():
+            numbers.take_step(_Step._make(step))
+        for hole in numbers.reported():
             yield from _revisions(hole, timeline.product, names[session], feeds[feed])
 
 
@@ -38,8 +56,8 @@ def holes(timeline: Timeline) -> Iterator[GapFacts]:
 class _Hole:
     """Numbers ``first`` to ``last``, none of them there when the hole came to be at ``since``.
 
-    ``due`` is when time has come to ``end``. Once told a hole keeps its ends; ``missing`` is what
-    of it is missing then and after each later tick, as far as it is told.
+    ``due`` is when time has come to ``end``. Once reported a hole keeps its ends; ``missing`` is
+    what of it is missing then and after each later tick, as far as a gap names it.
     """
 
     first: int
@@ -57,15 +75,16 @@ class _Hole:
         self.missing = [tuple(self._left)]
 
     @property
-    def told_at(self) -> int:
+    def reported_at(self) -> int:
         return max(self.since, self.due)
 
     def fill(self, number: int) -> None:
+        """Take a number that was missing."""
         at = bisect_right(self._left, (number, _NEVER)) - 1
         first, last = self._left[at]
         parts = ((first, number - 1), (number + 1, last))
         self._left[at : at + 1] = [part for part in parts if part[0] <= part[1]]
-        self.missing.append(tuple(self._left[:_MOST_TOLD]))
+        self.missing.append(tuple(self._left[:_MOST_NAMED]))
 
 
 class _Numbers:
@@ -76,39 +95,29 @@ class _Numbers:
         self._holes: dict[int, _Hole] = {}
         """By first number."""
 
-    def told(self) -> Iterator[_Hole]:
-        return (hole for hole in self._holes.values() if hole.told_at < _NEVER)
+    def reported(self) -> Iterator[_Hole]:
+        """Yield the holes for which time has come."""
+        return (hole for hole in self._holes.values() if hole.reported_at < _NEVER)
 
-    def take(
-        self,
-        at: int,
-        number: int,
-        ts: int,
-        top: int,
-        top_ts: int,
-        bottom: int,
-        bottom_ts: int,
-        due: int,
-        bottom_due: int,
-    ) -> None:
-        """A tick that is not just the next: ``top`` and ``bottom`` are the greatest and the least
-        number before it, ``due`` and ``bottom_due`` when time comes to it and to the least."""
-        if number > top:
-            self._add(_Hole(top + 1, number - 1, top_ts, ts, at, due))
-        elif number < bottom:
-            self._add(_Hole(number + 1, bottom - 1, ts, bottom_ts, at, bottom_due))
+    def take_step(self, step: _Step) -> None:
+        """Note the hole that a tick leaves, or fill one with it."""
+        if step.number > step.top:
+            self._add(_Hole(step.top + 1, step.number - 1, step.top_ts, step.ts, step.at, step.due))
+        elif step.number < step.bottom:
+            ends = step.number + 1, step.bottom - 1, step.ts, step.bottom_ts
+            self._add(_Hole(*ends, step.at, step.bottom_due))
         else:
-            self._fill(at, number, ts, due)
+            self._fill(step)
 
-    def _fill(self, at: int, number: int, ts: int, due: int) -> None:
-        place = bisect_right(self._firsts, number) - 1
+    def _fill(self, step: _Step) -> None:
+        place = bisect_right(self._firsts, step.number) - 1
         hole = self._holes[self._firsts[place]]
-        if hole.told_at < at:
-            hole.fill(number)
+        if hole.reported_at < step.at:
+            hole.fill(step.number)
             return
         del self._holes[self._firsts.pop(place)]
-        self._add(_Hole(hole.first, number - 1, hole.start, ts, at, due))
-        self._add(_Hole(number + 1, hole.last, ts, hole.end, at, hole.due))
+        self._add(_Hole(hole.first, step.number - 1, hole.start, step.ts, step.at, step.due))
+        self._add(_Hole(step.number + 1, hole.last, step.ts, hole.end, step.at, hole.due))
 
     def _add(self, hole: _Hole) -> None:
         if hole.first <= hole.last:
@@ -135,7 +144,7 @@ def _revisions(hole: _Hole, product: str, session: str, feed: Feed) -> Iterator[
 
 
 def _steps(timeline: Timeline) -> pl.DataFrame:
-    """The ticks that are not just the next of their feed, in columns session, feed and _STEP."""
+    """Return the ticks that are not just the next of their feed: session, feed and `_Step`."""
     feed = ["session", "feed"]
     number, ts = pl.col("number"), pl.col("ts")
     greatest, least = number.cum_max().over(feed), number.cum_min().over(feed)
@@ -155,19 +164,7 @@ def _steps(timeline: Timeline) -> pl.DataFrame:
         )
         .filter((number < pl.col("top")) | (number > pl.col("top") + 1))
     )
-    return _due(_due(known, timeline, "ts", "due"), timeline, "bottom_ts", "bottom_due")
-
-
-def _due(steps: pl.DataFrame, timeline: Timeline, time: str, name: str) -> pl.DataFrame:
-    """``steps`` with when the watermark comes to ``time``, the session's end at the latest."""
     closed = timeline.sessions.select("session", "session_closed_at")
-    reached = timeline.watermark.rename({"at": "reached_at"})
-    return (
-        steps.join(closed, on="session", how="left")
-        .sort(time)
-        .join_asof(reached, left_on=time, right_on="wm", strategy="forward")
-        .with_columns(
-            pl.min_horizontal("reached_at", "session_closed_at").fill_null(_NEVER).alias(name)
-        )
-        .drop("reached_at", "wm", "session_closed_at", strict=False)
-    )
+    steps = timeline.reached(known.join(closed, on="session", how="left"), "ts", "due")
+    steps = timeline.reached(steps, "bottom_ts", "bottom_due")
+    return steps.with_columns(pl.col("due", "bottom_due").fill_null(_NEVER))

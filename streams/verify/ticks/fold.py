@@ -70,7 +70,7 @@ class TickFold:
         session = self._reached_session(heartbeat)
         if session is not None and self._sessions.reach(session):
             furthest = session.close_ms + self._rules.settings.allowed_lateness_ms
-            self.journal.mark(min(heartbeat.ts_event, furthest))
+            self.journal.add_mark(min(heartbeat.ts_event, furthest))
 
     def _take_at_once(self, run: TickRun) -> bool:
         """Accept a record whose ticks all lie in the current session and are all new."""
@@ -82,7 +82,7 @@ class TickFold:
         if not self._sessions.all_new(_group(run), _numbers(run, current)):
             return False
         self._ledger.counts.accepted += len(run)
-        self.journal.ticks(run.ts, run.price, run.order, run.volume, self._feed(run))
+        self.journal.add_ticks(run.ts, run.price, run.order, run.volume, self._feed(run))
         return True
 
     def _take_each(self, record: RawRecord, run: TickRun) -> None:
@@ -100,7 +100,7 @@ class TickFold:
         number = order if run.ids is None else (_minute(ts_ms, session), run.ids[index])
         figures = run.price[index], order, run.volume[index], self._feed(run)
         arrival = Arrival(record, index, _group(run), number)
-        return _Event(arrival, partial(self.journal.tick, ts_ms, *figures))
+        return _Event(arrival, partial(self.journal.add_tick, ts_ms, *figures))
 
     def _candle_of(
         self, record: RawRecord, frame: CandleFrame, index: int, session: Session
@@ -110,7 +110,7 @@ class TickFold:
         traded = None if frame.volume is None else frame.volume[index]
         arrival = Arrival(record, index, (frame.source, frame.session, str(length)), start)
         end = min(start + length, session.close_ms)
-        return _Event(arrival, partial(self.journal.candle, start, end, length, prices, traded))
+        return _Event(arrival, partial(self.journal.add_candle, start, end, length, prices, traded))
 
     def _feed(self, run: TickRun) -> int:
         return UNNUMBERED if run.ids is not None else self.journal.feed_of(run.source, run.label)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from optionstream.streams.core.market.calendar import Session
 
@@ -11,6 +11,14 @@ _LEAST, _GREATEST = -(1 << 63), (1 << 63) - 1
 
 UNNUMBERED = -1
 """The feed of ticks whose identity is no number."""
+
+Table = dict[str, Any]
+"""Arrays of equal length by column, in the order of ``at``."""
+
+_TICK = {"at": "q", "feed": "i", "ts": "q", "order": "q", "price": "d", "volume": "q", "given": "b"}
+_PRICES = {"open": "d", "high": "d", "low": "d", "close": "d"}
+_TIMES = {"at": "q", "ts": "q", "last_ts": "q", "length": "q"}
+_CANDLE = {**_TIMES, **_PRICES, "traded": "q", "given": "b"}
 
 
 class Feed(NamedTuple):
@@ -23,7 +31,7 @@ class Feed(NamedTuple):
 class SessionLog(NamedTuple):
     """A session that was current, and how many ticks, candles and marks had come before it.
 
-    ``at`` is when it began; ``ts_ms`` how far time had come by then, 0 if it had not begun.
+    ``at`` is when it started; ``ts_ms`` how far time had come by then, 0 if it had not started.
     """
 
     session: Session
@@ -35,53 +43,34 @@ class SessionLog(NamedTuple):
 
 
 class Journal:
-    """Columns of accepted ticks and candles, marks of heartbeats and the sessions in turn.
+    """Tables of accepted ticks and candles, marks of heartbeats, and the sessions in turn.
 
-    ``at`` numbers everything that happened to the product; it rises by one each time.
+    ``at`` numbers everything that happened to the product; it rises by one each time. ``given``
+    says whether the column before it has a value.
     """
 
     def __init__(self) -> None:
         self.at = 0
         self.sessions: list[SessionLog] = []
         self.feeds: dict[Feed, int] = {}
-        self.tick_at = array("q")
-        self.feed = array("i")
-        self.ts = array("q")
-        self.order = array("q")
-        self.price = array("d")
-        self.volume = array("q")
-        self.has_volume = array("b")
-        self.candle_at = array("q")
-        self.start = array("q")
-        self.end = array("q")
-        self.length = array("q")
-        self.prices = tuple(array("d") for _ in range(4))
-        """Open, high, low and close of the candles."""
-        self.traded = array("q")
-        self.has_traded = array("b")
-        self.mark_at = array("q")
-        self.mark_ts = array("q")
+        self.ticks = _table(_TICK)
+        self.candles = _table(_CANDLE)
+        self.marks = _table({"at": "q", "ts": "q"})
         self._latest = 0
 
     def begin(self, session: Session) -> None:
-        """Close the session that runs, if any, and start the next."""
+        """Close the current session, if any, and start the next."""
         self.at += 1
-        counts = len(self.tick_at), len(self.candle_at), len(self.mark_at)
+        counts = [len(table["at"]) for table in (self.ticks, self.candles, self.marks)]
         self.sessions.append(SessionLog(session, self.at, self._latest, *counts))
 
-    def tick(self, ts_ms: int, price: float, order: int, volume: int | None, feed: int) -> None:
-        """One tick of the session that runs; ``feed`` as `feed_of` says."""
-        self.at += 1
-        self.tick_at.append(self.at)
-        self.feed.append(feed)
-        self.ts.append(ts_ms)
-        self.order.append(in_64_bits(order))
-        self.price.append(price)
-        self.volume.append(0 if volume is None else in_64_bits(volume))
-        self.has_volume.append(volume is not None)
-        self._latest = max(self._latest, ts_ms)
+    def add_tick(self, ts_ms: int, price: float, order: int, volume: int | None, feed: int) -> None:
+        """Add one tick of the current session; ``feed`` as `feed_of` says."""
+        traded = 0 if volume is None else in_64_bits(volume)
+        row = feed, ts_ms, in_64_bits(order), price, traded, volume is not None
+        self._add(self.ticks, ts_ms, row)
 
-    def ticks(
+    def add_ticks(
         self,
         ts_ms: list[int],
         price: list[float],
@@ -89,19 +78,19 @@ class Journal:
         volume: list[int | None],
         feed: int,
     ) -> None:
-        """Ticks of the session that runs, one after the other."""
-        count = len(ts_ms)
-        self.tick_at.extend(range(self.at + 1, self.at + 1 + count))
+        """Add ticks of the current session, one after the other."""
+        count, ticks = len(ts_ms), self.ticks
+        ticks["at"].extend(range(self.at + 1, self.at + 1 + count))
         self.at += count
-        self.feed.extend([feed] * count)
-        self.ts.extend(ts_ms)
-        self.order.extend(all_in_64_bits(order))
-        self.price.extend(price)
-        self.volume.extend(all_in_64_bits([traded or 0 for traded in volume]))
-        self.has_volume.extend([traded is not None for traded in volume])
+        ticks["feed"].extend([feed] * count)
+        ticks["ts"].extend(ts_ms)
+        ticks["order"].extend(all_in_64_bits(order))
+        ticks["price"].extend(price)
+        ticks["volume"].extend(all_in_64_bits([traded or 0 for traded in volume]))
+        ticks["given"].extend([traded is not None for traded in volume])
         self._latest = max(self._latest, *ts_ms)
 
-    def candle(
+    def add_candle(
         self,
         start: int,
         end: int,
@@ -109,37 +98,36 @@ class Journal:
         prices: tuple[float, float, float, float],
         traded: int | None,
     ) -> None:
-        """One candle of the session that runs: [start, end), the ``length`` of its kind, ms."""
-        self.at += 1
-        self.candle_at.append(self.at)
-        self.start.append(start)
-        self.end.append(end)
-        self.length.append(length)
-        for column, price in zip(self.prices, prices, strict=True):
-            column.append(price)
-        self.traded.append(traded or 0)
-        self.has_traded.append(traded is not None)
-        self._latest = max(self._latest, end - 1)
+        """Add one candle of the current session: [start, end), the ``length`` of its kind, ms."""
+        row = start, end - 1, length, *prices, traded or 0, traded is not None
+        self._add(self.candles, end - 1, row)
 
-    def mark(self, ts_ms: int) -> None:
-        """Time has come to ``ts_ms`` without an event."""
-        self.at += 1
-        self.mark_at.append(self.at)
-        self.mark_ts.append(ts_ms)
-        self._latest = max(self._latest, ts_ms)
+    def add_mark(self, ts_ms: int) -> None:
+        """Note that time has come to ``ts_ms`` without an event."""
+        self._add(self.marks, ts_ms, (ts_ms,))
 
     def feed_of(self, source: str, label: str) -> int:
-        """The number of a feed."""
+        """Return the number of a feed."""
         return self.feeds.setdefault(Feed(source, label), len(self.feeds))
+
+    def _add(self, table: Table, ts_ms: int, row: tuple[float, ...]) -> None:
+        self.at += 1
+        for column, value in zip(table.values(), (self.at, *row), strict=True):
+            column.append(value)
+        self._latest = max(self._latest, ts_ms)
 
 
 def in_64_bits(number: int) -> int:
-    """The number, or the nearest that fits a signed 64-bit column."""
+    """Return the number, or the nearest that fits a signed 64-bit column."""
     return min(max(number, _LEAST), _GREATEST)
 
 
 def all_in_64_bits(numbers: list[int]) -> list[int]:
-    """`in_64_bits` of each; the same list where that changes nothing."""
+    """Return `in_64_bits` of each; the same list where that changes nothing."""
     if min(numbers) >= _LEAST and max(numbers) <= _GREATEST:
         return numbers
     return [in_64_bits(number) for number in numbers]
+
+
+def _table(columns: dict[str, str]) -> Table:
+    return {name: array(code) for name, code in columns.items()}

@@ -1,20 +1,19 @@
-"""A journal made into timelines, some sessions at a time."""
+"""Timelines made of a journal, some sessions at a time."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from optionstream.streams.verify.ticks.journal import UNNUMBERED, Feed, Journal
+from optionstream.streams.verify.ticks.journal import UNNUMBERED, Feed, Journal, Table
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """Whole sessions of one product. ``at`` counts what happened to the product; see Journal.
+    """Whole sessions of one product; ``at`` as in Journal, everything else as columns of frames.
 
     events: in the order of ``at``: at, session, ts and last_ts (the same for a tick), open, high,
         low, close, first_key and last_key (of the least in a window is the open, of the greatest
@@ -36,7 +35,7 @@ class Timeline:
         return self.events["length"].null_count() < self.events.height
 
     def placed(self, length_ms: int) -> pl.DataFrame:
-        """The events with their window (start, end), in the order of windows, then of arrival."""
+        """Return the events with their window (start, end), by window, then by arrival."""
         opened, start = pl.col("session_open"), pl.col("start")
         since = pl.col("ts") - opened
         return (
@@ -46,18 +45,21 @@ class Timeline:
             .sort("start", "at")
         )
 
-    def closed_at(self, windows: pl.DataFrame) -> pl.DataFrame:
-        """``windows`` (end, session_closed_at and more) with ``closed_at`` (null: open)."""
-        reached = self.watermark.rename({"at": "reached_at"})
+    def reached(self, frame: pl.DataFrame, time: str, name: str) -> pl.DataFrame:
+        """Return the frame with the moment ``name`` at which the watermark reached ``time``.
+
+        At ``session_closed_at`` at the latest; null while neither has come. Sorted by ``time``.
+        """
+        watermark = self.watermark.rename({"at": name})
         return (
-            windows.sort("end")
-            .join_asof(reached, left_on="end", right_on="wm", strategy="forward")
-            .with_columns(closed_at=pl.min_horizontal("reached_at", "session_closed_at"))
-            .drop("reached_at", "wm", "session_closed_at", strict=False)
+            frame.sort(time)
+            .join_asof(watermark, left_on=time, right_on="wm", strategy="forward")
+            .with_columns(pl.min_horizontal(name, "session_closed_at").alias(name))
+            .drop("wm", strict=False)
         )
 
     def newest_session(self) -> Timeline:
-        """The last of the sessions alone."""
+        """Return the last of the sessions alone."""
         newest = pl.col("session") == self.sessions["session"].max()
         return replace(
             self, events=self.events.filter(newest), sessions=self.sessions.filter(newest)
@@ -81,7 +83,7 @@ _PRICES = ("open", "high", "low", "close")
 def timelines_of(
     product: str, journal: Journal, lateness_ms: int, events_a_part: int
 ) -> Iterator[Timeline]:
-    """All that the journal holds, in parts of whole sessions, in order."""
+    """Yield all that the journal holds, in parts of whole sessions, in order."""
     first = 0
     for end in _part_ends(journal, events_a_part):
         part = _Part(journal, first, end)
@@ -91,17 +93,12 @@ def timelines_of(
         first = end
 
 
-def column(values: array[int] | array[float], rows: slice) -> pl.Series:
-    """Those rows of the array as a series."""
-    return pl.Series(np.asarray(values)[rows])
-
-
 def _part_ends(journal: Journal, events_a_part: int) -> Iterator[int]:
-    """By number, the first session of each part but the first, and what follows the last."""
-    begun = 0
+    """Yield the number of the first session of each part but the first, and of the end."""
+    before = 0
     for number, log in enumerate(journal.sessions):
-        if log.ticks + log.candles - begun >= events_a_part:
-            begun = log.ticks + log.candles
+        if log.ticks + log.candles - before >= events_a_part:
+            before = log.ticks + log.candles
             yield number
     if journal.sessions:
         yield len(journal.sessions)
@@ -122,6 +119,7 @@ class _Part:
         self._mark_rows = slice(begun.marks, after and after.marks)
 
     def sessions(self) -> pl.DataFrame:
+        """Return `Timeline.sessions`."""
         ends = [*(log.at for log in self._logs[1:]), self._ended_at]
         rows = [
             (self._first + index, log.session.key, log.session.open_ms, log.session.close_ms, end)
@@ -130,19 +128,21 @@ class _Part:
         return pl.DataFrame(rows, schema=_SESSIONS, orient="row")
 
     def watermark(self, events: pl.DataFrame, lateness_ms: int) -> pl.DataFrame:
-        begun, journal, rows = self._logs[0], self._journal, self._mark_rows
-        before = pl.DataFrame({"at": [begun.at], "ts": [begun.ts_ms]})
-        marks = {"at": column(journal.mark_at, rows), "ts": column(journal.mark_ts, rows)}
+        """Return `Timeline.watermark`."""
+        before = pl.DataFrame({"at": [self._logs[0].at], "ts": [self._logs[0].ts_ms]})
+        marks = _frame(self._journal.marks, self._mark_rows)
         reached = events.select("at", ts="last_ts")
         return (
-            pl.concat([before, reached, pl.DataFrame(marks)])
+            pl.concat([before, reached, marks])
             .sort("at")
             .select("at", wm=(pl.col("ts") - lateness_ms).cum_max())
             .filter(pl.col("wm").ne_missing(pl.col("wm").shift(1)))
         )
 
     def events(self) -> pl.DataFrame:
-        ticks, candles = self._ticks(), self._candles()
+        """Return `Timeline.events`."""
+        ticks = _frame(self._journal.ticks, self._tick_rows, "volume")
+        candles = _frame(self._journal.candles, self._candle_rows, "traded")
         none = pl.lit(0, dtype=pl.Int64)
         points = pl.concat(
             [
@@ -172,40 +172,14 @@ class _Part:
             pl.DataFrame(begins, schema=schema, orient="row"), on="at", strategy="backward"
         )
 
-    def _ticks(self) -> pl.DataFrame:
-        journal, rows = self._journal, self._tick_rows
-        return pl.DataFrame(
-            {
-                "at": column(journal.tick_at, rows),
-                "feed": column(journal.feed, rows),
-                "ts": column(journal.ts, rows),
-                "order": column(journal.order, rows),
-                "price": column(journal.price, rows),
-                "volume": _told(column(journal.volume, rows), column(journal.has_volume, rows)),
-            }
-        )
 
-    def _candles(self) -> pl.DataFrame:
-        journal, rows = self._journal, self._candle_rows
-        return pl.DataFrame(
-            {
-                "at": column(journal.candle_at, rows),
-                "ts": column(journal.start, rows),
-                "last_ts": column(journal.end, rows) - 1,
-                "length": column(journal.length, rows),
-                **{
-                    name: column(prices, rows)
-                    for name, prices in zip(_PRICES, journal.prices, strict=True)
-                },
-                "traded": _told(column(journal.traded, rows), column(journal.has_traded, rows)),
-            }
-        )
-
-
-def _told(values: pl.Series, told: pl.Series) -> pl.Series:
-    """The values; null where there is none."""
-    frame = pl.DataFrame({"value": values, "told": told.cast(pl.Boolean)})
-    return frame.select(pl.when("told").then("value")).to_series()
+def _frame(table: Table, rows: slice, optional: str | None = None) -> pl.DataFrame:
+    """Return those rows of a table; the column ``optional`` is null where none was given."""
+    frame = pl.DataFrame({name: np.asarray(values)[rows] for name, values in table.items()})
+    if optional is None:
+        return frame
+    given = pl.col("given").cast(pl.Boolean)
+    return frame.with_columns(pl.when(given).then(optional).alias(optional)).drop("given")
 
 
 def _minute() -> pl.Expr:
@@ -213,8 +187,10 @@ def _minute() -> pl.Expr:
 
 
 def _keys(points: pl.DataFrame) -> pl.Series:
-    """Numbers that rise with (ts, order) and, where these are equal, the earlier ``minute`` is;
-    equal where all three are. In the order of ``points``."""
+    """Return numbers that rise with (ts, order), of equals as ``minute`` falls, by ``points``.
+
+    They are equal where all three are.
+    """
     place = ["ts", "order", "minute"]
     changed = pl.any_horizontal(pl.col(name) != pl.col(name).shift(1) for name in place)
     return (

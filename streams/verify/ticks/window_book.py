@@ -35,7 +35,7 @@ def windows_of(placed: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
         first_at=pl.col("at").min(),
         spoiled_at=pl.col("at").filter(~pl.col("fits")).min(),
     )
-    return timeline.closed_at(windows).sort("start")
+    return timeline.reached(windows, "end", "closed_at").sort("start")
 
 
 def prefixes_of(placed: pl.DataFrame, *, has_candles: bool) -> pl.DataFrame:

@@ -155,8 +155,8 @@ class GapModel:
         revision = known.revision + 1 if known else 1
         assert self._session is not None
         first = None if last is None else name[2]
-        place = (PRODUCT, kind, self._session.key, *name[:2])
-        facts = GapFacts(*place, first, last, missing, start, end, revision, filled)
+        place = (PRODUCT, kind, self._session.key, start, end, revision, filled)
+        facts = GapFacts(*place, *name[:2], first, last, missing)
         self._last[name] = facts
         self.told.append(facts)
 

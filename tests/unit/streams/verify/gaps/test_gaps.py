@@ -275,18 +275,18 @@ def test_a_gap_names_its_feed_and_its_session() -> None:
     (timeline,) = log.expectation().timelines()
     assert list(holes(timeline)) == [
         GapFacts(
-            PRODUCT,
-            "sequence",
-            "2024-01-01",
-            "test",
-            "s1",
-            2,
-            2,
-            ((2, 2),),
-            OPEN,
-            OPEN + 1,
-            1,
-            False,
+            product=PRODUCT,
+            kind="sequence",
+            session="2024-01-01",
+            source="test",
+            label="s1",
+            first=2,
+            last=2,
+            missing=((2, 2),),
+            start=OPEN,
+            end=OPEN + 1,
+            revision=1,
+            filled=False,
         )
     ]
 
