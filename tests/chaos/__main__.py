@@ -53,7 +53,11 @@ def main() -> int:
 def _outcomes(plan: Plan) -> list[Outcome]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with (
-        own_stack("chaos") as (stack, settings, folder),
+        own_stack("chaos") as (
+            stack,
+            settings,
+            folder,
+        ),
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
     ):
         task = progress.add_task("starting servers", total=plan.faults)

@@ -11,7 +11,7 @@ from pathlib import Path
 from optionstream.deploy.stack import Addresses, Stack
 from optionstream.schemas.settings import Settings
 from tests.chaos.outcome import Outcome, archived, not_in_topics, outcome
-from tests.chaos.schedule import Step, schedule
+from tests.chaos.schedule import Fault, Step, schedule
 from tests.chaos.world import Chaos
 from tests.harness.seeded import messy_input
 
@@ -30,6 +30,7 @@ class Plan:
     replays: int
     ticks: int
     chains: int
+    kinds: tuple[Fault, ...] = tuple(Fault)
 
 
 def run(
@@ -38,7 +39,7 @@ def run(
     """The outcome of each replay as it ends. ``on_step`` is told a replay's number and each fault
     before it happens."""
     addresses = stack.up()
-    for number, steps in enumerate(schedule(plan.seed, plan.faults, plan.replays)):
+    for number, steps in enumerate(schedule(plan.seed, plan.faults, plan.replays, plan.kinds)):
         place = folder / f"replay-{number}"
         place.mkdir()
         yield _replay(plan, number, steps, stack, addresses, settings, place, on_step)

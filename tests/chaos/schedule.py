@@ -61,12 +61,18 @@ class Step:
     pause_s: float
 
 
-def schedule(seed: int, faults: int, replays: int) -> list[list[Step]]:
-    """The steps of each replay. Each fault there is comes at least once in all, if there is
-    room for it; the rest are drawn by weight."""
+def schedule(
+    seed: int, faults: int, replays: int, kinds: Sequence[Fault] = tuple(Fault)
+) -> list[list[Step]]:
+    """Return the steps of each replay.
+
+    Each of the kinds comes at least once in all, if there is room for it; the rest are drawn by
+    weight.
+    """
     rng = random.Random(seed)
-    drawn = list(WEIGHTS)[:faults]
-    drawn += rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=faults - len(drawn))
+    drawn = list(kinds)[:faults]
+    weights = [WEIGHTS[kind] for kind in kinds]
+    drawn += rng.choices(kinds, weights, k=faults - len(drawn))
     rng.shuffle(drawn)
     return [_spread(drawn[number::replays], rng) for number in range(replays)]
 

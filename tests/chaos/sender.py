@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from optionstream.schemas.topics import Namespace
-from tests.harness.running import input_producer, produce
+from tests.harness.input import input_producer, produce
 from tests.harness.seeded import Sent
 
 

@@ -109,7 +109,7 @@ def records_in(cli: Cli, name: str) -> int:
     return sum(ends.values())
 
 
-def wait_for(done: Any, what: str, patience_s: float = 30.0) -> None:
+def wait_for(done: Any, what: str, patience_s: float = 120.0) -> None:
     deadline_s = time.monotonic() + patience_s
     while not done():
         assert time.monotonic() < deadline_s, f"no {what} within {patience_s} s"

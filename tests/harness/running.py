@@ -7,22 +7,18 @@ the topics themselves, so that waiting needs no help from the workers.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import pymongo
 import redis as redis_client
-from confluent_kafka import KafkaException, Producer
 
 from optionstream.deploy.groups.lag import GroupOffsets, Offsets, group_lag
 from optionstream.deploy.namespaces.topics import delete_topics, ensure_topics, topics_of
@@ -30,78 +26,22 @@ from optionstream.deploy.replays.progress import counts_row
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
-from optionstream.schemas.topics import Namespace, partition_for
+from optionstream.schemas.topics import Namespace
 from optionstream.streams.analytics.counts import read_counts
 from optionstream.streams.analytics.state import KafkaState
 from optionstream.streams.core.market.calendar import nse_calendar
 from optionstream.streams.kafka.admin import admin_client, partition_counts
+from optionstream.streams.process import EXIT_RESTART
 from optionstream.streams.verify import Report
 from optionstream.streams.verify import verify as recompute
+from tests.harness.input import input_producer, produce, raise_undelivered
 from tests.harness.seeded import Sent
+from tests.harness.workers import STOPPED, Launch, Worker, command
 
 SINKS = tuple(group for group in topics.GROUPS if group != "analytics")
-STOPPED = (0, 143, -signal.SIGTERM)
-"""Exit codes after SIGTERM: at work, in its start (docs/cli.md), and before Python is up."""
+LONGEST_WAIT_S = 180.0
+"""No measure of anything: several times what a busy machine needs."""
 _SHOWN_DIFFERENCES = 12
-_LOG_LINES = 40
-
-
-class Process(Protocol):
-    """What ``subprocess.Popen`` offers, as far as it is needed."""
-
-    @property
-    def pid(self) -> int: ...
-    def poll(self) -> int | None: ...
-    def wait(self, timeout: float | None = None) -> int: ...
-    def send_signal(self, sig: int) -> None: ...
-    def kill(self) -> None: ...
-
-
-Launch = Callable[[Sequence[str], Mapping[str, str], Path], Process]
-"""Starts the command line with these arguments and this environment; both outputs go to a file."""
-
-
-def command(argv: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
-    with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "optionstream", *argv],
-            env=env,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-        )
-
-
-@dataclass
-class Worker:
-    """One worker process; ``ended`` are the exit codes of those before it in its place."""
-
-    group: str
-    instance: str
-    argv: list[str]
-    log: Path
-    process: Process
-    started_s: float = field(default_factory=time.monotonic)
-    ended: list[int] = field(default_factory=list)
-    awaited: bool = False
-    """It ended because it was told to."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.group}-{self.instance}"
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def wait(self, timeout_s: float = 40.0) -> int:
-        """The exit code, kept in ``ended``."""
-        code = self.process.wait(timeout_s)
-        self.awaited = True
-        self.ended.append(code)
-        return code
-
-    def said(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
-        return "\n".join([f"--- {self.name}, ended {self.ended}", *lines[-_LOG_LINES:]])
 
 
 class Running:
@@ -120,6 +60,7 @@ class Running:
         self.db = self.mongo[self.namespace.mongo_db]
         self.redis = redis_client.Redis.from_url(addresses.redis)
         self.workers: dict[str, Worker] = {}
+        self._short = settings.session_timeout_ms < Settings.session_timeout_ms
         self.env = dict(os.environ) | {
             "OPTIONSTREAM_DATA_DIR": str(folder / "data"),
             "OPTIONSTREAM_KAFKA": addresses.kafka,
@@ -145,7 +86,7 @@ class Running:
                 self.namespace,
                 self.settings.partitions,
                 record,
-                on_delivery or _delivered,
+                on_delivery or raise_undelivered,
             )
             self._producer.poll(0)
 
@@ -205,7 +146,7 @@ class Running:
         codes = {worker.name: worker.wait() for worker in stopped}
         assert set(codes.values()) <= set(STOPPED), f"exit codes {codes}\n{self.logs()}"
 
-    def wait_until_left(self, *groups: str, timeout_s: float = 30) -> None:
+    def wait_until_left(self, *groups: str, timeout_s: float = 180) -> None:
         """Until nobody is a member any more: a worker that stopped stays one for a while."""
         self.wait_for(
             lambda: not any(self.offsets.members(group) for group in groups or topics.GROUPS),
@@ -225,6 +166,23 @@ class Running:
                 self.start(worker.group, worker.instance)
         return gone
 
+    def _dead(self) -> list[str]:
+        """Return the names of workers that ended without being asked.
+
+        With a session shorter than the product's, a worker on a busy machine ends because it slept
+        for half of it. It is started again, as the supervisor would.
+        """
+        dead = []
+        for worker in list(self.workers.values()):
+            if worker.process.poll() is None or worker.awaited:
+                continue
+            if self._short and worker.slept():
+                worker.ended.append(EXIT_RESTART)
+                self.start(worker.group, worker.instance)
+            else:
+                dead.append(worker.name)
+        return dead
+
     def logs(self) -> str:
         return "\n".join(worker.said() for worker in self.workers.values())
 
@@ -234,7 +192,7 @@ class Running:
         self,
         done: Callable[[], bool],
         what: str,
-        timeout_s: float = 90,
+        timeout_s: float = LONGEST_WAIT_S,
         *,
         running: bool = True,
     ) -> None:
@@ -242,13 +200,9 @@ class Running:
         look."""
         until_s = time.monotonic() + timeout_s
         while not done():
-            dead = [
-                worker.name
-                for worker in self.workers.values()
-                if worker.process.poll() is not None and not worker.awaited
-            ]
+            dead = self._dead() if running else []
             waited = time.monotonic() > until_s
-            if waited or (running and dead):
+            if waited or dead:
                 why = f"not within {timeout_s:.0f} s" if waited else f"{dead} ended"
                 self._dump_stacks()
                 raise AssertionError(f"{what}: {why}\n{self.logs()}")
@@ -295,12 +249,12 @@ class Running:
     def input_ends(self) -> Offsets:
         return self.offsets.ends(topics.MARKET_TOPICS)
 
-    def wait_until_analysed(self, timeout_s: float = 90) -> None:
+    def wait_until_analysed(self, timeout_s: float = LONGEST_WAIT_S) -> None:
         """Until the durable state covers all input that is there now."""
         ends = self.input_ends()
         self.wait_for(lambda: self.analysed(ends), f"analytics to reach {ends}", timeout_s)
 
-    def wait_until_sunk(self, timeout_s: float = 90) -> None:
+    def wait_until_sunk(self, timeout_s: float = LONGEST_WAIT_S) -> None:
         """Until the sinks have committed everything there is now."""
         for group in SINKS:
             ends = self.offsets.ends(topics.GROUP_TOPICS[group])
@@ -310,7 +264,7 @@ class Running:
 
             self.wait_for(read, f"{group} to read everything", timeout_s)
 
-    def wait_until_done(self, timeout_s: float = 90) -> None:
+    def wait_until_done(self, timeout_s: float = LONGEST_WAIT_S) -> None:
         self.wait_until_analysed(timeout_s)
         self.wait_until_sunk(timeout_s)
 
@@ -370,94 +324,3 @@ def running(addresses: Addresses, settings: Settings, folder: Path) -> Iterator[
         yield made
     finally:
         made.close()
-
-
-class Stream:
-    """Publishes in the background: evenly over ``over_s``, but never more than ``allow`` says.
-
-    A context manager; what is left at its end goes out at once.
-    """
-
-    def __init__(self, world: Running, records: Sequence[Sent], over_s: float) -> None:
-        self._world = world
-        self._records = records
-        self._a_second = len(records) / over_s
-        self._allowed = 0
-        self._sent = 0
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def allow(self, fraction: float) -> None:
-        """So much of the input may be sent by now."""
-        self._allowed = int(len(self._records) * fraction)
-
-    def __enter__(self) -> Stream:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ending.set()
-        self._thread.join()
-        self._world.publish(self._records[self._sent :])
-        self._world.flush()
-
-    def _run(self) -> None:
-        due = 0.0
-        last_s = time.monotonic()
-        while not self._ending.wait(0.02):
-            now_s = time.monotonic()
-            due = min(due + (now_s - last_s) * self._a_second, self._allowed)
-            last_s = now_s
-            if int(due) > self._sent:
-                self._world.publish(self._records[self._sent : int(due)])
-                self._sent = int(due)
-
-
-def pause(rng: random.Random, low_s: float, high_s: float) -> None:
-    time.sleep(rng.uniform(low_s, high_s))
-
-
-def input_producer(kafka: str) -> Producer:
-    """As a feed's. Silent: tests stop the broker, and what is not delivered is told elsewhere."""
-    return Producer(
-        {
-            "bootstrap.servers": kafka,
-            "acks": "all",
-            "enable.idempotence": True,
-            "linger.ms": 5,
-            "compression.type": "lz4",
-            "log_level": 0,
-        }
-    )
-
-
-def produce(
-    producer: Producer,
-    namespace: Namespace,
-    partitions: int,
-    record: Sent,
-    on_delivery: Callable[[Any, Any], None],
-) -> None:
-    """Hand one record over; waits while the client's queue is full."""
-    partition = record.partition
-    if partition is None:
-        partition = partition_for(record.product, partitions)
-    while True:
-        try:
-            producer.produce(
-                namespace.topic(record.base),
-                value=record.value,
-                key=record.key,
-                partition=partition,
-                headers=list(record.headers),
-                timestamp=record.timestamp,
-                on_delivery=on_delivery,
-            )
-            return
-        except BufferError:
-            producer.poll(0.05)
-
-
-def _delivered(error: Any, message: Any) -> None:
-    if error is not None:
-        raise KafkaException(error)

@@ -38,13 +38,23 @@ def new_seed() -> int:
     return seed
 
 
+def is_whole() -> bool:
+    """Return True if everything is to run, and not a slice of it."""
+    return os.environ.get(WHOLE_VARIABLE) == "1"
+
+
+def amount(whole: T, part: T) -> T:
+    """Return ``whole`` if everything is to run, else ``part``."""
+    return whole if is_whole() else part
+
+
 def slice_of(cases: Sequence[T], count: int, name: str) -> list[T]:
     """Return ``count`` of the cases, in their order: a slice of the run's seed, or all in a soak.
 
     The cases are dealt into slices of that size by ``name``, and the seed chooses one of them. All
     cases are returned under OPTIONSTREAM_TEST_WHOLE=1.
     """
-    if os.environ.get(WHOLE_VARIABLE) == "1" or count >= len(cases):
+    if is_whole() or count >= len(cases):
         return list(cases)
     places = random.Random(name).sample(range(len(cases)), len(cases))
     slices = -(-len(cases) // count)

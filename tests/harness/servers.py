@@ -32,8 +32,10 @@ from optionstream.schemas.settings import Settings
 SERVERS_VARIABLE = "OPTIONSTREAM_TEST_SERVERS"
 """Names the file in which a holder says where its servers are."""
 SESSION_MS = 3_000
-"""Session timeout of workers under test, unless a test asks for another."""
-_MIN_SESSION_MS = 2_000
+"""Session timeout of workers under test, unless a test asks for another.
+
+Shorter than the product's: a group whose worker was stopped waits until its session has ended.
+"""
 _ROOT = Path(__file__).resolve().parents[2]
 _LONGEST_START_S = 300.0
 _LONGEST_STOP_S = 90.0
@@ -42,8 +44,7 @@ _LONGEST_STOP_S = 90.0
 def own_settings(folder: Path, **more: Any) -> Settings:
     """Return settings of servers that nobody else uses, with their data in ``folder``."""
     ports = {f"{name}_port": free_port() for name in ("kafka", "mongo", "redis")}
-    sessions = {"session_timeout_ms": SESSION_MS, "kafka_min_session_ms": _MIN_SESSION_MS}
-    return Settings(data_dir=folder, **(ports | sessions | more))
+    return Settings(data_dir=folder, **ports, **more)
 
 
 @contextmanager
@@ -64,7 +65,12 @@ def own_stack(what: str, **more: Any) -> Iterator[tuple[Stack, Settings, Path]]:
 def running_servers() -> Iterator[Addresses]:
     """Start three servers; yield where they are; stop them and whatever still works on them."""
     with tempfile.TemporaryDirectory(prefix="optionstream-test-servers-") as name:
-        settings = own_settings(Path(name), stack="native")
+        settings = own_settings(
+            Path(name),
+            stack="native",
+            session_timeout_ms=SESSION_MS,
+            kafka_min_session_ms=SESSION_MS,
+        )
         if Compose(settings, os.environ).engine_answers():
             yield from _in_containers(settings)
             return

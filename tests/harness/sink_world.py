@@ -111,7 +111,7 @@ class World:
         self.workers.append(process)
         return process
 
-    def wait_until_read(self, group: str, timeout_s: float = 60) -> None:
+    def wait_until_read(self, group: str, timeout_s: float = 180) -> None:
         """Until the group has committed the end of each of its topics."""
 
         def done() -> bool:

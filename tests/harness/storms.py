@@ -6,7 +6,8 @@ import random
 import signal
 from collections.abc import Callable
 
-from tests.harness.running import Running, pause
+from tests.harness.input import pause
+from tests.harness.running import Running
 
 FROZEN_S = 9.0
 """Past the session timeout of 6 s."""

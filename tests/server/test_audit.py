@@ -23,12 +23,13 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
 from tests.harness.archived import archive, in_archive, in_kafka, intact, keep_archive
-from tests.harness.running import Running, Stream, running
+from tests.harness.input import Stream
+from tests.harness.running import Running, running
 from tests.harness.seeded import messy_input
 from tests.harness.seeds import new_seed
 from tests.harness.storms import joined_frozen_and_killed, killed_again_and_again
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def wait_until_archived(world: Running) -> None:
         committed = world.offsets.committed("audit")
         return all(committed.get(place, 0) >= end for place, end in ends.items() if end)
 
-    world.wait_for(done, "audit to archive everything", 60)
+    world.wait_for(done, "audit to archive everything", 180)
 
 
 def test_killed_frozen_and_joined_the_archive_holds_each_record_once(world: Running) -> None:

@@ -28,7 +28,7 @@ from tests.harness.running import Running, running
 from tests.harness.seeded import Sent, chain, messy_input, no_legs, open_ms, sent
 from tests.harness.seeds import new_seed
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 PRODUCT = "NIFTY"
 DATE = "2026-01-06"

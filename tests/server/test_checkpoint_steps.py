@@ -25,11 +25,12 @@ from optionstream.schemas import topics
 from optionstream.schemas.settings import Settings
 from optionstream.streams.process import EXIT_RESTART
 from tests.harness.faulty_worker import AT_ONCE, SYNCHRONOUS, UP, Forked, How, Plan, Step
-from tests.harness.running import Running, Worker, running
+from tests.harness.running import Running, running
 from tests.harness.seeded import Sent, messy_input
-from tests.harness.seeds import new_seed
+from tests.harness.seeds import is_whole, new_seed, slice_of
+from tests.harness.workers import Worker
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 TICKS_A_STEP = 8_000
 CHAINS_A_STEP = 80
@@ -41,7 +42,14 @@ PARTS = {
     "state": frozenset(_IN_ORDER[5:11]),
     "snapshot": frozenset(_IN_ORDER[11:]),
 }
-"""All steps, in three tests."""
+"""All steps, in three tests each in a soak."""
+LIVES = {
+    How.RAISE: 3,
+    How.DIE: 3,
+    How.RAISE_IN_REBALANCE: 2,
+    How.WAIT_FOR_REBALANCE: 2,
+}
+"""So many steps fail in a slice, by how they fail."""
 LATEST_TURN = {"apply": 10, "output": 50, "deletion": 2, "commit": 2}
 """A step fails at one of its first times: which is drawn, up to this or 5."""
 CRASHED = 1
@@ -49,8 +57,8 @@ CRASHED = 1
 
 
 @pytest.fixture
-def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
-    with running(addresses, stack_settings, tmp_path) as made:
+def world(addresses: Addresses, patient_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, patient_settings, tmp_path) as made:
         yield made
 
 
@@ -122,6 +130,23 @@ def passed(committed: Offsets, durable: Offsets) -> Offsets:
     return {at: offset for at, offset in committed.items() if offset > durable.get(at, 0)}
 
 
+def lives(*hows: How) -> list[Any]:
+    """Return how and at which steps workers of a test fail: a slice, in a soak all in three parts.
+
+    A step during which the event loop stands still waits for no rebalance.
+    """
+    made = []
+    for how in hows:
+        excluded = SYNCHRONOUS if how is How.WAIT_FOR_REBALANCE else frozenset()
+        steps = slice_of([step for step in Step if step not in excluded], LIVES[how], how)
+        parts = PARTS if is_whole() else {"a slice": frozenset(Step)}
+        made += [
+            pytest.param(how, [step for step in steps if step in part], id=f"{how.name} {name}")
+            for name, part in parts.items()
+        ]
+    return made
+
+
 def turns(world: Running, steps: Collection[Step], how: How) -> Iterator[Turn]:
     """A worker for each step, in a random order, one after the other."""
     rng, count = random.Random(new_seed()), len(steps)
@@ -179,22 +204,21 @@ def poll_until_assigned(consumer: Consumer) -> None:
         consumer.poll(0.1)
 
 
-@pytest.mark.parametrize("how", [How.RAISE, How.DIE])
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(("how", "steps"), lives(How.RAISE, How.DIE))
 def test_a_worker_that_fails_at_any_step_ends_and_its_successor_loses_and_repeats_nothing(
-    world: Running, part: str, how: How
+    world: Running, how: How, steps: list[Step]
 ) -> None:
-    for turn in turns(world, PARTS[part], how):
+    for turn in turns(world, steps, how):
         turn.wait_for("struck")
         turn.must_end()
     must_equal_the_batch(world)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(("how", "steps"), lives(How.RAISE_IN_REBALANCE))
 def test_a_worker_that_fails_at_any_step_of_a_checkpoint_that_a_rebalance_overtook_ends_too(
-    world: Running, part: str
+    world: Running, how: How, steps: list[Step]
 ) -> None:
-    for turn in turns(world, PARTS[part], How.RAISE_IN_REBALANCE):
+    for turn in turns(world, steps, how):
         turn.wait_for("waiting")
         with visitor(world):
             turn.wait_for("struck")
@@ -202,11 +226,11 @@ def test_a_worker_that_fails_at_any_step_of_a_checkpoint_that_a_rebalance_overto
     must_equal_the_batch(world)
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(("how", "steps"), lives(How.WAIT_FOR_REBALANCE))
 def test_a_checkpoint_that_a_rebalance_overtook_at_any_step_ends_before_the_partitions_go(
-    world: Running, part: str
+    world: Running, how: How, steps: list[Step]
 ) -> None:
-    for turn in turns(world, PARTS[part] - SYNCHRONOUS, How.WAIT_FOR_REBALANCE):
+    for turn in turns(world, steps, how):
         turn.wait_for("waiting")
         with visitor(world) as other:
             turn.wait_for("struck")

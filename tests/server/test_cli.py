@@ -11,7 +11,7 @@ import pytest
 from optionstream.schemas.topics import ALL_GROUPS, GROUPS, Namespace
 from tests.harness.commands import Cli, leftovers, records_in, session_of, wait_for, workers_of
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 def test_up_again_changes_nothing_and_status_is_good(cli: Cli) -> None:

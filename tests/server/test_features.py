@@ -25,17 +25,18 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.sinks.features.store import read_positions
 from tests.harness import feature_model as model
-from tests.harness.running import Running, Stream, running
+from tests.harness.input import Stream
+from tests.harness.running import Running, running
 from tests.harness.seeded import DATES, messy_input, open_ms
 from tests.harness.seeds import new_seed
 from tests.harness.storms import joined_frozen_and_killed, killed_again_and_again
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
-    with running(addresses, stack_settings, tmp_path) as made:
+def world(addresses: Addresses, patient_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, patient_settings, tmp_path) as made:
         made.env["OPTIONSTREAM_FEATURES_FLUSH_S"] = "1"
         made.env["OPTIONSTREAM_FEATURES_IDLE_S"] = "4"
         made.env["OPTIONSTREAM_FEATURES_MAX_AGE_MS"] = str(model.MAX_AGE_MS)

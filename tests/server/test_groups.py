@@ -27,7 +27,7 @@ from optionstream.streams.sinks.history.tick_reading import raw_surplus
 from tests.harness.running import Running, running
 from tests.harness.seeded import messy_input, open_ms
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 INPUT = messy_input(4, ticks=4_000, chains=80)
 

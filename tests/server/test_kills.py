@@ -24,29 +24,25 @@ from optionstream.streams.analytics.counts import Counts, read_counts
 from optionstream.streams.analytics.state import KafkaState
 from optionstream.streams.process import EXIT_RESTART
 from optionstream.streams.sinks.history.tick_reading import raw_surplus
-from tests.harness.running import (
-    SINKS,
-    STOPPED,
-    Running,
-    Stream,
-    Worker,
-    pause,
-    running,
-)
+from tests.harness.input import Stream, pause
+from tests.harness.running import SINKS, Running, running
 from tests.harness.seeded import messy_input
-from tests.harness.seeds import new_seed
+from tests.harness.seeds import amount, new_seed
+from tests.harness.workers import STOPPED, Worker
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("alone")]
 
-KILLS = 20
+KILLS = amount(20, 8)
+"""Stops and kills of the random test."""
+TICKS, CHAINS_SENT = amount((100_000, 600), (40_000, 240))
 SESSION_S = 6.0
 FROZEN_S = SESSION_S + 3.0
 _AT_WORK_S = 30.0
 
 
 @pytest.fixture
-def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
-    with running(addresses, stack_settings, tmp_path) as made:
+def world(addresses: Addresses, patient_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, patient_settings, tmp_path) as made:
         yield made
 
 
@@ -70,19 +66,19 @@ def wait_until_at_work(world: Running, group: str, timeout_s: float = _AT_WORK_S
 
 
 def signals(rng: random.Random) -> list[tuple[str, signal.Signals]]:
-    """Twenty in a random order: SIGTERM once for each worker, the rest SIGKILL."""
+    """All in a random order: SIGTERM once for each worker, the rest SIGKILL."""
     asked = [(group, signal.SIGTERM) for group in topics.GROUPS]
     killed = [(topics.GROUPS[at % 3], signal.SIGKILL) for at in range(KILLS - len(asked))]
     return rng.sample(asked + killed, KILLS)
 
 
-def test_twenty_random_stops_and_kills_lose_nothing_and_repeat_nothing(
+def test_random_stops_and_kills_lose_nothing_and_repeat_nothing(
     world: Running, rng: random.Random
 ) -> None:
-    records = messy_input(rng.randrange(1 << 30), ticks=300_000, chains=1_500)
-    assert sum(record.events for record in records) > 300_000
+    records = messy_input(rng.randrange(1 << 30), ticks=KILLS * 15_000, chains=KILLS * 75)
+    assert sum(record.events for record in records) > KILLS * 15_000
     world.start_all()
-    with Stream(world, records, over_s=50) as stream:
+    with Stream(world, records, over_s=KILLS * 2.5) as stream:
         for number, (group, how) in enumerate(signals(rng)):
             stream.allow((number + 1) / (KILLS + 1))
             if rng.random() < 0.5:  # else wherever it is, be it in its start
@@ -102,7 +98,7 @@ def test_twenty_random_stops_and_kills_lose_nothing_and_repeat_nothing(
 def test_analytics_workers_that_join_and_leave_in_mid_stream_change_nothing(
     world: Running, rng: random.Random
 ) -> None:
-    records = messy_input(rng.randrange(1 << 30), ticks=100_000, chains=600)
+    records = messy_input(rng.randrange(1 << 30), ticks=TICKS, chains=CHAINS_SENT)
     world.start_all()
     with Stream(world, records, over_s=25) as stream:
         stream.allow(0.2)
@@ -143,7 +139,7 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
     world: Running, rng: random.Random
 ) -> None:
     frozen = rng.choice("12")
-    records = messy_input(rng.randrange(1 << 30), ticks=100_000, chains=600)
+    records = messy_input(rng.randrange(1 << 30), ticks=TICKS, chains=CHAINS_SENT)
     world.start_all()
     world.start("analytics", "2")
     with Stream(world, records, over_s=20) as stream:
@@ -157,7 +153,7 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
         worker = world.workers[f"analytics-{frozen}"]
         freeze(world, worker)
         since_s = time.monotonic()
-        world.wait_for(lambda: not world.owned_by("analytics", frozen), "the session's end", 60)
+        world.wait_for(lambda: not world.owned_by("analytics", frozen), "the session's end", 180)
         world.flush()
         world.wait_until_analysed()  # all of it, by the one that is left
         time.sleep(max(0.0, since_s + FROZEN_S - time.monotonic()))
@@ -170,7 +166,7 @@ def test_an_analytics_worker_thawed_after_its_session_ended_writes_nothing_wrong
 def test_sinks_thawed_after_their_sessions_ended_write_nothing_twice(
     world: Running, rng: random.Random
 ) -> None:
-    records = messy_input(rng.randrange(1 << 30), ticks=100_000, chains=600)
+    records = messy_input(rng.randrange(1 << 30), ticks=TICKS, chains=CHAINS_SENT)
     world.start_all()
     for group in SINKS:
         world.start(group, "2")
@@ -215,7 +211,9 @@ def stored(world: Running) -> dict[str, Any]:
 def test_everything_computed_anew_from_the_beginning_is_the_same(
     world: Running, rng: random.Random
 ) -> None:
-    records = messy_input(rng.randrange(1 << 30), ticks=60_000, chains=400)
+    records = messy_input(
+        rng.randrange(1 << 30), ticks=amount(60_000, 20_000), chains=amount(400, 150)
+    )
     world.publish(records)
     world.flush()
     world.start_all()

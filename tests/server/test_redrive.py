@@ -35,7 +35,7 @@ from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.harness.running import Running, running
 from tests.harness.seeded import Sent, open_ms, sent
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 PRODUCT = "NIFTY"
 DATE = "2026-01-06"
@@ -44,7 +44,7 @@ DATE = "2026-01-06"
 @pytest.fixture
 def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
     with running(addresses, stack_settings, tmp_path) as made:
-        made.wait_for(lambda: has_leaders(made), "leaders of the topics just made", 30)
+        made.wait_for(lambda: has_leaders(made), "leaders of the topics just made", 180)
         yield made
 
 

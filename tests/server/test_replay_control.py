@@ -25,7 +25,7 @@ from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.harness.commands import DAY, Cli, leftovers, session_of, wait_for, workers_of
 from tests.harness.replays import has_begun, in_state, replaying, settled, status
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 ROUTES = ("underlying", "chain", "pcr", "expiries", "ohlc", "gaps")
 MOMENTS = ("timestamp", "received", "start", "known_at")
@@ -82,11 +82,11 @@ def test_a_paused_replay_shows_nothing_beyond_its_clock(
     Kafka and what the interface says end at the clock, and verify finds no difference."""
     path = session_of(tmp_path / "day.jsonl.zst", minutes=6)
     with replaying(cli, path, "--namespace", name, "--paused") as process:
-        wait_for(lambda: in_state(cli, name, "paused"), "pause", 60)
+        wait_for(lambda: in_state(cli, name, "paused"), "pause", 180)
         assert published_times(cli, name) == []
 
         cli.good("replay", "seek", name, f"{DAY}T09:18:10")
-        wait_for(lambda: settled(cli, name), "halt", 60)
+        wait_for(lambda: settled(cli, name), "halt", 180)
         halted_ms = at("09:18:10")
         assert status(cli, name)["clock"] == f"{DAY}T09:18:10+05:30"
         times = published_times(cli, name)
@@ -144,14 +144,14 @@ def test_two_replays_side_by_side_and_what_kill_9_leaves(
         replaying(cli, path, "--namespace", other, "--speed", "3") as killed,
     ):
         for one in (name, other):
-            wait_for(lambda one=one: has_begun(cli, one), "events", 90)  # type: ignore[misc]
+            wait_for(lambda one=one: has_begun(cli, one), "events", 180)  # type: ignore[misc]
         ran = cli("replay", path, "--namespace", other)
         assert (ran.code, "is under way" in ran.complaint) == (2, True)
         ran = cli("replay", "drop", other)
         assert (ran.code, "replay stop" in ran.complaint) == (2, True)
         killed.send_signal(signal.SIGKILL)
         wait_for(lambda: in_state(cli, other, "dead"), "death told", 20)
-        wait_for(lambda: not workers_of(other), "its workers to end", 30)
+        wait_for(lambda: not workers_of(other), "its workers to end", 180)
         ran = cli("replay", "seek", other, "2026-01-06T15:00:00")
         assert (ran.code, "is dead" in ran.complaint) == (2, True)
         assert cli("replay", "drop", other).code == 0
@@ -190,9 +190,9 @@ def test_files_of_different_products_go_side_by_side_at_a_pace(
             paths[-1], header_for((product,), config.described()), SimulatedMarket(config).events()
         )
     with replaying(cli, *paths, "--namespace", name, "--paused"):
-        wait_for(lambda: in_state(cli, name, "paused"), "pause", 60)
+        wait_for(lambda: in_state(cli, name, "paused"), "pause", 180)
         cli.good("replay", "seek", name, f"{DAY}T09:17:00")
-        wait_for(lambda: settled(cli, name), "halt", 60)
+        wait_for(lambda: settled(cli, name), "halt", 180)
         with interface(cli, name) as client:
             rows = client.get("/api/products").json()["products"]
         moments = {row["product"]: to_ms(datetime.fromisoformat(row["timestamp"])) for row in rows}

@@ -26,7 +26,7 @@ from optionstream.schemas.topics import GROUP_TOPICS, RAW_BROKERS, RAW_FILES, RA
 from tests.harness.feed_files import body, leg, tick_lines, written
 from tests.harness.running import Running, running
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]
 
 DAY = "2026-01-06"
 SESSION = "a-session.jsonl.zst"
@@ -96,7 +96,7 @@ class World:
             committed = self.origin.offsets.committed("audit")
             return all(committed.get(place, 0) >= end for place, end in ends.items())
 
-        self.origin.wait_for(done, "audit to archive everything", 60)
+        self.origin.wait_for(done, "audit to archive everything", 180)
         self.origin.stop("audit")
 
     def raw_records(self, topic: str) -> int:

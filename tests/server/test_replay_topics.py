@@ -16,7 +16,7 @@ from optionstream.streams.kafka.topic_reader import TopicReader
 from tests.harness.commands import DAY, Cli, session_of, wait_for
 from tests.harness.replays import replaying, settled
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_replay_from_topics_has_the_same_records_and_the_same_results(
     assert cli("verify", half, "--against", origin).code == 1
 
     with replaying(cli, "--from-topics", origin, "--namespace", steps, "--paused") as process:
-        wait_for(lambda: settled_or_new(cli, steps), "pause", 60)
+        wait_for(lambda: settled_or_new(cli, steps), "pause", 180)
         cli.good("replay", "seek", steps, f"{DAY}T09:16:10")
         cli.good("replay", "resume", steps)
         process.communicate(timeout=120)

@@ -13,18 +13,19 @@ from confluent_kafka import KafkaException, Producer
 
 from optionstream.deploy.stack import Addresses
 from optionstream.schemas.settings import Settings
-from tests.harness.running import Running, produce, running
+from tests.harness.input import produce
+from tests.harness.running import Running, running
 from tests.harness.seeded import Sent, messy_input
 from tests.harness.seeds import new_seed
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 A_TRANSACTION = 60
 
 
 @pytest.fixture
-def world(addresses: Addresses, stack_settings: Settings, tmp_path: Path) -> Iterator[Running]:
-    with running(addresses, stack_settings, tmp_path) as made:
+def world(addresses: Addresses, patient_settings: Settings, tmp_path: Path) -> Iterator[Running]:
+    with running(addresses, patient_settings, tmp_path) as made:
         yield made
 
 

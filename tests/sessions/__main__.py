@@ -42,7 +42,11 @@ def main() -> int:
 
 
 def _outcomes(sessions: list[Session], options: argparse.Namespace) -> list[Outcome]:
-    with own_stack("sessions") as (stack, settings, folder):
+    with own_stack("sessions") as (
+        stack,
+        settings,
+        folder,
+    ):
         place = Place(stack.up(), settings, SHARED, folder, options.seed, options.at_once)
         others = every if options.all else pairs
         return [

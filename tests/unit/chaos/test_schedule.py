@@ -27,6 +27,13 @@ def test_all_faults_are_spread_over_the_replays_in_order(faults: int, replays: i
         assert all(0 <= step.pause_s <= LONGEST_PAUSE_S for step in steps)
 
 
+def test_only_the_kinds_asked_for_come_and_each_of_them() -> None:
+    kinds = (Fault.KILL_LATEST, Fault.RESEND, Fault.STOP_REDIS)
+    found = [step.fault for steps in schedule(3, 20, 2, kinds) for step in steps]
+    assert set(found) == set(kinds)
+    assert len(found) == 20
+
+
 def test_every_fault_comes_where_there_is_room_and_the_costly_ones_seldom() -> None:
     assert set(WEIGHTS) == set(Fault)
     counted = Counter(step.fault for steps in schedule(3, 400, 10) for step in steps)
