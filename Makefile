@@ -14,7 +14,7 @@ JOBS ?= 3
 # `make test REQUIRE_SHARED=1` and `REQUIRE_SHARED=1 make test` are the same.
 export REQUIRE_SHARED
 
-.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench chaos sessions lock wheel clean
+.PHONY: help setup prereq servers-prereq demo lint check test test-matrix bench soak lock wheel clean
 
 help:
 	@echo "make setup   install into $(VENV)"
@@ -23,8 +23,7 @@ help:
 	@echo "make test    make check, and the tests on real servers"
 	@echo "make test-matrix   the tests without servers on Python 3.11, 3.12 and 3.13"
 	@echo "make bench   ratios against bare clients and other stream processors"
-	@echo "make chaos   200 faults on real servers; nothing lost, nothing counted twice"
-	@echo "make sessions  real sessions at every speed, frame and number of workers, under kills: one result"
+	@echo "make soak    list what proves rather than checks; PART=name runs one part, PART=all every part"
 	@echo "make lock    resolve requirements.lock anew"
 	@echo "make wheel   build the wheel into dist/"
 
@@ -71,11 +70,8 @@ test-matrix: prereq
 bench: servers-prereq setup
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-chaos: servers-prereq setup
-	@$(BIN)/python -m tests.chaos $(ARGS)
-
-sessions: servers-prereq setup
-	@$(BIN)/python -m tests.sessions $(ARGS)
+soak: servers-prereq setup
+	@$(BIN)/python -m tests.soak $(PART) $(if $(ARGS),-- $(ARGS))
 
 lock: setup
 	@$(BIN)/$(COMPILE)

@@ -1,4 +1,4 @@
 """Faults by a seeded schedule, and the results compared with a batch computation.
 
-``make chaos`` (``python -m tests.chaos``); a short form runs in tests/server.
+``make soak PART=chaos`` (``python -m tests.chaos``); a short form runs in tests/server.
 """

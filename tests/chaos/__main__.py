@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import secrets
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -18,6 +18,7 @@ from rich.table import Table
 from tests.chaos.outcome import Outcome
 from tests.chaos.run import Plan, run
 from tests.chaos.schedule import Step
+from tests.harness.seeds import again, choose_seed
 from tests.harness.servers import own_stack
 
 _COLUMNS = (
@@ -40,7 +41,7 @@ console = Console(width=120)
 def main() -> int:
     options = _options()
     plan = Plan(options.seed, options.faults, options.replays, options.ticks, options.chains)
-    console.print(f"seed {plan.seed} (again with ARGS=--seed={plan.seed})")
+    console.print(again(plan.seed))
     began_s = time.monotonic()
     outcomes = _outcomes(plan)
     _show(outcomes, time.monotonic() - began_s)
@@ -86,10 +87,10 @@ def _show(outcomes: list[Outcome], seconds: float) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--replays", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--seed", type=int, default=choose_seed(os.environ))
     parser.add_argument("--ticks", type=int, default=100_000, help="of each replay")
     parser.add_argument("--chains", type=int, default=600, help="of each replay")
     parser.add_argument("--json", type=Path, help="write the outcomes to this file")

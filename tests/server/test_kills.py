@@ -211,9 +211,8 @@ def stored(world: Running) -> dict[str, Any]:
 def test_everything_computed_anew_from_the_beginning_is_the_same(
     world: Running, rng: random.Random
 ) -> None:
-    records = messy_input(
-        rng.randrange(1 << 30), ticks=amount(60_000, 20_000), chains=amount(400, 150)
-    )
+    ticks, chains = amount((60_000, 400), (20_000, 150))
+    records = messy_input(rng.randrange(1 << 30), ticks, chains)
     world.publish(records)
     world.flush()
     world.start_all()

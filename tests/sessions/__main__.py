@@ -1,12 +1,14 @@
-"""``python -m tests.sessions [--all] [--only NAME] [--at-once N] [--seed N] [--json FILE]``: real
-sessions at each speed, frame and number of workers, under kills, and whether the results are the
-same. 1 when they are not, 2 where the data is missing."""
+"""Real sessions at each speed, frame and number of workers, under kills: one result.
+
+``python -m tests.sessions [--all] [--only NAME] [--share N/M] [--at-once N] [--seed N] [--json
+FILE]``. Exit code 1 when results differ, 2 where the data is missing.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
-import secrets
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -16,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.conftest import SHARED
+from tests.harness.seeds import again, choose_seed
 from tests.harness.servers import own_stack
-from tests.sessions.cases import CHAINS, TICKS, Session, every, pairs
+from tests.sessions.cases import CHAINS, TICKS, Session, every, pairs, share
 from tests.sessions.matrix import Place, session_outcomes
 from tests.sessions.run import Outcome
 
@@ -32,7 +35,7 @@ def main() -> int:
     if missing := [one.folder for one in sessions if not (SHARED / one.folder).is_dir()]:
         print(f"real data missing: {SHARED}/{{{','.join(missing)}}}", file=sys.stderr)
         return 2
-    console.print(f"seed {options.seed} (again with ARGS=--seed={options.seed})")
+    console.print(again(options.seed))
     began_s = time.monotonic()
     outcomes = _outcomes(sessions, options)
     _show(outcomes, time.monotonic() - began_s)
@@ -52,7 +55,9 @@ def _outcomes(sessions: list[Session], options: argparse.Namespace) -> list[Outc
         return [
             outcome
             for session in sessions
-            for outcome in session_outcomes(session, others(session), place, _tell)
+            for outcome in session_outcomes(
+                session, share(others(session), options.share), place, _tell
+            )
         ]
 
 
@@ -73,11 +78,14 @@ def _show(outcomes: list[Outcome], seconds: float) -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make sessions", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.sessions", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SESSIONS, default=list(SESSIONS))
     parser.add_argument("--all", action="store_true", help="all combinations, not all pairs")
+    parser.add_argument(
+        "--share", default="1/1", metavar="N/M", help="every M-th case, from the N-th"
+    )
     parser.add_argument("--at-once", type=int, default=2, help="replays side by side")
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--seed", type=int, default=choose_seed(os.environ))
     parser.add_argument("--json", type=Path, help="write the outcomes to this file")
     return parser.parse_args()
 

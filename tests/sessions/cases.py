@@ -96,6 +96,18 @@ def pairs(session: Session) -> list[Case]:
     ]
 
 
+def share(cases: list[Case], text: str) -> list[Case]:
+    """Return a share of the cases: ``1/2`` is the first of two, every second case from the first.
+
+    ValueError for what is no share.
+    """
+    number, _, of = text.partition("/")
+    at, count = int(number), int(of or 1)
+    if not 1 <= at <= count:
+        raise ValueError(f"{text}: 1/2 is the first of two shares")
+    return cases[at - 1 :: count]
+
+
 def extreme(session: Session) -> Case:
     """As far from the reference as it goes."""
     return Case(session, FASTER, FRAMES[-1], WORKERS[-1], True)

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.sessions.cases import CHAINS, TICKS, Case, Session, every, extreme, pairs, reference
+from tests.sessions.cases import (
+    CHAINS,
+    TICKS,
+    Case,
+    Session,
+    every,
+    extreme,
+    pairs,
+    reference,
+    share,
+)
 from tests.sessions.run import Outcome
 
 
@@ -59,3 +69,16 @@ def test_an_outcome_is_good_only_without_a_complaint() -> None:
     outcome.wrong.append("something")
     assert not outcome.ok
     assert outcome.row["result"] == "WRONG"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shares_of_the_cases_are_all_of_them_each_once(count: int) -> None:
+    cases = pairs(TICKS)
+    shares = [share(cases, f"{number}/{count}") for number in range(1, count + 1)]
+    assert sorted(repr(case) for one in shares for case in one) == sorted(map(repr, cases))
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "two", "1/0"])
+def test_what_is_no_share_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"share|invalid"):
+        share(pairs(TICKS), text)

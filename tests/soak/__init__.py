@@ -1,0 +1,1 @@
+"""What proves rather than checks, in parts of at most half an hour: ``make soak``."""
