@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -34,6 +32,7 @@ from optionstream.streams.kafka.admin import admin_client, partition_counts
 from optionstream.streams.process import EXIT_RESTART
 from optionstream.streams.verify import Report
 from optionstream.streams.verify import verify as recompute
+from tests.harness.cli import Ran, run
 from tests.harness.input import input_producer, produce, raise_undelivered
 from tests.harness.seeded import Sent
 from tests.harness.workers import STOPPED, Launch, Worker, command
@@ -93,16 +92,9 @@ class Running:
     def flush(self) -> None:
         assert self._producer.flush(60) == 0, "Kafka did not take all records"
 
-    def cli(self, *args: str) -> subprocess.CompletedProcess[str]:
-        """A command on this namespace."""
-        return subprocess.run(
-            [sys.executable, "-m", "optionstream", *args, "--namespace", self.namespace.name],
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def cli(self, *args: object) -> Ran:
+        """Run a command on this namespace, in this process."""
+        return run(*args, "--namespace", self.namespace.name, env=self.env)
 
     # -- workers ----------------------------------------------------------------------------
 

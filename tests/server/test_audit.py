@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.times import to_ms
 from optionstream.schemas.topics import RAW_TOPICS, Namespace
 from tests.harness.archived import archive, in_archive, in_kafka, intact, keep_archive
+from tests.harness.cli import run
 from tests.harness.input import Stream
 from tests.harness.running import Running, running
 from tests.harness.seeded import messy_input
@@ -110,11 +109,10 @@ def test_a_place_that_cannot_be_written_ends_the_worker_and_loses_nothing(
 
 
 def command(world: Running, *args: object, code: int = 0) -> str:
-    """What a command of its own process prints on stdout."""
-    argv = [sys.executable, "-m", "optionstream", *map(str, args)]
-    ran = subprocess.run(argv, env=world.env, capture_output=True, text=True, check=False)
-    assert ran.returncode == code, ran.stderr
-    return ran.stdout
+    """What a command prints on stdout."""
+    ran = run(*args, env=world.env)
+    assert ran.code == code, ran.err
+    return ran.out
 
 
 def session(path: Path) -> Path:

@@ -25,6 +25,7 @@ from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import CHAIN, OHLC
 from optionstream.streams.sinks.features.store import read_positions
 from tests.harness import feature_model as model
+from tests.harness.cli import run
 from tests.harness.input import Stream
 from tests.harness.running import Running, running
 from tests.harness.seeded import DATES, messy_input, open_ms
@@ -100,10 +101,9 @@ def derived(world: Running) -> tuple[list[Bar], list[ChainAnalytics]]:
 
 
 def export(world: Running, out: Path, *more: str) -> list[dict[str, Any]]:
-    argv = [sys.executable, "-m", "optionstream", "features", "export", "--out", str(out)]
-    argv += ["--start", DATES[0], "--end", DATES[-1], "--namespace", world.namespace.name, *more]
-    ran = subprocess.run(argv, env=world.env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    span = ("--start", DATES[0], "--end", DATES[-1])
+    ran = world.cli("features", "export", "--out", out, *span, *more)
+    assert ran.code == 0, ran.err
     return pl.read_parquet(out).to_dicts()
 
 
@@ -240,15 +240,14 @@ def test_the_command_line_drops_the_folder_with_the_namespace(world: Running) ->
     world.start("features")
     wait_until_written(world)
     shown = world.cli("groups", "--json", "--over", "0.2")
-    rows = [json.loads(line) for line in shown.stdout.splitlines()]
+    rows = [json.loads(line) for line in shown.out.splitlines()]
     assert {row["topic"] for row in rows if row["group"] == "features"} == {
         world.namespace.topic(OHLC),
         world.namespace.topic(CHAIN),
     }
     world.stop("features", "analytics")
     world.wait_until_left("features", "analytics", timeout_s=60)
-    argv = [sys.executable, "-m", "optionstream", "namespaces", "drop", world.namespace.name]
-    ran = subprocess.run(argv, env=world.env, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    assert "deleting the features" in ran.stderr
+    ran = run("namespaces", "drop", world.namespace.name, env=world.env)
+    assert ran.code == 0, ran.err
+    assert "deleting the features" in ran.err
     assert not folder(world).exists()

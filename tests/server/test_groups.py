@@ -72,8 +72,8 @@ def test_after_a_reset_everything_is_computed_and_stored_again_and_counts_once(
     rows = world.db[TICKS].count_documents({})
 
     refused = world.cli("groups", "reset", "latest", "--to", "earliest")
-    assert refused.returncode == 2
-    (line,) = [one for one in refused.stderr.splitlines() if one.startswith("error")]
+    assert refused.code == 2
+    (line,) = [one for one in refused.err.splitlines() if one.startswith("error")]
     assert "has members" in line and "optionstream down --workers" in line
     assert generations(world) == {1}
 
@@ -82,8 +82,8 @@ def test_after_a_reset_everything_is_computed_and_stored_again_and_counts_once(
     world.redis.set(world.namespace.redis("latest:underlying:NIFTY:version"), f"{10**15:016d}:9")
     for group in topics.GROUPS:
         done = world.cli("groups", "reset", group, "--to", "earliest", "--json")
-        assert done.returncode == 0, done.stderr
-        told = [json.loads(one) for one in done.stdout.splitlines()]
+        assert done.code == 0, done.err
+        told = [json.loads(one) for one in done.out.splitlines()]
         assert {row["to"] for row in told} == {0} and any(row["before"] for row in told)
     assert generations(world) == {2}
     assert list(world.redis.scan_iter(world.namespace.redis("latest:*"))) == []
@@ -171,8 +171,8 @@ def test_the_table_of_groups_has_every_partition_with_lag_rate_and_member(world:
     world.start("latest")
     world.wait_for(lambda: world.lag("latest") == 0, "latest to be through")
     shown = world.cli("groups", "--json", "--over", "0.2")
-    assert shown.returncode == 0, shown.stderr
-    rows = [json.loads(one) for one in shown.stdout.splitlines()]
+    assert shown.code == 0, shown.err
+    rows = [json.loads(one) for one in shown.out.splitlines()]
     read = sum(len(topics.GROUP_TOPICS[group]) for group in topics.GROUPS)
     assert len(rows) == world.settings.partitions * read  # an audit that never ran is left out
     by_group = {group: [row for row in rows if row["group"] == group] for group in topics.GROUPS}
@@ -186,4 +186,4 @@ def test_the_table_of_groups_has_every_partition_with_lag_rate_and_member(world:
     with pytest.raises(GroupAtWork):  # the broker itself refuses, whatever was looked at before
         world.offsets.set_committed("latest", {place: 0}, world.offsets.topic_ids([topics.OHLC]))
     unknown = world.cli("groups", "reset", "nobody", "--to", "earliest")
-    assert (unknown.returncode, "cannot be reset" in unknown.stderr) == (2, True)
+    assert (unknown.code, "cannot be reset" in unknown.err) == (2, True)

@@ -191,19 +191,19 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
 
     def listed() -> list[dict[str, object]]:
         done = world.cli("rejects", "list", "--json")
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        assert done.code == 0, done.err
+        return [json.loads(line) for line in done.out.splitlines()]
 
     first = {row["reason"]: row for row in listed()}
     assert set(first) == {rejects.KEY_MISMATCH, rejects.BAD_PRICE}
     as_it_was = world.cli("rejects", "redrive", "--all", "--json")
-    assert as_it_was.returncode == 0, as_it_was.stderr
+    assert as_it_was.code == 0, as_it_was.err
     world.wait_until_analysed()
     again = [row for row in listed() if row["attempts"]]
     assert {row["reason"] for row in again} == set(first)
     mismatch = next(row for row in again if row["reason"] == rejects.KEY_MISMATCH)
     shown = world.cli("rejects", "show", str(mismatch["id"]), "--json")
-    whole = json.loads(shown.stdout)
+    whole = json.loads(shown.out)
     assert [one["id"] for one in whole["causes"]] == [
         first[rejects.KEY_MISMATCH]["id"],
         mismatch["id"],
@@ -212,8 +212,8 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     assert whole["record"]["seq"] == [0, 1]
 
     mended = world.cli("rejects", "redrive", "--reason", "key_mismatch", "--normalise", "--json")
-    assert mended.returncode == 0, mended.stderr
-    outcomes = sorted(json.loads(line)["outcome"] for line in mended.stdout.splitlines())
+    assert mended.code == 0, mended.err
+    outcomes = sorted(json.loads(line)["outcome"] for line in mended.out.splitlines())
     assert outcomes == [SENT, ALREADY]
     world.wait_until_analysed()
     assert len(listed()) == 4
@@ -225,8 +225,8 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     assert (report.counts.accepted, report.counts.duplicates) == (5, 0)
     assert world.db[documents.REDRIVES].count_documents({"state": "sent"}) == 3
     unknown = world.cli("rejects", "redrive", "market.underlying|0|999|bad_price")
-    assert unknown.returncode == 1
-    assert "there is no such reject" in unknown.stderr
+    assert unknown.code == 1
+    assert "there is no such reject" in unknown.err
     world.stop()
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +21,7 @@ from optionstream.schemas import topics
 from optionstream.schemas.raw import PART_BYTES
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import GROUP_TOPICS, RAW_BROKERS, RAW_FILES, RAW_NSE
+from tests.harness.cli import Ran, run
 from tests.harness.feed_files import body, leg, tick_lines, written
 from tests.harness.running import Running, running
 
@@ -35,19 +34,6 @@ CHAINS = 3
 REAL_DAY = "20251014"
 
 
-@dataclass(frozen=True)
-class Told:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def row(self) -> dict[str, Any]:
-        (line,) = self.out.splitlines()
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-
 @dataclass
 class World:
     """A namespace with an archive worker, and others made from what it has."""
@@ -55,7 +41,7 @@ class World:
     origin: Running
     made: list[str] = field(default_factory=list)
 
-    def __call__(self, *args: object) -> Told:
+    def __call__(self, *args: object) -> Ran:
         return self._run(*args, "--json")
 
     def drop(self, name: str) -> None:
@@ -63,13 +49,10 @@ class World:
         told = self._run("namespaces", "drop", name)
         assert told.code == 0 or "there is no namespace" in told.err, told.err
 
-    def _run(self, *args: object) -> Told:
-        argv = [sys.executable, "-m", "optionstream", *map(str, args)]
-        ran = subprocess.run(
-            argv, env=self.origin.env, capture_output=True, text=True, check=False, timeout=300
-        )
-        assert "Traceback" not in ran.stderr, ran.stderr
-        return Told(ran.returncode, ran.stdout, ran.stderr)
+    def _run(self, *args: object) -> Ran:
+        ran = run(*args, env=self.origin.env)
+        assert "Traceback" not in ran.err, ran.err
+        return ran
 
     @property
     def name(self) -> str:
