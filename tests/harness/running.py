@@ -35,6 +35,7 @@ from optionstream.streams.verify import verify as recompute
 from tests.harness.cli import Ran, run
 from tests.harness.input import input_producer, produce, raise_undelivered
 from tests.harness.seeded import Sent
+from tests.harness.servers import PRODUCT_SESSION_MS
 from tests.harness.workers import STOPPED, Launch, Worker, command
 
 SINKS = tuple(group for group in topics.GROUPS if group != "analytics")
@@ -59,7 +60,7 @@ class Running:
         self.db = self.mongo[self.namespace.mongo_db]
         self.redis = redis_client.Redis.from_url(addresses.redis)
         self.workers: dict[str, Worker] = {}
-        self._short = settings.session_timeout_ms < Settings.session_timeout_ms
+        self._short = settings.session_timeout_ms < PRODUCT_SESSION_MS
         self.env = dict(os.environ) | {
             "OPTIONSTREAM_DATA_DIR": str(folder / "data"),
             "OPTIONSTREAM_KAFKA": addresses.kafka,

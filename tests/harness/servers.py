@@ -31,6 +31,7 @@ from optionstream.schemas.settings import Settings
 
 SERVERS_VARIABLE = "OPTIONSTREAM_TEST_SERVERS"
 """Names the file in which a holder says where its servers are."""
+PRODUCT_SESSION_MS = Settings(Path()).session_timeout_ms
 SESSION_MS = 3_000
 """Session timeout of workers under test, unless a test asks for another.
 

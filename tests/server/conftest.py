@@ -17,7 +17,13 @@ from optionstream.deploy.stack import Addresses
 from optionstream.deploy.stack.tail import last_lines
 from optionstream.schemas.settings import Settings
 from tests.harness.commands import Cli
-from tests.harness.servers import SERVERS_VARIABLE, SESSION_MS, addresses_in, held_servers
+from tests.harness.servers import (
+    PRODUCT_SESSION_MS,
+    SERVERS_VARIABLE,
+    SESSION_MS,
+    addresses_in,
+    held_servers,
+)
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +53,7 @@ def stack_settings(addresses: Addresses, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="session")
 def patient_settings(stack_settings: Settings) -> Settings:
     """The same with the session of the product: for tests in which no worker may end by itself."""
-    return replace(stack_settings, session_timeout_ms=Settings.session_timeout_ms)
+    return replace(stack_settings, session_timeout_ms=PRODUCT_SESSION_MS)
 
 
 @pytest.fixture
