@@ -54,9 +54,11 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
+        """True if nothing differs."""
         return not any(self.difference_totals.values())
 
     def to_dict(self) -> dict[str, Any]:
+        """Return what JSON shows."""
         return {
             "namespace": self.namespace,
             "against": self.against,

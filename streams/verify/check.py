@@ -77,11 +77,11 @@ class Check:
 
     def take_inputs(self, records: Iterable[RawRecord]) -> None:
         """Take records of the input topics, each partition's in the order of its offsets."""
-        self._input.take_all(records)
+        self._input.take_records(records)
 
     def take_outputs(self, records: Iterable[RawRecord]) -> None:
         """Take records of the output topics, in any order."""
-        self._outputs.take_all(records)
+        self._outputs.take_records(records)
 
     def compare_kafka(self) -> None:
         """Compare what came out in Kafka; comes first, for it recomputes what must be found."""
@@ -148,7 +148,7 @@ class Check:
         self._bars = ExpectedBars(bars)
         gaps: dict[str, list[GapFacts]] = {}
         for timeline in self._input.timelines():
-            self._bars.take(timeline)
+            self._bars.take_timeline(timeline)
             for gap in chain(silences(timeline, self._settings.silence_ms), holes(timeline)):
                 gaps[gap.id] = [gap]
         surfaces = self._input.surfaces() if self._has_surfaces else {}

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from optionstream.schemas.events import (
-    CandleFrame,
-    ChainSnapshot,
-    Heartbeat,
-    OptionQuoteFrame,
-)
+from optionstream.schemas.events import CandleFrame, ChainSnapshot, Heartbeat, OptionQuoteFrame
 from optionstream.schemas.topics import MARKET_TOPICS, OPTION_CHAIN, OPTION_QUOTE, UNDERLYING
 from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.chains.facts import ChainFacts, Made
 from optionstream.streams.verify.chains.fold import ChainFold
-from optionstream.streams.verify.intake import (
-    Refusal,
-    TickRun,
-    events_of,
-    misplaced,
-    parse,
-)
+from optionstream.streams.verify.intake import Refusal, TickRun, events_of, misplaced, parse
 from optionstream.streams.verify.ledger import Counts, Ledger, Refused, RejectKey
 from optionstream.streams.verify.quotes.fold import QuoteFold
 from optionstream.streams.verify.rules import Rules
@@ -33,7 +23,7 @@ from optionstream.streams.verify.ticks.stored import StoredTicks
 
 
 class Expectation:
-    """Takes every input record (``take``), then ``finish``; the rest returns what must be found.
+    """Takes every input record, then ``finish``; the rest returns what must be found.
 
     ``chains`` holds, by id, the analytics that must have gone out; more than one under an id when
     the same content was accepted again (another number, or beyond the horizon). ``stored`` are the
@@ -51,12 +41,12 @@ class Expectation:
         self._made: dict[tuple[str, str], list[Made]] = {}
         """By topic and product, every chain that must go out, of each expiry in its order."""
 
-    def take_all(self, records: Iterable[RawRecord]) -> None:
+    def take_records(self, records: Iterable[RawRecord]) -> None:
         """Take records, each partition's in the order of its offsets."""
         for record in records:
-            self.take(record)
+            self.take_record(record)
 
-    def take(self, record: RawRecord) -> None:
+    def take_record(self, record: RawRecord) -> None:
         """Decide the fate of one input record and of everything in it."""
         content = parse(record)
         partitions = self.rules.partitions[record.topic]
@@ -64,7 +54,7 @@ class Expectation:
             content if isinstance(content, Refusal) else misplaced(record, content, partitions)
         )
         if isinstance(content, TickRun):
-            self.stored.take(record, content, placed=refusal is None)
+            self.stored.add_run(record, content, placed=refusal is None)
         ledger = self._ledgers[record.topic]
         if refusal is not None:
             ledger.counts.source += refusal.events
@@ -74,15 +64,15 @@ class Expectation:
         ledger.counts.source += 0 if isinstance(content, Heartbeat) else events_of(content)
         match content:
             case ChainSnapshot():
-                self._must_go_out(OPTION_CHAIN, self._chains.take(record, content))
+                self._must_go_out(OPTION_CHAIN, self._chains.take_snapshot(record, content))
             case OptionQuoteFrame():
-                self._must_go_out(OPTION_QUOTE, self._quotes.take(record, content))
+                self._must_go_out(OPTION_QUOTE, self._quotes.take_quotes(record, content))
             case TickRun():
-                self._ticks[content.product].take(record, content)
+                self._ticks[content.product].take_ticks(record, content)
             case CandleFrame():
                 self._ticks[content.product].take_candles(record, content)
             case Heartbeat():
-                self._ticks[content.product].beat(content)
+                self._ticks[content.product].take_heartbeat(content)
 
     def finish(self) -> None:
         """Take the end of the input: there are no more records."""
@@ -96,11 +86,8 @@ class Expectation:
 
     def rejects(self) -> dict[RejectKey, Refused]:
         """Return what was refused, by record and reason."""
-        return {
-            key: refused
-            for ledger in self._ledgers.values()
-            for key, refused in ledger.rejects.items()
-        }
+        every = (ledger.rejects.items() for ledger in self._ledgers.values())
+        return dict(chain.from_iterable(every))
 
     def timelines(self, events_a_part: int = EVENTS_A_PART) -> Iterator[Timeline]:
         """Yield each product's accepted events as timelines of a few sessions, in order."""

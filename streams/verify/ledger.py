@@ -51,6 +51,7 @@ class Counts:
 
     @property
     def balanced(self) -> bool:
+        """True if every event has one fate."""
         fates = self.accepted + self.outside_session + self.duplicates + self.held
         return self.source == fates + self.rejects.total()
 
@@ -59,6 +60,7 @@ class Counts:
         return Counts(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return what JSON shows."""
         return {
             "source": self.source,
             "accepted": self.accepted,
@@ -77,7 +79,7 @@ class Ledger:
         self.counts = Counts()
         self.rejects: dict[RejectKey, Refused] = {}
 
-    def outside(self, phase: str) -> None:
+    def count_outside(self, phase: str) -> None:
         """Count an event that no session holds."""
         self.counts.outside_session += 1
         self.counts.outside[phase] += 1

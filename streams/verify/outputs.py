@@ -26,7 +26,7 @@ class Found:
         self._bars: dict[str, list[Any]] = {name: [] for name in BAR_COLUMNS}
         self._facts: dict[Kind, dict[str, list[Any]]] = {kind: {} for kind in KINDS}
 
-    def add(self, kind: Kind, facts: Any) -> None:
+    def add_facts(self, kind: Kind, facts: Any) -> None:
         """Note the facts of a record or a document."""
         if kind is BARS:
             for name, column in self._bars.items():
@@ -50,7 +50,7 @@ class Found:
 
 
 class Outputs:
-    """Reads output records: ``take_all`` of them, then compare ``found``.
+    """Reads output records: ``take_records`` of them, then compare ``found``.
 
     A record that cannot be read, or is in the wrong place, is reported to ``differences``.
     """
@@ -62,12 +62,12 @@ class Outputs:
         self._differences = differences
         self._kinds = {kind.topic: kind for kind in KINDS}
 
-    def take_all(self, records: Iterable[RawRecord]) -> None:
+    def take_records(self, records: Iterable[RawRecord]) -> None:
         """Read records of the output topics, in any order."""
         for record in records:
-            self.take(record)
+            self.take_record(record)
 
-    def take(self, record: RawRecord) -> None:
+    def take_record(self, record: RawRecord) -> None:
         """Read one record."""
         self.records += 1
         kind = self._kinds[record.topic]
@@ -81,7 +81,7 @@ class Outputs:
             return
         if kind.sources:
             self._check_place(record, content, kind.sources)
-        self.found.add(kind, kind.read.of_record(content))
+        self.found.add_facts(kind, kind.read.of_record(content))
 
     def _check_place(self, record: RawRecord, content: Any, sources: Sequence[str]) -> None:
         """Report a record without the key of its content, or not on the partition of its input."""

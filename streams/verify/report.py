@@ -35,6 +35,7 @@ class Difference:
     actual: Any = None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return what JSON shows."""
         return asdict(self)
 
 
@@ -84,7 +85,7 @@ class Report:
 
     ``differences`` lists at most 1,000 of each kind and place; ``difference_totals`` counts all,
     by ``"<where>: <kind>"``. ``counts`` are the fates of the input events, also by topic.
-    ``surplus_raw_ticks`` are stored rows that no reader ever sees: no difference.
+    ``surplus_raw_ticks`` counts stored rows that no reader ever sees, which is no difference.
     """
 
     namespace: str
@@ -97,9 +98,11 @@ class Report:
 
     @property
     def ok(self) -> bool:
+        """True if nothing differs."""
         return not any(self.difference_totals.values())
 
     def to_dict(self) -> dict[str, Any]:
+        """Return what JSON shows."""
         return {
             "namespace": self.namespace,
             "ok": self.ok,
@@ -114,5 +117,5 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """One line of JSON."""
+        """Return one line of JSON."""
         return msgspec.json.encode(self.to_dict(), enc_hook=str).decode()

@@ -71,7 +71,7 @@ class Sessions(Generic[EventT]):
             return current
         session = self._calendar.session_at(self._segment, ts_ms)
         if session is None:
-            self._ledger.outside(self._calendar.phase_at(self._segment, ts_ms))
+            self._ledger.count_outside(self._calendar.phase_at(self._segment, ts_ms))
         return session
 
     def place(self, session: Session, event: EventT) -> None:

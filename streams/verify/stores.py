@@ -63,12 +63,12 @@ def stored_results(db: Mongo, differences: Differences) -> Found:
                 continue
             if stored != own:
                 differences.add(DIFFERENT, where, own, {"_id": own}, {"_id": stored})
-            found.add(kind, facts)
+            found.add_facts(kind, facts)
     return found
 
 
 def stored_ticks(db: Mongo) -> tuple[pl.DataFrame, int]:
-    """The ticks that count, in STORED_COLUMNS, and how many rows there are besides.
+    """Return the ticks that count, in STORED_COLUMNS, and how many rows there are besides.
 
     A row counts as often as ranges of its epoch hold its offset.
     """
@@ -93,9 +93,9 @@ def _ranges(db: Mongo, epochs: Epochs) -> pl.DataFrame:
 
 
 def _owned(ticks: pl.DataFrame, ranges: pl.DataFrame) -> pl.DataFrame:
-    """The ticks whose (partition, offset) lies in a range of their epoch.
+    """Return the ticks whose (partition, offset) is in a range of their epoch.
 
-    One row a record is looked up, not one a tick: frames are long, ranges few.
+    One row per record is looked up, not one per tick: frames are long, ranges few.
     """
     record = ["epoch", "partition", "offset"]
     owned = (
@@ -138,8 +138,7 @@ def _tick_frame(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
 
 
 class LatestValues:
-    """The values of the latest state (``PATTERNS``) of one namespace, by their key without the
-    namespace's prefix."""
+    """The values of the latest state (``PATTERNS``) of one namespace."""
 
     PATTERNS = (
         "latest:underlying:*",
@@ -155,7 +154,7 @@ class LatestValues:
         self._namespace = namespace
 
     def read(self) -> dict[str, dict[str, Any] | None]:
-        """Documents; None where the value is no JSON object."""
+        """Return documents by key without the namespace's prefix; None for what is no object."""
         prefix = self._namespace.redis("")
         found = {}
         for pattern in self.PATTERNS:

@@ -1,8 +1,8 @@
 """A chain's analytics reduced to what is compared.
 
-The same facts are made from an input snapshot (`chain_recomputed`), from an output record and from
-a document, so that any two can be compared field by field (`chain_judge`). Columns of numbers are
-kept as the bytes of float64 arrays, NaN for none: small, and equal when the numbers are.
+The same facts are made from an input snapshot (`recomputed`), from an output record and from a
+document, so that any two can be compared field by field (`judge`). Columns of numbers are kept as
+the bytes of float64 arrays, NaN for none: small, and equal when the numbers are.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class ChainFacts(Struct, frozen=True, kw_only=True):
     """Everything of a ChainAnalytics but ``known_at`` and the user's indicators.
 
     Of the legs, calls first: ``legs`` is a digest of strikes and source columns, ``reasons`` and
-    ``oi_intraday`` have a value for each, ``computed`` the columns of `chain_legs.COLUMNS`.
+    ``oi_intraday`` have a value for each, ``computed`` the columns of `legs.COLUMNS`.
 
-    Recomputed facts have a ``basis``: what hangs on the forward and the volatilities is judged by
-    it, with the forward and the volatilities told. ``rivals`` are strikes that max pain may be as
-    well, ``rounding`` is what the terms of a sum of both signs may add to its relative tolerance;
-    the three are not compared.
+    Recomputed facts have a ``basis``. With it, what follows from the forward and the volatilities
+    is judged at the forward and the volatilities found. ``rivals`` are strikes that may be max pain
+    as well. ``rounding`` is what the terms of a sum of both signs may add to its relative
+    tolerance. The three are not compared.
     """
 
     product: str
@@ -98,7 +98,7 @@ class ChainFacts(Struct, frozen=True, kw_only=True):
 
     @property
     def figures(self) -> Floats:
-        """``computed`` as `chain_legs.COLUMNS` by legs."""
+        """``computed`` as a matrix: `legs.COLUMNS` by legs."""
         return np.frombuffer(self.computed).reshape(len(COLUMNS), -1)
 
 
@@ -118,21 +118,15 @@ _TUPLES = ("resistance", "support", "flags")
 _SPECIAL = (*_LEGS, *_PAIRS, *_TUPLES, "basis", "rivals", "rounding")
 _PLAIN = tuple(name for name in ChainFacts.__struct_fields__ if name not in _SPECIAL)
 _AT_TOP = (
-    "product",
-    "expiry",
-    "source",
-    "snapshot_id",
-    "oi_unit",
-    "lot_size",
-    "underlying_price",
+    *("product", "expiry", "source", "snapshot_id"),
+    *("oi_unit", "lot_size", "underlying_price"),
 )
 _RENAMED = {"pcr_oi": "pcr"}
-_TOLD_APART = "custom_indicators."
+_INDICATORS = "custom_indicators."
 
 
 def facts_of_record(chain: ChainAnalytics) -> ChainFacts:
-    """The facts that an output record tells; one with columns of the wrong length tells nothing of
-    its legs."""
+    """Return the facts of an output record, without legs if its columns differ in length."""
     return ChainFacts(
         **{name: getattr(chain, name) for name in _PLAIN},
         **_listed({name: getattr(chain, name) for name in (*_PAIRS, *_TUPLES)}),
@@ -157,14 +151,14 @@ def _legs_of_record(chain: ChainAnalytics) -> dict[str, Any]:
 
 
 def facts_of_document(document: Mapping[str, Any]) -> ChainFacts:
-    """The facts that a chain document (MongoDB, Redis) tells.
+    """Return the facts of a document (MongoDB, Redis).
 
-    Raises KeyError, TypeError or ValueError for something that is no chain document.
+    Raises what ``BROKEN`` lists for one that is no chain's.
     """
     meta = document["metadata"]
     strikes = [float(strike) for strike in document["strikes"]]
     rows = [*_rows(strikes, document["calls"]), *_rows(strikes, document["puts"])]
-    told = np.array([[_figure(row, name) for name in LEG_FIELDS] for row in rows], dtype=np.float64)
+    legs = np.array([[_figure(row, name) for name in LEG_FIELDS] for row in rows], dtype=np.float64)
     inner = [name for name in _PLAIN if name not in (*_AT_TOP, "ts_event", "ts_recv")]
     computed = [computed_of(row) for row in rows]
     return ChainFacts(
@@ -173,7 +167,7 @@ def facts_of_document(document: Mapping[str, Any]) -> ChainFacts:
         **_listed({name: meta[name] for name in (*_PAIRS, *_TUPLES)}),
         ts_event=instant(document["timestamp"]),
         ts_recv=instant(document["received"]),
-        legs=digest([_column(strikes), *(side.T for side in np.split(told, 2))]),
+        legs=digest([_column(strikes), *(side.T for side in np.split(legs, 2))]),
         oi_intraday=packed(_column([_figure(row, "oi_intraday") for row in rows])),
         reasons=_reasons([None if row is None else row["iv_reason"] for row in rows]),
         computed=packed(np.array(computed, dtype=np.float64).T),
@@ -181,8 +175,7 @@ def facts_of_document(document: Mapping[str, Any]) -> ChainFacts:
 
 
 def computed_of(row: Row) -> list[float | None]:
-    """The computed figures in a leg's row, in the order of `chain_legs.COLUMNS`; of a leg that is
-    missing none."""
+    """Return the computed figures of a leg by `legs.COLUMNS`; None for all if it is missing."""
     if row is None:
         return [None] * len(COLUMNS)
     figures = {**row["greeks"], "gex": row["gex"]}
@@ -190,10 +183,10 @@ def computed_of(row: Row) -> list[float | None]:
 
 
 def _rows(strikes: list[float], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """The row of each strike, None where there is none."""
+    """Return the row of each strike, None where it has none."""
     found = {float(row["strike"]): row for row in rows}
     if len(found) != len(rows) or not found.keys() <= set(strikes):
-        raise ValueError("a strike has two rows, or is none of the chain")
+        raise ValueError("a strike has two rows, or is not in the chain")
     return [found.get(strike) for strike in strikes]
 
 
@@ -214,11 +207,11 @@ def _reasons(values: Sequence[str | None]) -> Reasons:
 
 
 def _listed(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists as tuples and mappings as sorted pairs, without what is told of indicators."""
+    """Return lists as tuples and mappings as sorted pairs, without the user's indicators."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if name in _PAIRS:
             items = sorted(value.items())
-            value = [pair for pair in items if not pair[0].startswith(_TOLD_APART)]
+            value = [pair for pair in items if not pair[0].startswith(_INDICATORS)]
         found[name] = tuple(value)
     return found

@@ -35,7 +35,7 @@ class ChainFold:
         self._histories: dict[_Place, ChainHistory] = defaultdict(ChainHistory)
         """By product and expiry."""
 
-    def take(self, record: RawRecord, chain: ChainSnapshot) -> list[Made]:
+    def take_snapshot(self, record: RawRecord, chain: ChainSnapshot) -> list[Made]:
         """Return what must come out for this snapshot: nothing if it is refused or a duplicate."""
         reason = self._flaw(chain)
         if reason is not None:
@@ -45,7 +45,9 @@ class ChainFold:
             self._ledger.counts.duplicates += 1
             return []
         self._ledger.counts.accepted += 1
-        facts = recomputed(self._histories[chain.product, chain.expiry].add(chain), self._rules)
+        facts = recomputed(
+            self._histories[chain.product, chain.expiry].add_snapshot(chain), self._rules
+        )
         return [Made(record.offset, facts)]
 
     def _flaw(self, chain: ChainSnapshot) -> str | None:

@@ -1,4 +1,4 @@
-"""What a snapshot is compared with: the earlier ones of its expiry (docs/semantics.md, Chains)."""
+"""The earlier snapshots of an expiry, for comparison (docs/semantics.md, Chains)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from optionstream.streams.verify.chains.sides import Floats, Side, side_of
 
 
 class Seen(NamedTuple):
-    """An accepted snapshot; ``sides`` are calls and puts as the source told them."""
+    """An accepted snapshot; ``sides`` are calls and puts as the source had them."""
 
     chain: ChainSnapshot
     sides: tuple[Side, Side]
 
     def same_content(self, other: Seen) -> bool:
-        """Whether both tell the same, whenever and by whomever it was told."""
+        """True if both have the same content, whatever their times and sources."""
         mine, theirs = self.chain, other.chain
         return (mine.underlying_price, mine.oi_unit, mine.strikes, mine.calls, mine.puts) == (
             theirs.underlying_price,
@@ -28,8 +28,8 @@ class Seen(NamedTuple):
             theirs.puts,
         )
 
-    def at(self, strikes: list[float], columns: list[Floats]) -> list[Floats]:
-        """Columns of the strikes of this snapshot, at other strikes; NaN where it lacks one."""
+    def columns_at(self, strikes: list[float], columns: list[Floats]) -> list[Floats]:
+        """Return columns of this snapshot at other strikes; NaN for a strike that it lacks."""
         if strikes == self.chain.strikes:
             return columns
         place = {strike: at for at, strike in enumerate(self.chain.strikes)}
@@ -61,8 +61,8 @@ class ChainHistory:
         self._last: Seen | None = None
         self._eve: Seen | None = None
 
-    def add(self, chain: ChainSnapshot) -> Past:
-        """Note an accepted snapshot; what lies before it."""
+    def add_snapshot(self, chain: ChainSnapshot) -> Past:
+        """Note an accepted snapshot; return what came before it."""
         now, day = (
             Seen(chain, (side_of(chain.calls), side_of(chain.puts))),
             ist_date(chain.ts_event),

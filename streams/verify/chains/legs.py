@@ -1,6 +1,6 @@
 """The computed figures of each leg, judged: volatility by repricing, Greeks by their formulas.
 
-A volatility that is told must give the leg's premium back; then the Greeks must be those at this
+A volatility that was found must give the leg's premium back. Then the Greeks must be those at this
 volatility. Nothing is solved here, so every comparison is as sharp as its formula.
 """
 
@@ -28,8 +28,10 @@ Reasons = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Legs:
-    """Legs of a chain and what they are priced by: ``market``, or None for the reason
-    ``unpriced``. ``shares`` is the open interest, NaN where it is not known in shares."""
+    """Legs of a chain, priced with ``market``; if that is None, ``unpriced`` says why.
+
+    ``shares`` is the open interest, NaN where it is not known in shares.
+    """
 
     strike: Floats
     is_call: Bools
@@ -45,11 +47,12 @@ class Legs:
         return replace(self, **{name: getattr(self, name)[chosen] for name in columns})
 
     def name(self, at: int) -> str:
+        """Return strike and side of the leg at a position, for a report."""
         return f"{self.strike[at]:g} {'CE' if self.is_call[at] else 'PE'}"
 
 
 def legs_of(basis: Basis, forward: float | None) -> Legs:
-    """All legs of a chain, calls first."""
+    """Return all legs of a chain, calls first."""
     calls, puts = basis.sides
     interest = np.concatenate((calls["oi"], puts["oi"]))
     return Legs(
@@ -63,21 +66,21 @@ def legs_of(basis: Basis, forward: float | None) -> Legs:
     )
 
 
-def reasons(legs: Legs, told: Reasons = ()) -> Reasons:
-    """Why each leg has no volatility, None where it has one or is missing.
+def reasons(legs: Legs, found: Reasons = ()) -> Reasons:
+    """Return why each leg has no volatility, None where it has one or is missing.
 
-    Where rounding decides between two answers, the one that was told.
+    Where rounding decides between two answers, the one that was ``found``.
     """
     if legs.market is None:
         return tuple(legs.unpriced if there else None for there in legs.present.tolist())
-    found = _codes(legs, legs.market, 0)
-    if len(told) == len(found):
+    codes = _codes(legs, legs.market, 0)
+    if len(found) == len(codes):
         for side in (-ROUNDED, ROUNDED):
             other = _codes(legs, legs.market, side)
-            for at in np.flatnonzero(other != found):
-                if told[at] == _REASONS[other[at]]:
-                    found[at] = other[at]
-    return tuple(_REASONS[code] for code in found.tolist())
+            for at in np.flatnonzero(other != codes):
+                if found[at] == _REASONS[other[at]]:
+                    codes[at] = other[at]
+    return tuple(_REASONS[code] for code in codes.tolist())
 
 
 def out_of_the_money(legs: Legs, forward: float) -> Floats:
@@ -104,20 +107,20 @@ def out_of_the_money(legs: Legs, forward: float) -> Floats:
     )
 
 
-def judge(legs: Legs, wanted: Reasons, told: Reasons, figures: Floats) -> Wrong:
-    """What is wrong with the ``figures`` told, ``COLUMNS`` by legs; the first wrong leg of each."""
+def judge(legs: Legs, wanted: Reasons, found: Reasons, figures: Floats) -> Wrong:
+    """Return what is wrong with ``figures`` found, ``COLUMNS`` by legs: the first leg of each."""
     columns = dict(zip(COLUMNS, figures, strict=True))
     solved = legs.present & np.array([reason is None for reason in wanted])
-    found = _wrong_reasons(legs, wanted, told) | _wrong_nulls(legs, solved, columns)
-    if found or not solved.any():
-        return found
+    wrong = _wrong_reasons(legs, wanted, found) | _wrong_nulls(legs, solved, columns)
+    if wrong or not solved.any():
+        return wrong
     columns = {name: column[solved] for name, column in columns.items()}
     with np.errstate(all="ignore"):
         return _wrong_numbers(legs.only(solved), columns)
 
 
 def _unpriced(basis: Basis) -> str:
-    """Why no leg at all has a volatility, when none has."""
+    """Return the reason why no leg at all has a volatility."""
     if isnan(basis.years):
         return "no_expiry"
     if basis.years > 0:
@@ -126,7 +129,7 @@ def _unpriced(basis: Basis) -> str:
 
 
 def _codes(legs: Legs, market: Market, side: float) -> NDArray[np.int64]:
-    """Positions in ``_REASONS``, with differences moved by a part of strike or forward."""
+    """Return positions in ``_REASONS``, with differences moved by a part of strike or forward."""
     value, intrinsic = _undiscounted(legs, market)
     greater = np.maximum(legs.strike, market.forward)
     over = value - intrinsic + np.where(intrinsic > 0, side * greater, 0)
@@ -139,21 +142,21 @@ def _codes(legs: Legs, market: Market, side: float) -> NDArray[np.int64]:
 
 
 def _undiscounted(legs: Legs, market: Market) -> tuple[Floats, Floats]:
-    """Premium and intrinsic value at expiry."""
+    """Return premium and intrinsic value at expiry."""
     ahead = np.where(legs.is_call, 1.0, -1.0) * (market.forward - legs.strike)
     return legs.premium / market.discount, np.maximum(ahead, 0)
 
 
-def _wrong_reasons(legs: Legs, wanted: Reasons, told: Reasons) -> Wrong:
-    for at, (mine, theirs) in enumerate(zip(wanted, told, strict=True)):
+def _wrong_reasons(legs: Legs, wanted: Reasons, found: Reasons) -> Wrong:
+    for at, (mine, theirs) in enumerate(zip(wanted, found, strict=True)):
         if mine != theirs:
             return {"reasons": (f"{legs.name(at)}: {mine}", theirs)}
     return {}
 
 
-def _wrong_nulls(legs: Legs, solved: Bools, told: dict[str, Floats]) -> Wrong:
+def _wrong_nulls(legs: Legs, solved: Bools, given: dict[str, Floats]) -> Wrong:
     found: Wrong = {}
-    for name, column in told.items():
+    for name, column in given.items():
         there = solved & ~np.isnan(legs.shares) if name == "gex" else solved
         for at in np.flatnonzero(np.isnan(column) == there)[:1]:
             kind = "a number" if there[at] else "none"
@@ -161,9 +164,9 @@ def _wrong_nulls(legs: Legs, solved: Bools, told: dict[str, Floats]) -> Wrong:
     return found
 
 
-def _wrong_numbers(legs: Legs, told: dict[str, Floats]) -> Wrong:
-    """Of legs that have a volatility; the Greeks only where that is right."""
-    market, iv = legs.market, told["iv"]
+def _wrong_numbers(legs: Legs, given: dict[str, Floats]) -> Wrong:
+    """Judge the figures of legs that have a volatility; the Greeks only if that is right."""
+    market, iv = legs.market, given["iv"]
     assert market is not None
     value, intrinsic = _undiscounted(legs, market)
     over = value - intrinsic
@@ -172,15 +175,15 @@ def _wrong_numbers(legs: Legs, told: dict[str, Floats]) -> Wrong:
     rounding = ROUNDED * (np.where(intrinsic > 0, greater, 0) + repriced.size)
     agrees = abs(repriced.value - over) <= CLOSE * over + rounding
     for at in np.flatnonzero(~agrees)[:1]:
-        due, given = float(over[at]), float(repriced.value[at])
-        wanted = f"{legs.name(at)}: of time value {due!r}, not {given!r}"
+        due, value_at = float(over[at]), float(repriced.value[at])
+        wanted = f"{legs.name(at)}: of time value {due!r}, not {value_at!r}"
         return {"iv": (wanted, float(iv[at]))}
     found: Wrong = {}
     for name, parts in _right_figures(legs, market, iv).items():
-        off = abs(told[name] - parts.value) > CLOSE * parts.size + _TINY
+        off = abs(given[name] - parts.value) > CLOSE * parts.size + _TINY
         for at in np.flatnonzero(off)[:1]:
             right = float(parts.value[at])
-            found[name] = (f"{legs.name(at)}: {right!r}", float(told[name][at]))
+            found[name] = (f"{legs.name(at)}: {right!r}", float(given[name][at]))
     return found
 
 

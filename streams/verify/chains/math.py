@@ -20,7 +20,7 @@ Figure = tuple[float | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Pain:
-    """Max pain, or why there is none. ``rivals`` are strikes that differ by rounding only."""
+    """Max pain, or the reason why it is null; ``rivals`` are strikes as good but for rounding."""
 
     strike: float | None
     reason: str | None = None
@@ -28,7 +28,7 @@ class Pain:
 
 
 def ratio(calls: Side, puts: Side, figure: str) -> Figure:
-    """Put total over call total of ``oi`` or ``volume``."""
+    """Return put total over call total of ``oi`` or ``volume``."""
     absent = absent_side(calls, puts)
     if absent is not None:
         return None, absent
@@ -41,31 +41,31 @@ def ratio(calls: Side, puts: Side, figure: str) -> Figure:
 
 
 def absent_side(calls: Side, puts: Side) -> str | None:
-    """``no_calls`` or ``no_puts`` when a side has no leg at all."""
+    """Return ``no_calls`` or ``no_puts`` if a side has no leg at all."""
     if not calls.present.any():
         return "no_calls"
     return None if puts.present.any() else "no_puts"
 
 
 def total_or(values: Floats, reason: str) -> Figure:
-    """The sum of what is known; None when nothing is."""
+    """Return the sum of what is known, None if nothing is."""
     return (None, reason) if np.isnan(values).all() else (known_sum(values), None)
 
 
 def rounding_of(terms: Floats) -> float:
-    """What the order of a sum may make where terms of both signs cancel."""
+    """Return what the order of a sum may make where terms of both signs cancel."""
     return ROUNDING * known_sum(abs(terms))
 
 
 def levels(strikes: Floats, oi: Floats) -> tuple[float, ...]:
-    """The strikes of most open interest, the greatest first."""
+    """Return the strikes of most open interest, the greatest first."""
     held = zip(oi.tolist(), strikes.tolist(), strict=True)
     most = sorted((-amount, strike) for amount, strike in held if amount > 0)
     return tuple(strike for _, strike in most[:LEVELS])
 
 
 def max_pain(strikes: Floats, calls: Side, puts: Side) -> Pain:
-    """The lowest strike at which open interest pays least; see docs/semantics.md, Chains."""
+    """Return the lowest strike at which open interest pays least (docs/semantics.md, Chains)."""
     absent = absent_side(calls, puts)
     if absent is not None:
         return Pain(None, absent)
@@ -82,7 +82,7 @@ def max_pain(strikes: Floats, calls: Side, puts: Side) -> Pain:
 
 
 def _paid(strikes: Floats, call_oi: Floats, put_oi: Floats) -> Floats:
-    """What holders receive in all if the product settles at each strike."""
+    """Return what holders receive in all if the product settles at each strike."""
     rows = max(1, _CELLS // len(strikes))
     parts = []
     for first in range(0, len(strikes), rows):

@@ -1,4 +1,4 @@
-"""Premiums, forward, time to expiry: what the figures of price follow from (docs/pricing.md)."""
+"""Premiums, forward and time to expiry; option values and Greeks (docs/pricing.md)."""
 
 from __future__ import annotations
 
@@ -36,10 +36,12 @@ class Market:
 
     @property
     def discount(self) -> float:
+        """Value now of one rupee at expiry."""
         return exp(-self.rate * self.years)
 
     @property
     def forward(self) -> float:
+        """Forward in rupees."""
         return self.price / self.discount if self.on_spot else self.price
 
     @property
@@ -77,7 +79,7 @@ def option_value(forward: float | Floats, strike: Floats, total: Floats) -> tupl
 def greeks(
     market: Market, strike: Floats, is_call: Bools, premium: Floats, iv: Floats
 ) -> dict[str, Parts]:
-    """Delta, gamma, theta (a calendar day), vega (a volatility point) and rho (1 % of rate)."""
+    """Return delta, gamma, theta (a calendar day), vega (a volatility point), rho (1 % of rate)."""
     d1, d2 = _d(market.forward, strike, iv * sqrt(market.years))
     sign = np.where(is_call, 1.0, -1.0)
     carried, dense = market.carried, density(d1)
@@ -138,10 +140,9 @@ USUAL_NEAR = 10
 
 
 class Basis(Struct, frozen=True):
-    """The inputs of everything that hangs on prices; matrices as bytes, to be comparable.
+    """The inputs of everything that follows from prices; matrices as bytes, to be comparable.
 
-    ``sides`` are the columns of calls and puts, ``years`` is NaN where the time of expiry is not
-    known.
+    ``years`` is NaN where the time of expiry is not known.
     """
 
     mode: IvMode
@@ -154,34 +155,38 @@ class Basis(Struct, frozen=True):
 
     @property
     def rate(self) -> float:
+        """Interest rate of the mode, continuously compounded."""
         return RATES[self.mode]
 
     @property
     def strikes(self) -> Floats:
+        """Strikes in rupees, rising."""
         return np.frombuffer(self.strike_bytes)
 
     @property
     def sides(self) -> tuple[Side, Side]:
+        """Calls and puts."""
         calls, puts = np.frombuffer(self.side_bytes).reshape(2, len(LEG_COLUMNS), -1)
         return Side(calls), Side(puts)
 
     @property
     def legs(self) -> int:
-        """How many legs are there."""
+        """How many legs are present."""
         return sum(int(side.present.sum()) for side in self.sides)
 
     @property
     def premiums(self) -> tuple[Floats, Floats]:
-        """Of calls and puts in rupees, NaN for none."""
+        """Premiums of calls and puts in rupees, NaN for none."""
         calls, puts = self.sides
         return _premium(calls, self.mode), _premium(puts, self.mode)
 
     @property
     def discount(self) -> float:
+        """Value now of one rupee at expiry; 1 once that is past."""
         return exp(-self.rate * self.years) if self.years > 0 else 1.0
 
     def forward(self) -> Figure:
-        """By put-call parity: the median over the pairs whose premiums differ least."""
+        """Return the forward by parity: the median of the pairs whose premiums differ least."""
         calls, puts = self.premiums
         pairs = [
             (abs(call - put), strike, strike + (call - put) / self.discount)
@@ -196,14 +201,14 @@ class Basis(Struct, frozen=True):
         return (forward, None) if forward > 0 else (None, "forward_not_positive")
 
     def market(self, forward: float | None) -> Market | None:
-        """What the legs are priced by; None without a price or without time left."""
+        """Return what the legs are priced with; None without a price or without time left."""
         price = self.spot if self.mode == "nse" else forward
         if price is None or not self.years > 0:
             return None
         return Market(price, self.years, self.rate, self.mode == "nse")
 
     def place(self, forward: float | None) -> int | None:
-        """Position of the strike at the money."""
+        """Return the position of the strike at the money."""
         price = self.spot if forward is None else forward
         if price is None:
             return None
@@ -211,7 +216,7 @@ class Basis(Struct, frozen=True):
         return distances.index(min(distances))
 
     def at_the_money(self, forward: float | None) -> dict[str, Figure]:
-        """The figures that hang on the strike at the money."""
+        """Return the figures that follow from the strike at the money."""
         at = self.place(forward)
         if at is None:
             names = ("straddle", "pcr_oi_near", "pcr_volume_near")
@@ -228,7 +233,7 @@ class Basis(Struct, frozen=True):
 
 
 def basis_of(chain: ChainSnapshot, sides: tuple[Side, Side], unit: str, mode: IvMode) -> Basis:
-    """The inputs of one snapshot; ``sides`` and ``unit`` as they go out."""
+    """Return the inputs of one snapshot; ``sides`` and ``unit`` as they go out."""
     width = chain_width(chain.product)
     return Basis(
         mode=mode,

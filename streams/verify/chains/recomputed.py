@@ -1,4 +1,4 @@
-"""What the analytics of an accepted snapshot must be, from the snapshot and those before it."""
+"""The analytics of an accepted snapshot, recomputed from it and those before it."""
 
 from __future__ import annotations
 
@@ -33,10 +33,18 @@ from optionstream.streams.verify.chains.sides import (
 )
 from optionstream.streams.verify.rules import Rules
 
+_COPIED = (
+    *("product", "expiry", "source", "ts_event", "ts_recv"),
+    *("underlying_price", "capture_id", "expiries_in_capture"),
+)
+"""Fields of the snapshot that its analytics have unchanged."""
+
 
 def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> ChainFacts:
-    """The facts of the snapshot ``past.now``; ``oldest_leg_ms`` is that of an assembled chain.
-    `chain_judge` adds what hangs on the volatilities."""
+    """Return the facts of the snapshot ``past.now``.
+
+    ``oldest_leg_ms`` is that of an assembled chain. `judge` adds what follows from volatilities.
+    """
     chain = past.now.chain
     lot = lot_of(chain)
     unit = unit_of(chain, lot)
@@ -54,14 +62,9 @@ def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> Ch
     figures |= basis.at_the_money(figures["forward"][0])
     missing = int(2 * len(chain.strikes) - calls.present.sum() - puts.present.sum())
     return ChainFacts(
-        product=chain.product,
-        expiry=chain.expiry,
-        source=chain.source,
+        **{name: getattr(chain, name) for name in _COPIED},
         snapshot_id=snapshot_id(chain),
-        ts_event=chain.ts_event,
-        ts_recv=chain.ts_recv,
         oi_unit=unit,
-        underlying_price=chain.underlying_price,
         legs=digest([basis.strikes, calls.columns, puts.columns]),
         oi_intraday=packed(intraday.ravel()),
         reasons=reasons(legs_of(basis, figures["forward"][0])),
@@ -80,8 +83,6 @@ def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> Ch
         **{name: value for name, (value, _) in figures.items()},
         null_reasons=tuple(sorted((k, why) for k, (_, why) in figures.items() if why)),
         flags=_flags(rules, past, missing),
-        capture_id=chain.capture_id,
-        expiries_in_capture=chain.expiries_in_capture,
         basis=basis,
         rivals=pain.rivals,
         rounding={
@@ -95,13 +96,13 @@ def recomputed(past: Past, rules: Rules, oldest_leg_ms: int | None = None) -> Ch
 
 def _sums(calls: Side, puts: Side, intraday: Floats, past: Past) -> dict[str, Figure]:
     why = "earlier_day" if past.earlier else "no_baseline"
+    sums = {
+        f"{side}_{name}": total_or(legs[name], f"no_{name}")
+        for side, legs in (("call", calls), ("put", puts))
+        for name in ("oi", "volume", "oi_change")
+    }
     return {
-        "call_oi": total_or(calls["oi"], "no_oi"),
-        "put_oi": total_or(puts["oi"], "no_oi"),
-        "call_volume": total_or(calls["volume"], "no_volume"),
-        "put_volume": total_or(puts["volume"], "no_volume"),
-        "call_oi_change": total_or(calls["oi_change"], "no_oi_change"),
-        "put_oi_change": total_or(puts["oi_change"], "no_oi_change"),
+        **sums,
         "call_oi_intraday": total_or(intraday[0], why),
         "put_oi_intraday": total_or(intraday[1], why),
         "pcr_oi": ratio(calls, puts, "oi"),
@@ -116,21 +117,21 @@ def _years(basis: Basis) -> Figure:
 
 
 def _intraday(past: Past, sides: tuple[Side, Side], basis: Basis, lot: int | None) -> Floats:
-    """Open interest since the first snapshot of the day, calls and puts by strikes."""
+    """Return open interest since the first snapshot of the day, calls and puts by strikes."""
     now = np.stack([side["oi"] for side in sides])
     first, unit = past.first, past.first.chain.oi_unit
     if past.earlier or unit_of(first.chain, lot) != basis.unit:
         return np.full_like(now, np.nan)
     then = [converted(side, unit, lot)["oi"] for side in first.sides]
-    return now - np.stack(first.at(past.now.chain.strikes, then))
+    return now - np.stack(first.columns_at(past.now.chain.strikes, then))
 
 
 def _flags(rules: Rules, past: Past, missing: int) -> tuple[str, ...]:
-    """All but ``below_intrinsic``, which hangs on the forward."""
-    chain, told = past.now
+    """Return the flags but for ``below_intrinsic``, which follows from the forward."""
+    chain, sides = past.now
     raised: dict[str, Any] = {
-        "crossed_quote": any((side["bid"] > side["ask"]).any() for side in told),
-        "fractional_oi": any((np.nan_to_num(side["oi"]) % 1).any() for side in told),
+        "crossed_quote": any((side["bid"] > side["ask"]).any() for side in sides),
+        "fractional_oi": any((np.nan_to_num(side["oi"]) % 1).any() for side in sides),
         "missing_legs": missing,
         "mixed_underlying": chain.mixed_underlying,
         "outside_session": not _in_session(chain.ts_event, rules),
@@ -143,12 +144,12 @@ def _flags(rules: Rules, past: Past, missing: int) -> tuple[str, ...]:
 
 
 def _against(before: Seen | None, now: Seen, rules: Rules) -> dict[str, bool]:
-    """The flags that come of the snapshot before."""
+    """Return the flags that follow from the snapshot before."""
     if before is None:
         return {}
     moment, same = now.chain.ts_event, before.same_content(now)
     same_time = before.chain.ts_event == moment
-    volumes = before.at(now.chain.strikes, [side["volume"] for side in before.sides])
+    volumes = before.columns_at(now.chain.strikes, [side["volume"] for side in before.sides])
     fell = any((side["volume"] < then).any() for side, then in zip(now.sides, volumes, strict=True))
     return {
         "duplicate": same and not same_time,
@@ -163,6 +164,6 @@ def _in_session(ts_event: int, rules: Rules) -> bool:
 
 
 def _after_close(ts_event: int, rules: Rules) -> bool:
-    """At or after the close of the day's last session."""
+    """True at or after the close of the day's last session."""
     sessions = rules.calendar.sessions_for(FNO, ist(ts_event).date())
     return bool(sessions) and ts_event >= max(session.close_ms for session in sessions)

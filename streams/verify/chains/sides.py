@@ -27,7 +27,7 @@ class Side:
     columns: Floats
 
     def __getitem__(self, name: str) -> Floats:
-        """A column of ``Legs`` by its name."""
+        """Return a column of ``Legs`` by its name."""
         row: Floats = self.columns[LEG_COLUMNS.index(name)]
         return row
 
@@ -37,31 +37,32 @@ class Side:
         return np.logical_not(np.isnan(self.columns).all(axis=0))
 
     def part(self, strikes: slice) -> Side:
-        """The side as if the chain had only these strikes."""
+        """Return the side as if the chain had only these strikes."""
         return Side(self.columns[:, strikes])
 
 
 def known_sum(values: Floats) -> float:
-    """The sum of what is not NaN."""
+    """Return the sum of what is not NaN."""
     return float(values[values == values].sum())
 
 
 def side_of(legs: Legs) -> Side:
+    """Return one side of a snapshot."""
     return Side(np.array([getattr(legs, name) for name in LEG_COLUMNS], dtype=np.float64))
 
 
 def lot_of(chain: ChainSnapshot) -> int | None:
-    """Shares of a lot of this expiry on the snapshot's IST date."""
+    """Return the shares of a lot of this expiry on the snapshot's IST date."""
     return lot_size(chain.product, chain.expiry, ist_date(chain.ts_event))
 
 
 def unit_of(chain: ChainSnapshot, lot: int | None) -> str:
-    """The unit that open interest goes out in."""
+    """Return the unit that open interest goes out in."""
     return chain.oi_unit if lot is None else "shares"
 
 
 def converted(side: Side, unit: str, lot: int | None) -> Side:
-    """The side of a snapshot in ``unit``, with open interest in the unit that goes out."""
+    """Return the side of a snapshot in ``unit``, with open interest as it goes out."""
     if lot is None or unit == "shares":
         return side
     columns = side.columns.copy()
@@ -72,12 +73,12 @@ def converted(side: Side, unit: str, lot: int | None) -> Side:
 
 
 def packed(values: Floats) -> bytes:
-    """The numbers as bytes, the same for 0 and -0 and for every NaN."""
+    """Return the numbers as bytes, the same for 0 and -0 and for every NaN."""
     return np.where(np.isnan(values), np.nan, values + 0.0).tobytes()
 
 
 def digest(arrays: Iterable[Floats]) -> str:
-    """A hash of numbers, by `packed`."""
+    """Return a hash of numbers, by `packed`."""
     hashed = blake2b(digest_size=16)
     for values in arrays:
         hashed.update(packed(values))

@@ -18,10 +18,10 @@ ROUNDED: Final = 4 * EPSILON
 within it of a limit, either reason for no volatility is right."""
 
 RESOLUTION: Final = 8 * EPSILON
-"""docs/pricing.md: part of a premium below which time value is not told from rounding."""
+"""docs/pricing.md: part of a premium below which time value may be rounding alone."""
 
 LEAST: Final = 1e-290
-"""docs/pricing.md: part of strike or forward below which a time value is none."""
+"""docs/pricing.md: part of strike or forward below which a time value counts as none."""
 
 NEARLY_WHOLE: Final = 0.001
 """docs/semantics.md: shares this near to a whole number are that number."""

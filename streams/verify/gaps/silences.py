@@ -121,10 +121,10 @@ def _changes(timeline: Timeline) -> pl.DataFrame:
         .with_columns(
             first=pl.col("ts").cum_min().over("start"),
             last=pl.col("last_ts").cum_max().over("start"),
-            begins=pl.int_range(pl.len()).over("start") == 0,
+            is_first=pl.int_range(pl.len()).over("start") == 0,
         )
         .filter(
-            pl.col("begins")
+            pl.col("is_first")
             | (pl.col("first") != pl.col("first").shift(1))
             | (pl.col("last") != pl.col("last").shift(1))
         )

@@ -1,9 +1,9 @@
 """Chains assembled from the quotes of one expiry in one session, as one batch.
 
-Which quotes a chain has follows from the log alone: a quote takes part from the first boundary that
-lies after it and that the watermark had not reached when it came. A figure of a leg is the one told
-by the applied quote of the greatest (time, number), of equals by the later in the log. Both are
-running maxima, so nothing here moves through the session event by event.
+The log alone says which quotes a chain has. A quote takes part from the first boundary after it
+that the watermark had not reached when it came. A figure of a leg is that of the applied quote of
+the greatest (time, number) that has one, of equals the later in the log. Both are running maxima,
+so nothing here moves through the session event by event.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ class _Newest:
     """The greatest of each cell's values so far, boundary by boundary."""
 
     def __init__(self, at: Ints, cell: Ints, value: Ints, cells: int) -> None:
-        """``at``, rising, is the boundary of each value; values are not negative."""
+        """Take values that are not negative; ``at``, rising, is the boundary of each."""
         self._at, self._cell, self._value = at, cell, value
         self._carried = np.full(cells, _NEVER, dtype=np.int64)
 
     def rows(self, first: int, last: int) -> Ints:
-        """Boundaries ``first`` to ``last`` (excluded) by cells, -1 for none yet; ask in order."""
+        """Return boundaries ``first`` up to ``last`` by cells, -1 for none; ask in order."""
         grid = np.full((last - first, len(self._carried)), _NEVER, dtype=np.int64)
         grid[0] = self._carried
         low, high = np.searchsorted(self._at, (first, last))
@@ -133,15 +133,15 @@ class _Batch:
         self._last_time = _Newest(at, leg, ts, legs)
         self._received = _Newest(at, one, _ints(log.ts_recv)[places], 1)
         self._quote = _Newest(at, one, rank, 1)
-        self._told, self._values = {}, {}
-        for name, column in log.told.items():
+        self._given, self._values = {}, {}
+        for name, column in log.figures.items():
             self._values[name] = values = np.array(column)[places]
-            tells = ~np.isnan(values)
+            given = ~np.isnan(values)
             cell, cells = (leg, legs) if name in LEG_COLUMNS else (one, 1)
-            self._told[name] = _Newest(at[tells], cell[tells], rank[tells], cells)
+            self._given[name] = _Newest(at[given], cell[given], rank[given], cells)
 
     def chains(self, product: str, expiry: str, first: int) -> Iterator[Assembled]:
-        """The chains of the boundaries from ``first`` on, a chunk of them; ask in order."""
+        """Yield the chains of a chunk of boundaries, from ``first`` on; ask in order."""
         last = min(first + _CHUNK, len(self.bounds))
         newest = self._by_rank[self._quote.rows(first, last)[:, 0]]
         unit, source = self._unit[newest], self._source[newest]
@@ -168,8 +168,8 @@ class _Batch:
             yield Assembled(chain, oldest_leg_ms, self._offsets[first + at])
 
     def _figure(self, name: str, first: int, last: int, unit: Ints) -> Floats:
-        """Boundaries by cells, NaN for none."""
-        ranks = self._told[name].rows(first, last)
+        """Return boundaries by cells, NaN for none."""
+        ranks = self._given[name].rows(first, last)
         quote = self._by_rank[ranks]
         lacking = ranks == _NEVER
         values = self._values[name][quote]

@@ -20,7 +20,7 @@ _MAY_NOT_BE_ZERO = FIGURES.index("underlying_price")
 
 
 class QuoteFold:
-    """Quotes of any products and expiries; each expiry of a product is a world of its own."""
+    """Quotes of any products and expiries; each expiry of a product has a state of its own."""
 
     def __init__(self, rules: Rules, ledger: Ledger) -> None:
         self._rules = rules
@@ -32,13 +32,13 @@ class QuoteFold:
         """How many quotes wait for a second one of their session."""
         return sum(fold.held for fold in self._expiries.values())
 
-    def take(self, record: RawRecord, frame: OptionQuoteFrame) -> list[Made]:
+    def take_quotes(self, record: RawRecord, frame: OptionQuoteFrame) -> list[Made]:
         """Decide about every quote of one record; return the chains of the sessions it ended."""
         place = frame.product, frame.expiry
         fold = self._expiries.get(place)
         if fold is None:
             fold = self._expiries[place] = _ExpiryFold(*place, self._rules, self._ledger)
-        return [made for quote in quotes_of(record, frame) for made in fold.take(quote)]
+        return [made for quote in quotes_of(record, frame) for made in fold.take_quote(quote)]
 
     def finish(self) -> list[Made]:
         """Return the chains of the sessions that have not ended when there are no more records."""
@@ -64,9 +64,10 @@ class _ExpiryFold:
 
     @property
     def held(self) -> int:
+        """How many quotes wait for a second one of their session."""
         return len(self._sessions.waiting)
 
-    def take(self, quote: Quote) -> list[Made]:
+    def take_quote(self, quote: Quote) -> list[Made]:
         """Decide about one quote; return the chains of the session that it ended, if it did."""
         reason = _flaw(quote, self._rules)
         if reason is not None:
@@ -86,7 +87,7 @@ class _ExpiryFold:
             return []
         timing = Timing(session, settings.quote_cadence_ms, settings.allowed_lateness_ms, ended_by)
         return [
-            Made(offset, recomputed(self._history.add(chain), self._rules, oldest_leg_ms))
+            Made(offset, recomputed(self._history.add_snapshot(chain), self._rules, oldest_leg_ms))
             for chain, oldest_leg_ms, offset in assembled(
                 self._product, self._expiry, self._log, timing
             )
@@ -100,7 +101,7 @@ class _ExpiryFold:
         if quote.strike not in self._strikes and len(self._strikes) >= MAX_STRIKES:
             return rejects.BAD_QUOTE
         self._strikes.add(quote.strike)
-        self._log.add(quote)
+        self._log.add_quote(quote)
         return None
 
 

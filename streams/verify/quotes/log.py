@@ -11,11 +11,11 @@ from optionstream.streams.kafka.records import RawRecord
 from optionstream.streams.verify.sessions import Arrival
 
 FIGURES = (*LEG_COLUMNS, "underlying_price")
-"""What a quote may tell."""
+"""The figures that a quote may have."""
 PRICES = ("last", "bid", "ask")
-"""Figures of which 0 means that there is none."""
-UNTOLD = float("nan")
-"""Stands in a column of figures where a quote told none."""
+"""Figures of which 0 means none."""
+NOT_GIVEN = float("nan")
+"""Stands in a column of figures where a quote has none."""
 
 
 class Quote(NamedTuple):
@@ -38,10 +38,10 @@ class Quote(NamedTuple):
 
 
 def quotes_of(record: RawRecord, frame: OptionQuoteFrame) -> list[Quote]:
-    """The quotes of a frame in their order."""
+    """Return the quotes of a frame in their order."""
     size = len(frame.ts_ms)
-    untold: list[float | None] = [None] * size
-    columns = [getattr(frame, name) or untold for name in FIGURES]
+    absent: list[float | None] = [None] * size
+    columns = [getattr(frame, name) or absent for name in FIGURES]
     rows = zip(
         repeat(record, size),
         repeat(frame, size),
@@ -69,12 +69,12 @@ class QuoteLog:
         self.is_put = array("b")
         self.unit = array("b")
         self.source = array("l")
-        self.told = {name: array("d") for name in FIGURES}
+        self.figures = {name: array("d") for name in FIGURES}
         self.sources: list[str] = []
         self.units: tuple[OiUnit, OiUnit] = ("lots", "shares")
 
-    def add(self, quote: Quote) -> None:
-        """Append an accepted quote."""
+    def add_quote(self, quote: Quote) -> None:
+        """Add an accepted quote."""
         self.offset.append(quote.record.offset)
         self.ts.append(quote.ts_ms)
         self.seq.append(quote.seq)
@@ -83,8 +83,8 @@ class QuoteLog:
         self.is_put.append(quote.is_put)
         self.unit.append(self.units.index(quote.frame.oi_unit))
         self.source.append(self._number(quote.frame.source))
-        for column, value in zip(self.told.values(), quote.figures, strict=True):
-            column.append(UNTOLD if value is None else value)
+        for column, value in zip(self.figures.values(), quote.figures, strict=True):
+            column.append(NOT_GIVEN if value is None else value)
 
     def _number(self, source: str) -> int:
         if source not in self.sources:

@@ -35,10 +35,12 @@ class _Capture:
 
     @property
     def expiries(self) -> int:
+        """How many different expiries have come."""
         return len({chain.facts.expiry for chain in self.chains})
 
     @property
     def is_complete(self) -> bool:
+        """True if all expiries of the capture have come."""
         return self.expiries >= self.chains[0].facts.expiries_in_capture
 
     def takes(self, chain: Chain) -> bool:

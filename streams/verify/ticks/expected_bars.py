@@ -1,4 +1,4 @@
-"""All bars that must have come out, one part of a product's timeline after the other."""
+"""All bars that must be found, recomputed from one part of a product's timeline after another."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from optionstream.streams.verify.ticks.window_book import BAR_COLUMNS, WindowBoo
 
 @dataclass(frozen=True)
 class NewestBar:
-    """The newest bar of a product and interval: ``row`` in BAR_COLUMNS, None when there is none.
+    """The newest bar of a product and interval: ``row`` in BAR_COLUMNS, None if it has none.
 
     While windows are open, what is shown of them may be of any moment.
     """
@@ -25,7 +25,7 @@ class NewestBar:
     timeline: Timeline
 
     def agrees(self, row: dict[str, Any], *, every_partial: bool) -> bool:
-        """Whether ``row`` may be what is shown. ``every_partial``: no event may be lacking in it.
+        """True if ``row`` may be shown; with ``every_partial`` no event may be lacking in it.
 
         A partial bar may be of a later window that was spoiled since.
         """
@@ -43,22 +43,22 @@ class NewestBar:
 
 
 class ExpectedBars:
-    """``take`` every timeline; on the way the partial bars among ``told`` (BAR_COLUMNS) are judged.
+    """Takes every timeline; on the way the partial bars among ``found`` (BAR_COLUMNS) are judged.
 
     ``newest`` is by Redis key.
     """
 
-    def __init__(self, told: pl.DataFrame) -> None:
+    def __init__(self, found: pl.DataFrame) -> None:
         self.newest: dict[str, NewestBar] = {}
         self._finals = [pl.DataFrame(schema=BAR_COLUMNS)]
         self._wrong = [pl.DataFrame(schema=BAR_COLUMNS)]
-        partials = told.filter(pl.col("revision") <= PARTIAL)
+        partials = found.filter(pl.col("revision") <= PARTIAL)
         self._unjudged = {
             (str(product), str(interval)): frame
             for (product, interval), frame in partials.group_by("product", "interval")
         }
 
-    def take(self, timeline: Timeline) -> None:
+    def take_timeline(self, timeline: Timeline) -> None:
         """Recompute the bars of all intervals."""
         # Only a candle can leave a window of an earlier session in sight.
         shown = timeline if timeline.has_candles else timeline.newest_session()
@@ -74,7 +74,7 @@ class ExpectedBars:
         return pl.concat(self._finals)
 
     def wrong_partials(self) -> pl.DataFrame:
-        """The partial bars told that were true at no moment, in BAR_COLUMNS."""
+        """Return the partial bars that were true at no moment, in BAR_COLUMNS."""
         return pl.concat([*self._wrong, *self._unjudged.values()])
 
     def _judge(self, book: WindowBook, timeline: Timeline) -> None:
@@ -82,8 +82,8 @@ class ExpectedBars:
         if partials is None:
             return
         sessions = timeline.sessions
-        begins, ends = sessions["session_open"].min(), sessions["session_close"].max()
-        mine = (pl.col("start") >= begins) & (pl.col("start") < ends)
+        opened, closed = sessions["session_open"].min(), sessions["session_close"].max()
+        mine = (pl.col("start") >= opened) & (pl.col("start") < closed)
         self._wrong.append(book.wrong_partials(partials.filter(mine)))
         self._unjudged[book.product, book.interval] = partials.filter(~mine)
 

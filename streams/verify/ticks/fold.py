@@ -45,7 +45,7 @@ class TickFold:
         """How many events wait for a second one of their session."""
         return len(self._sessions.waiting)
 
-    def take(self, record: RawRecord, run: TickRun) -> None:
+    def take_ticks(self, record: RawRecord, run: TickRun) -> None:
         """Decide about every tick of one record."""
         if len(run.ts) == 1 or not self._take_at_once(run):
             self._take_each(record, run)
@@ -65,7 +65,7 @@ class TickFold:
             else:
                 self._sessions.place(session, self._candle_of(record, frame, index, session))
 
-    def beat(self, heartbeat: Heartbeat) -> None:
+    def take_heartbeat(self, heartbeat: Heartbeat) -> None:
         """Let a heartbeat confirm a session or advance time; or ignore it."""
         session = self._reached_session(heartbeat)
         if session is not None and self._sessions.reach(session):
@@ -124,8 +124,8 @@ class TickFold:
             sessions = self._rules.calendar.sessions_for(CASH, ist(moment).date())
         except (CalendarError, OverflowError):
             return None
-        begun = [session for session in sessions if session.open_ms <= moment]
-        return max(begun, key=lambda session: session.open_ms, default=None)
+        opened = [session for session in sessions if session.open_ms <= moment]
+        return max(opened, key=lambda session: session.open_ms, default=None)
 
 
 def _candle_flaw(frame: CandleFrame, index: int, rules: Rules) -> str | None:

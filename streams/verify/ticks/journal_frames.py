@@ -18,7 +18,7 @@ class Timeline:
     events: in the order of ``at``: at, session, ts and last_ts (the same for a tick), open, high,
         low, close, first_key and last_key (of the least in a window is the open, of the greatest
         the close; the same for a tick), volume (the day's; null where none), feed and number (of
-        a tick that goes by its number), length (of a candle) and traded (of one that told it)
+        a tick with a number), length (of a candle) and traded (of one that has it)
     watermark: wm, at: the first ``at`` by which the watermark had reached ``wm``; wm rises
     sessions: session, name, session_open, session_close, session_closed_at (null: still current)
     feeds: by ``feed``
@@ -32,6 +32,7 @@ class Timeline:
 
     @property
     def has_candles(self) -> bool:
+        """True if any event is a candle."""
         return self.events["length"].null_count() < self.events.height
 
     def placed(self, length_ms: int) -> pl.DataFrame:
@@ -111,12 +112,12 @@ class _Part:
         self._journal = journal
         self._first = first
         self._logs = journal.sessions[first:end]
-        begun = self._logs[0]
+        start = self._logs[0]
         after = journal.sessions[end] if end < len(journal.sessions) else None
         self._ended_at = after and after.at
-        self._tick_rows = slice(begun.ticks, after and after.ticks)
-        self._candle_rows = slice(begun.candles, after and after.candles)
-        self._mark_rows = slice(begun.marks, after and after.marks)
+        self._tick_rows = slice(start.ticks, after and after.ticks)
+        self._candle_rows = slice(start.candles, after and after.candles)
+        self._mark_rows = slice(start.marks, after and after.marks)
 
     def sessions(self) -> pl.DataFrame:
         """Return `Timeline.sessions`."""
@@ -166,10 +167,10 @@ class _Part:
             **dict.fromkeys(_PRICES, pl.col("price")),
         )
         events = pl.concat([ticks, candles], how="diagonal").sort("at")
-        begins = [(log.at, self._first + index) for index, log in enumerate(self._logs)]
+        starts = [(log.at, self._first + index) for index, log in enumerate(self._logs)]
         schema = {"at": pl.Int64, "session": pl.Int64}
         return events.join_asof(
-            pl.DataFrame(begins, schema=schema, orient="row"), on="at", strategy="backward"
+            pl.DataFrame(starts, schema=schema, orient="row"), on="at", strategy="backward"
         )
 
 

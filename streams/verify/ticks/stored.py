@@ -1,4 +1,4 @@
-"""What the sinks keep of the raw ticks: every well-formed one, and the latest of each product."""
+"""The raw ticks that the sinks must keep: every well-formed one, and each product's latest."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class StoredTicks:
     """The ticks that the history must hold.
 
     Left out are stamps before 2000 or after 2100 and numbers beyond 64 bits, which MongoDB cannot
-    hold; ``refused`` is the rule by which a tick's content is refused all the same. What comes in
-    is laid aside and turned into columns many records at a time.
+    hold. ``refused`` is the rule by which a tick's content is refused all the same. Runs are kept
+    aside and turned into columns many records at a time.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -54,19 +54,19 @@ class StoredTicks:
         self._ticks_aside = 0
         self._chunks: list[pl.DataFrame] = []
 
-    def take(self, record: RawRecord, run: TickRun, *, placed: bool) -> None:
-        """``placed``: the record has the right key and lies on the right partition."""
+    def add_run(self, record: RawRecord, run: TickRun, *, placed: bool) -> None:
+        """Add the ticks of a record; ``placed``: its key and its partition are right."""
         self._aside.append((record.partition, record.offset, placed, run))
         self._ticks_aside += len(run)
         if len(self._aside) >= _RECORDS_A_CHUNK or self._ticks_aside >= _TICKS_A_CHUNK:
             self._lay_down()
 
     def frame(self) -> pl.DataFrame:
-        """One row a tick, in STORED_COLUMNS."""
+        """Return one row per tick, in STORED_COLUMNS."""
         return self._all().select(*STORED_COLUMNS)
 
     def latest(self) -> dict[str, set[LatestTick]]:
-        """By product, the tick of the greatest (ts, order); several when equal in both.
+        """Return by product the tick of the greatest (ts, order); several if equal in both.
 
         Ticks refused for their content and records in the wrong place do not count.
         """
@@ -109,7 +109,7 @@ class StoredTicks:
             order=_ints(run.order for run in runs),
             price=pl.Series(array("d", chain.from_iterable(run.price for run in runs))),
             volume=_ints(run.volume for run in runs),
-            told=pl.Series([v is not None for run in runs for v in run.volume], dtype=pl.Boolean),
+            given=pl.Series([v is not None for run in runs for v in run.volume], dtype=pl.Boolean),
             id=_ints(run.order if run.ids is None else run.ids for run in runs),
         )
         return self._storable(ticks)
@@ -118,13 +118,13 @@ class StoredTicks:
         held = pl.all_horizontal(pl.col("order", "id", "ts").is_not_null())
         in_time = pl.col("ts").is_between(EARLIEST_MS, LATEST_MS, closed="left")
         return (
-            ticks.filter(held & in_time & (pl.col("volume").is_not_null() | ~pl.col("told")))
+            ticks.filter(held & in_time & (pl.col("volume").is_not_null() | ~pl.col("given")))
             .with_columns(refused=self._refused())
             .select(*STORED_COLUMNS, "placed")
         )
 
     def _refused(self) -> pl.Expr:
-        """Rules 2 to 4 for ticks of docs/semantics.md."""
+        """Return the reason by rules 2 to 4 for ticks (docs/semantics.md)."""
         rules, ts, price = self._rules, pl.col("ts"), pl.col("price")
         ahead = ts > pl.col("ts_recv") + rules.settings.future_limit_ms
         covered = ts.is_between(rules.covered_from, rules.covered_until, closed="left")
@@ -140,7 +140,7 @@ class StoredTicks:
 
 
 def _ints(columns: Iterable[list[Any]]) -> pl.Series:
-    """One column of all; null for what is null or does not fit 64 bits."""
+    """Return one column of all; null for what is null or does not fit 64 bits."""
     values = list(chain.from_iterable(columns))
     try:
         return pl.Series(values, dtype=pl.Int64)

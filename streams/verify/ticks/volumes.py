@@ -6,8 +6,10 @@ import polars as pl
 
 
 class Volumes:
-    """Of one product and interval. ``placed`` are its events, see `Timeline.placed`; only those
-    with a cumulative volume matter here."""
+    """Volumes of the windows of one product and interval.
+
+    ``placed`` are its events, see `Timeline.placed`; only those with a cumulative volume matter.
+    """
 
     def __init__(self, placed: pl.DataFrame) -> None:
         ticks = _prefixes(placed.filter(pl.col("volume").is_not_null()))
@@ -16,9 +18,8 @@ class Volumes:
         """When the last cumulative volume of a window came to be of another tick."""
         self._windows = _windows(ticks)
 
-    def at(self, moments: pl.DataFrame) -> pl.DataFrame:
-        """``moments`` (session, start, at and more) with ``volume`` and ``volume_reason``, in
-        their order."""
+    def with_volumes(self, moments: pl.DataFrame) -> pl.DataFrame:
+        """Return ``moments`` (session, start, at, …) with ``volume`` and ``volume_reason``."""
         rows = moments.with_row_index("moment")
         own = latest_before(rows.select("moment", "start", "at"), self._figures)
         known = (
@@ -40,8 +41,10 @@ class Volumes:
         )
 
     def following(self, moments: pl.DataFrame) -> pl.DataFrame:
-        """For each (session, start, at): the nearest later window that had a volume by then, as
-        ``start``; moments without one are left out."""
+        """Return as ``start`` the nearest later window that had a volume by each moment.
+
+        Moments (session, start, at) without such a window are left out.
+        """
         found = []
         pending = moments.join(self._windows, on=["session", "start"]).select(
             "session", "at", candidate="next"
@@ -57,7 +60,7 @@ class Volumes:
         return pl.concat([empty, *found])
 
     def _bases(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """moment, base: the last volume of the nearest earlier window that had one by then."""
+        """Return moment and base: the last volume of the nearest earlier window with one."""
         found = []
         earlier = self._windows.select("session", candidate="start").sort("candidate")
         pending = (
@@ -88,14 +91,14 @@ class Volumes:
 
 
 def latest_before(moments: pl.DataFrame, states: pl.DataFrame) -> pl.DataFrame:
-    """Each moment (start, at) with the latest of its window's ``states`` (start, at) so far."""
+    """Return each moment (start, at) with its window's latest of ``states`` (start, at) so far."""
     return moments.sort("at").join_asof(
         states.sort("at"), on="at", by="start", strategy="backward", check_sortedness=False
     )
 
 
 def _prefixes(ticks: pl.DataFrame) -> pl.DataFrame:
-    """session, start, at, first_volume and last_volume so far, moved."""
+    """Return session, start, at, first_volume and last_volume so far, moved."""
     least, greatest = pl.col("least"), pl.col("greatest")
     first = pl.int_range(pl.len()).over("start") == 0
     volume = pl.col("volume")
@@ -117,7 +120,7 @@ def _prefixes(ticks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _windows(ticks: pl.DataFrame) -> pl.DataFrame:
-    """Windows that ever had a volume: session, start, first_at, previous, next."""
+    """Return the windows that ever had a volume: session, start, first_at, previous, next."""
     return (
         ticks.group_by("session", "start")
         .agg(first_at=pl.col("at").min())

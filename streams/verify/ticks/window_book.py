@@ -14,22 +14,26 @@ from optionstream.streams.verify.ticks.journal_frames import Timeline
 from optionstream.streams.verify.ticks.volumes import Volumes, latest_before
 
 MAX_VOLUME = (1 << 53) - 1
-"""The greatest volume of candles that a bar tells."""
+"""The greatest volume of candles that a bar can have."""
 
 _WHOLE_SESSION = "1d"
 
 
 def fits(interval: str, length_ms: int) -> pl.Expr:
-    """Whether an event can be part of a window: a tick always, a candle only of such a length
-    that its like fill the window."""
+    """Return whether an event can be part of a window.
+
+    A tick always can, a candle only if candles of its length fill the window.
+    """
     if interval == _WHOLE_SESSION:
         return pl.lit(value=True)
     return (length_ms % pl.col("length") == 0).fill_null(value=True)
 
 
 def windows_of(placed: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
-    """One row for each window of ``placed`` (`Timeline.placed` and ``fits``): start, session, end,
-    first_at, spoiled_at (null: never), closed_at (null: open)."""
+    """Return one row for each window of ``placed`` (`Timeline.placed` and ``fits``).
+
+    Columns start, session, end, first_at, spoiled_at (null: never), closed_at (null: open).
+    """
     windows = placed.group_by("start").agg(
         pl.col("session", "end", "session_closed_at").first(),
         first_at=pl.col("at").min(),
@@ -39,8 +43,11 @@ def windows_of(placed: pl.DataFrame, timeline: Timeline) -> pl.DataFrame:
 
 
 def prefixes_of(placed: pl.DataFrame, *, has_candles: bool) -> pl.DataFrame:
-    """One row for each event: start, at, session, end and, of the window so far, ticks (how many
-    events), open, high, low, close and rolled (the volume of its candles)."""
+    """Return one row for each event, with its window so far.
+
+    Columns start, at, session, end, ticks (how many events), open, high, low, close and rolled (the
+    volume of its candles).
+    """
     least, greatest = pl.col("least"), pl.col("greatest")
     first = pl.col("ticks") == 1
     return (
@@ -61,15 +68,17 @@ def prefixes_of(placed: pl.DataFrame, *, has_candles: bool) -> pl.DataFrame:
 
 
 def _rolled() -> pl.Expr:
-    """Volume of the window's candles so far; null without candles or when one told none. One
-    beyond MAX_VOLUME is one more than that, whatever it is."""
+    """Return the volume of the window's candles so far; null without candles or if one has none.
+
+    One beyond MAX_VOLUME is one more than that, whatever it is.
+    """
     candle, traded = pl.col("length").is_not_null(), pl.col("traded")
     count = candle.cum_sum().over("start")
-    told = traded.is_not_null().cum_sum().over("start")
+    given = traded.is_not_null().cum_sum().over("start")
     # Up to 2^53 a sum of floats is exact, and it never falls: nothing that an integer can overflow.
     total = traded.fill_null(0).cast(pl.Float64).cum_sum().over("start")
     total = total.clip(upper_bound=MAX_VOLUME + 1).cast(pl.Int64)
-    return pl.when((count > 0) & (told == count)).then(total)
+    return pl.when((count > 0) & (given == count)).then(total)
 
 
 BAR_COLUMNS = {
@@ -111,7 +120,7 @@ class WindowBook:
         self.volumes = Volumes(placed)
 
     def finals(self) -> pl.DataFrame:
-        """Every revision of every closed bar, in BAR_COLUMNS."""
+        """Return every revision of every closed bar, in BAR_COLUMNS."""
         late = self._late().filter(_not_spoiled()).select("start", "at")
         sent = pl.concat([self._closings(), late, self._knock_ons()])
         sent = sent.sort("start", "at").with_columns(
@@ -120,7 +129,7 @@ class WindowBook:
         return self._bars(sent.with_columns(final=pl.lit(value=True)))
 
     def newest_open(self) -> pl.DataFrame:
-        """The partial bar, with all its events, of the newest window that is open and makes one."""
+        """Return the partial bar of the newest window that is open and makes one."""
         newest = self.windows.filter(
             pl.col("closed_at").is_null() & pl.col("spoiled_at").is_null()
         ).filter(pl.col("start") == pl.col("start").max())
@@ -132,7 +141,7 @@ class WindowBook:
         )
 
     def wrong_partials(self, partials: pl.DataFrame) -> pl.DataFrame:
-        """Those of ``partials`` (BAR_COLUMNS) that were true at no moment of the open window."""
+        """Return those of ``partials`` (BAR_COLUMNS) that were true at no moment."""
         if partials.is_empty():
             return partials
         rows = partials.unique().with_row_index("row")
@@ -142,15 +151,15 @@ class WindowBook:
         return self._untrue(doubtful, self._later_moments(in_doubt)).drop("row")
 
     def _untrue(self, rows: pl.DataFrame, moments: pl.DataFrame) -> pl.DataFrame:
-        """``rows`` that none of their ``moments`` (row, start, at) bears out."""
-        told = moments.select("row", "start", "at").with_columns(
+        """Return the ``rows`` that were true at none of their ``moments`` (row, start, at)."""
+        sent = moments.select("row", "start", "at").with_columns(
             revision=pl.lit(0, dtype=pl.Int64), final=pl.lit(value=False)
         )
-        true = self._bars(told, "row")
+        true = self._bars(sent, "row")
         return rows.join(true, on=["row", *BAR_COLUMNS], how="anti", nulls_equal=True)
 
     def _closings(self) -> pl.DataFrame:
-        """Windows closed with at least one event in them."""
+        """Return the windows that closed with at least one event in them."""
         closed = self.windows.filter(pl.col("first_at") < pl.col("closed_at"))
         return (
             closed.select("start", "spoiled_at", at="closed_at")
@@ -162,7 +171,7 @@ class WindowBook:
         return self.prefixes.filter(pl.col("at") > pl.col("closed_at"))
 
     def _knock_ons(self) -> pl.DataFrame:
-        """Following windows whose volume a late tick changed, and when."""
+        """Return following windows whose volume a late tick changed, and when."""
         moved = self.volumes.moves.join(
             self._late().select("start", "at"), on=["start", "at"], how="semi"
         )
@@ -172,18 +181,18 @@ class WindowBook:
             .filter((pl.col("closed_at") <= pl.col("at")) & _not_spoiled())
             .select("session", "start", "at")
         )
-        before = self.volumes.at(following.with_columns(pl.col("at") - 1))
-        after = self.volumes.at(following)
+        before = self.volumes.with_volumes(following.with_columns(pl.col("at") - 1))
+        after = self.volumes.with_volumes(following)
         changed = before["volume"].ne_missing(after["volume"]) | before["volume_reason"].ne_missing(
             after["volume_reason"]
         )
         return following.filter(changed).select("start", "at")
 
     def _moments(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """When each partial had its events (``at``) and until when (``until``, exclusive)."""
-        told = rows.select("start").unique()
+        """Return when each partial had its events (``at``) and until when (exclusive)."""
+        named = rows.select("start").unique()
         ends = (
-            self.prefixes.join(told, on="start", how="semi")
+            self.prefixes.join(named, on="start", how="semi")
             .sort("start", "at")
             .select(
                 "session",
@@ -203,7 +212,7 @@ class WindowBook:
         )
 
     def _later_moments(self, moments: pl.DataFrame) -> pl.DataFrame:
-        """Moments within a partial's life at which an earlier window's volume moved."""
+        """Return moments within a partial's life at which an earlier window's volume moved."""
         moves = self.volumes.moves.select(moved="at", moved_start="start", moved_in="session")
         return (
             moments.join_where(
@@ -215,9 +224,9 @@ class WindowBook:
         )
 
     def _bars(self, sent: pl.DataFrame, *extra: str) -> pl.DataFrame:
-        """The bars at the moments ``sent`` (start, at, revision, final and ``extra``)."""
+        """Return the bars at the moments ``sent`` (start, at, revision, final and ``extra``)."""
         prices = latest_before(sent, self.prefixes.drop("closed_at", "spoiled_at"))
-        full = self.volumes.at(prices).join(self._names, on="session", how="left")
+        full = self.volumes.with_volumes(prices).join(self._names, on="session", how="left")
         return full.with_columns(
             product=pl.lit(self.product),
             interval=pl.lit(self.interval),
@@ -227,16 +236,19 @@ class WindowBook:
 
 
 def _with_rolled() -> dict[str, pl.Expr]:
-    """volume and volume_reason of windows that have a volume of ticks, else one of candles."""
+    """Return volume and volume_reason: of ticks where they have one, else of candles."""
     reason, rolled = pl.col("volume_reason"), pl.col("rolled")
     counts = reason.eq_missing("no_volume") & rolled.is_not_null()
-    told = counts & (rolled <= MAX_VOLUME)
+    fitting = counts & (rolled <= MAX_VOLUME)
     return {
-        "volume": pl.when(told).then(rolled).otherwise("volume"),
-        "volume_reason": pl.when(~counts).then(reason).when(~told).then(pl.lit("volume_too_large")),
+        "volume": pl.when(fitting).then(rolled).otherwise("volume"),
+        "volume_reason": pl.when(~counts)
+        .then(reason)
+        .when(~fitting)
+        .then(pl.lit("volume_too_large")),
     }
 
 
 def _not_spoiled() -> pl.Expr:
-    """Whether at the moment ``at`` no candle had come to the window that does not fit it."""
+    """Return whether no candle that does not fit had come to the window by ``at``."""
     return pl.col("spoiled_at").is_null() | (pl.col("at") < pl.col("spoiled_at"))

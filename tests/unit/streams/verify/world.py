@@ -143,7 +143,7 @@ class Log:
 
     def expectation(self, **how: Any) -> Expectation:
         expected = Expectation(rules(**how))
-        expected.take_all(self.records)
+        expected.take_records(self.records)
         expected.finish()
         return expected
 

@@ -27,7 +27,7 @@ def chain(interest: float = 10, ts_event: int = OPEN, **changed: Any) -> ChainSn
 
 def last_of(*chains: ChainSnapshot) -> ChainFacts:
     history = ChainHistory()
-    return [recomputed(history.add(one), rules()) for one in chains][-1]
+    return [recomputed(history.add_snapshot(one), rules()) for one in chains][-1]
 
 
 def flags_of(*chains: ChainSnapshot) -> set[str]:

@@ -48,7 +48,7 @@ def outcome(*chains: ChainSnapshot) -> tuple[ChainFacts, ChainAnalytics]:
     history, core = ChainHistory(), ExpiryChains()
     for one in chains:
         record = core.analyse(one, Rules(nse_calendar()), known_at=OPEN)
-        wanted = recomputed(history.add(one), rules(), 5)
+        wanted = recomputed(history.add_snapshot(one), rules(), 5)
     return wanted, msgspec.structs.replace(record, oldest_leg_ms=5)
 
 

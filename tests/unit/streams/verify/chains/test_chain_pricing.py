@@ -31,7 +31,7 @@ def priced(last: Prices, **quotes: Prices) -> SourceLegs:
 def facts(calls: SourceLegs, puts: SourceLegs, mode: str = "black76", **changed: Any) -> ChainFacts:
     strikes = changed.pop("strikes", STRIKES[: len(calls.last)])
     chain = snapshot(strikes, calls, puts, **changed)
-    return recomputed(ChainHistory().add(chain), rules(iv_mode=mode))
+    return recomputed(ChainHistory().add_snapshot(chain), rules(iv_mode=mode))
 
 
 def why(found: ChainFacts, name: str) -> str | None:

@@ -22,7 +22,7 @@ ONE = legs([1, 1, 1])
 def facts(*chains: ChainSnapshot) -> ChainFacts:
     """Of the last one of an expiry's snapshots."""
     history = ChainHistory()
-    return [recomputed(history.add(chain), rules()) for chain in chains][-1]
+    return [recomputed(history.add_snapshot(chain), rules()) for chain in chains][-1]
 
 
 def chain_of(calls: Legs, puts: Legs, **changed: Any) -> ChainFacts:

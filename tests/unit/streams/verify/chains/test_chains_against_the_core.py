@@ -56,7 +56,7 @@ def test_the_analytics_of_wild_snapshots_agree(seed: int, mode: IvMode) -> None:
     for _ in range(12):
         chain = feed.next()
         record = core.analyse(chain, Rules(nse_calendar(), iv_mode=mode), known_at=1)
-        wanted = recomputed(history.add(chain), rules(iv_mode=mode))
+        wanted = recomputed(history.add_snapshot(chain), rules(iv_mode=mode))
         for told in told_forms(record):
             assert chain_apart(wanted, told) == {}
 
@@ -106,7 +106,7 @@ def wanted_of_quotes(
     made = []
     for at, frame in enumerate(log):
         record = RawRecord(topics.OPTION_QUOTE, HOME, at, OPEN, b"", None, encode(frame))
-        made += fold.take(record, frame)
+        made += fold.take_quotes(record, frame)
     made += fold.finish()
     chains = [one.facts for one in sorted(made, key=lambda one: one.offset)]
     refused = [

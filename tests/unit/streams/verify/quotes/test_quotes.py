@@ -171,7 +171,7 @@ def chains(
     for offset, frame in enumerate(quotes):
         record = RawRecord(topics.OPTION_QUOTE, 0, offset, 0, None, None, None)
         for one in quotes_of(record, frame):
-            log.add(one)
+            log.add_quote(one)
     assert SESSION is not None
     timing = Timing(SESSION, cadence_ms, lateness, 99 if ended else None)
     return list(assembled(PRODUCT, "2024-01-04", log, timing))

@@ -258,7 +258,7 @@ def test_a_partial_bar_was_true_before_its_window_was_spoiled_only() -> None:
 def expected_bars(log: Log) -> ExpectedBars:
     bars = ExpectedBars(pl.DataFrame(schema=BAR_COLUMNS))
     for timeline in log.expectation().timelines():
-        bars.take(timeline)
+        bars.take_timeline(timeline)
     return bars
 
 
