@@ -57,7 +57,7 @@ def worker(name: str, code: str) -> WorkerSpec:
     return WorkerSpec(name, [sys.executable, "-S", "-c", code])
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
@@ -71,13 +71,11 @@ def pid_of(supervisor: Supervisor) -> int:
 
 
 def test_a_killed_worker_is_back_at_once(make: Make) -> None:
-    supervisor = make(SLEEPER)
+    supervisor = make(SLEEPER, policy=RestartPolicy(backoff_s=600.0, cap_s=600.0))
     supervisor.start()
     first = pid_of(supervisor)
-    killed_s = time.monotonic()
     os.kill(first, signal.SIGKILL)
-    wait_for(lambda: supervisor.status()[0].pid not in (first, None))
-    assert time.monotonic() - killed_s < 0.2
+    wait_for(lambda: supervisor.status()[0].pid not in (first, None))  # long before a pause's end
     status = supervisor.status()[0]
     assert (status.state, status.restarts, status.last_returncode) == (WorkerState.RUNNING, 1, -9)
 
