@@ -62,6 +62,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = ROOT / "docs"
 README: Final = ROOT / "README.md"
 PAGES: Final = [README, *sorted(DOCS.rglob("*.md"))]
+LISTS: Final = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
 FIGURES: Final = sorted(set((DOCS / "figures").glob("*.md")) - {DOCS / "figures" / "README.md"})
 EXAMPLE: Final = DOCS / "figures" / "example.jsonl"
 
@@ -83,6 +84,13 @@ def links(page: Path) -> Iterator[tuple[Path, str]]:
         if not re.match(r"[a-z]+:", target):
             path, _, anchor = target.partition("#")
             yield ((page.parent / path).resolve() if path else page), anchor
+
+
+@pytest.mark.parametrize("page", [*PAGES, *LISTS], ids=name_of)
+def test_no_line_is_longer_than_120_characters_but_for_one_long_name(page: Path) -> None:
+    lines = enumerate(page.read_text(encoding="utf-8").splitlines(), start=1)
+    long = [(number, line) for number, line in lines if len(line) > 120]
+    assert [number for number, line in long if len(line.split()[-1]) < 100] == []
 
 
 def test_every_setting_is_described() -> None:
