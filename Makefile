@@ -7,8 +7,6 @@ COMPILE := uv pip compile pyproject.toml --extra local --extra dev --universal \
 	--python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-header --no-annotate --quiet --output-file requirements.lock
 
-# Tests spread over processes; those of one group run in one of them, one after the other.
-SPREAD := $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 JOBS ?= 3
 
 # `make test REQUIRE_SHARED=1` and `REQUIRE_SHARED=1 make test` are the same.
@@ -55,12 +53,12 @@ lint: setup
 	$(BIN)/lint-imports
 
 check: lint
-	$(SPREAD) -n auto tests/unit
+	$(BIN)/python -m pytest -n auto tests/unit
 
 # `check` without its pytest run: one run over both suites prints each suite's share of time. Tests
 # on servers wait more than they compute: more processes than cores.
 test: servers-prereq lint
-	$(SPREAD) -n $(JOBS) --durations=40 tests/server tests/unit
+	$(BIN)/python -m pytest -n $(JOBS) --durations=40 tests/server tests/unit
 
 # Each interpreter has an environment of its own; one that is missing here fails the target.
 MATRIX := 3.11 3.12 3.13

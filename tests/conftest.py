@@ -13,6 +13,7 @@ import pytest
 
 from tests.harness.seeds import again, choose_seed
 from tests.harness.servers import SERVERS_VARIABLE, addresses_in, held_servers
+from tests.harness.spread import group_of, rank
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
@@ -76,26 +77,30 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep each module of tests without servers in one process, for the sake of its fixtures.
-
-    Where tests are spread, those start first that take longest, and last those without servers.
-    """
+    """Mark tests on servers; where tests are spread, start those first that take longest."""
     for item in items:
         if item.path.is_relative_to(SERVER_TESTS):
             item.add_marker(pytest.mark.server)
-        else:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if hasattr(config, "workerinput"):
-        items.sort(key=_rank)
+        items.sort(key=lambda item: rank(item.nodeid, _limit_s(item)))
 
 
-def _rank(item: pytest.Item) -> tuple[int, float]:
-    """What runs one after the other, other tests on servers by the time they may take, the rest."""
-    if item.get_closest_marker("server") is None:
-        return 2, 0.0
+def _limit_s(item: pytest.Item) -> float:
     limit = item.get_closest_marker("timeout")
-    grouped = item.get_closest_marker("xdist_group") is not None
-    return (0 if grouped else 1), -float(limit.args[0]) if limit else 0.0
+    return float(limit.args[0]) if limit else 0.0
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Spread groups of tests over processes, in the order of collection."""
+    from xdist.scheduler.loadscope import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return Groups(config, log)
 
 
 @pytest.hookimpl(tryfirst=True)

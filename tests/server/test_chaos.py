@@ -9,7 +9,7 @@ from tests.chaos.schedule import Fault
 from tests.harness.seeds import new_seed, slice_of
 from tests.harness.servers import own_stack
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.timeout(600)]
 
 KINDS = 8
 """Of faults in a slice."""

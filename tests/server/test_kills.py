@@ -30,7 +30,7 @@ from tests.harness.seeded import messy_input
 from tests.harness.seeds import amount, new_seed
 from tests.harness.workers import STOPPED, Worker
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 KILLS = amount(20, 8)
 """Stops and kills of the random test."""

@@ -14,7 +14,7 @@ import pytest
 
 from tests.harness.servers import addresses_in
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 
 RUN = """
 import time

@@ -32,7 +32,7 @@ from optionstream.schemas.errors import ServerUnavailable
 from optionstream.schemas.settings import Settings
 from tests.harness.servers import own_settings
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("alone")]
+pytestmark = [pytest.mark.timeout(600)]
 
 
 def native_settings(folder: Path) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-SPREAD = ("pytest", "--dist", "loadgroup", "--no-loadscope-reorder", "--durations=10", "-n")
+SPREAD = ("pytest", "--durations=10", "-n")
 
 
 @dataclass(frozen=True, slots=True)
