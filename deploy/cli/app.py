@@ -1,4 +1,4 @@
-"""The commands, put together."""
+"""The command tree: groups of commands, and the root with its help."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from optionstream.deploy.cli import (
 
 
 class ReplayGroup(TyperGroup):
-    """``replay PATH…`` is ``replay run PATH…``: what names no command of the group is a path."""
+    """Read ``replay PATH…`` as ``replay run PATH…`` when PATH is no command of the group."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not args or args[0] not in (*self.commands, "--help"):
@@ -40,7 +40,7 @@ class ReplayGroup(TyperGroup):
 def new_typer(
     cls: type[TyperGroup] = TyperGroup, no_args_is_help: bool = True, **options: str
 ) -> typer.Typer:
-    """A group of commands with plain help, which stays fast."""
+    """Return a group of commands with plain help, which loads fast."""
     return typer.Typer(
         **options,  # type: ignore[arg-type]
         cls=cls,
@@ -52,10 +52,10 @@ def new_typer(
 
 
 _REPLAY_HELP = """\
-Replay a source into a namespace of its own, and steer it while it runs.
+Replay a source into its own namespace, and control it.
 
-`optionstream replay PATH...` is short for `optionstream replay run PATH...`; a file named like a
-command is written ./list.
+`optionstream replay PATH...` is short for `optionstream replay run PATH...`. Write ./list for a
+file that is named like a command.
 
 \b
 Examples:
@@ -76,7 +76,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error; allowed anywhere.")
+    ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
@@ -86,7 +88,7 @@ def root(
 
     \b
     The first minute:
-      optionstream demo --once           everything once, on a simulated day
+      optionstream demo --once           every part once, on a simulated day
       optionstream inspect chain.json    put-call ratio and max pain of a file
       optionstream up --workers          servers and workers on this machine
 
@@ -130,23 +132,23 @@ _groups.callback(invoke_without_command=True)(groups.show)
 _groups.command("reset")(groups.reset)
 app.add_typer(_groups, name="groups")
 
-_rejects = new_typer(help="List what was refused, show one, or send them again.")
+_rejects = new_typer(help="List refused records, show one, or send them again.")
 _rejects.command("list")(rejects.list_)
 _rejects.command("show")(rejects.show)
 _rejects.command("redrive")(rejects.redrive)
 app.add_typer(_rejects, name="rejects")
 
-_namespaces = new_typer(help="List the namespaces, or drop one.")
+_namespaces = new_typer(help="List namespaces, or drop some.")
 _namespaces.command("list")(namespaces.list_)
 _namespaces.command("drop")(namespaces.drop)
 app.add_typer(_namespaces, name="namespaces")
 
-_audit = new_typer(help="The archive of everything that came in.")
+_audit = new_typer(help="Verify or prune the archive of all input.")
 _audit.command("verify")(audit.verify)
 _audit.command("prune")(audit.prune)
 app.add_typer(_audit, name="audit")
 
-_features = new_typer(help="Bars joined with option chains, as rows for learning.")
+_features = new_typer(help="Export bars joined with chains, as rows for learning.")
 _features.command("export")(features.export)
 _features.command("columns")(features.columns)
 app.add_typer(_features, name="features")

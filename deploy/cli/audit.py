@@ -1,4 +1,4 @@
-"""``audit``: is an archive what was written; and the rule by which old files go."""
+"""``audit``: verify an archive of the input; delete old files by the retention rule."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optionstream.deploy.cli import context, output
-from optionstream.deploy.cli.options import JsonOption
+from optionstream.deploy.cli.options import DryRunOption, JsonOption, NamespaceOption
 from optionstream.schemas.errors import UsageError
 from optionstream.schemas.topics import LIVE, Namespace
 
 if TYPE_CHECKING:
     from optionstream.streams.sinks.audit.check import Verdict
 
-NamespaceOption = Annotated[str, typer.Option(help="Whose archive.")]
-
 SHOWN = 20
-"""Problems in the table; ``--json`` has up to 1,000."""
+"""Problems printed as text; ``--json`` has up to 1,000."""
 _COLUMNS = (
     "namespace",
     "entries",
@@ -35,23 +33,23 @@ _HASH = re.compile(r"^[0-9a-f]{64}$")
 
 def verify(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="FOLDER", help="Default: that of the namespace.")
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Archive to verify; default: the namespace's."),
     ] = None,
     namespace: NamespaceOption = LIVE,
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="A head that this command printed earlier."),
+        typer.Option(metavar="HASH", help="A head that an earlier run printed."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look whether an archive is still what was written.
+    """Verify that an archive is what was written.
 
-    Reads every file. Finds what was changed, removed, added or put in another order, and prints
-    the head: one hash that stands for everything. Keep it elsewhere: only with --head can an
-    archive that was written anew as a whole, or cut at its end, be told from the true one. An
-    earlier head does; what was archived since may follow it.
+    Reads every file and finds what was changed, removed, added or reordered. Prints the head: one
+    hash of the whole archive. Keep it elsewhere: only --head detects an archive that was rewritten
+    as a whole or cut at its end. An earlier head will do; newer entries may follow it.
 
-    Exit code 1 when the archive is not what was written.
+    Exit code 1 when the archive differs from what was written.
 
     \b
     Examples:
@@ -81,14 +79,18 @@ def prune(
     namespace: NamespaceOption = LIVE,
     older_than: Annotated[
         int | None,
-        typer.Option(min=1, metavar="DAYS", help="Default: OPTIONSTREAM_AUDIT_RETENTION_DAYS."),
+        typer.Option(
+            min=1,
+            metavar="DAYS",
+            help="Age to delete from; default: OPTIONSTREAM_AUDIT_RETENTION_DAYS.",
+        ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
-    """Delete the files that were archived longer ago than the rule says.
+    """Delete archived files older than the retention rule.
 
-    The worker does so every day. An entry of the chain says what went, when, by which rule and by
-    whom; the entries of the files stay, so the archive still verifies.
+    The audit worker does so every day. An entry in the manifest records what was deleted, when, by
+    which rule and by whom. The entries of the files stay, so the archive still verifies.
 
     \b
     Examples:
@@ -122,11 +124,12 @@ def _show(verdict: Verdict) -> None:
         "deleted by rule", ("at", "days", "files", "records", "by"), _pruned(verdict)
     )
     if verdict.unfinished:
-        output.note("note: the manifest ends in an append that was cut off; a worker removes it")
+        output.note(
+            "note: the manifest ends in an incomplete entry; the worker removes it when it starts"
+        )
     if verdict.not_in_topic:
         output.note(
-            f"note: {verdict.not_in_topic} offsets are in no file: Kafka had no record there when "
-            f"they were to be archived"
+            f"note: {verdict.not_in_topic} offsets are in no file: Kafka had no record there"
         )
     if not verdict.ok:
         counts = [{"kind": kind, "count": count} for kind, count in verdict.counts.items()]
@@ -134,7 +137,7 @@ def _show(verdict: Verdict) -> None:
         shown = row["problems"][:SHOWN]
         output.print_table(f"the first {len(shown)}", ("kind", "where", "detail"), shown)
     elif verdict.after_head is not None:
-        output.print_line(f"intact; {verdict.after_head} entries follow the head that was given")
+        output.print_line(f"intact; {verdict.after_head} entries follow the given head")
     else:
         output.print_line("intact")
     output.print_line(f"head {verdict.head}")

@@ -1,4 +1,4 @@
-"""``demo``: everything once, on a simulated day."""
+"""``demo``: every part of the product, on a simulated day."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from optionstream.deploy.cli import context, output, verify
+from optionstream.deploy.cli import bars, context, output, verify
 from optionstream.deploy.cli.feed import session_file
 from optionstream.deploy.cli.options import SIMULATED_DATE, JsonOption
-from optionstream.deploy.cli.replay import tell
+from optionstream.deploy.cli.replay import print_result
 from optionstream.schemas.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,20 +20,18 @@ if TYPE_CHECKING:
     from optionstream.deploy.replays.progress import ReplayResult
     from optionstream.deploy.stack import Addresses
 
-_BAR_COLUMNS = ("product", "interval", "start", "open", "high", "low", "close", "volume", "ticks")
-
 
 def demo(
     once: Annotated[
-        bool, typer.Option("--once", help="End by itself and remove everything it made.")
+        bool, typer.Option("--once", help="End by itself and remove everything it created.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Everything once, on a simulated day.
+    """Run every part once, on a simulated day.
 
-    Brings up the servers, replays a full day of NIFTY and BANKNIFTY into namespace demo,
-    verifies the result, and shows the last bars and put-call ratios as the API serves them.
-    Then it serves until Ctrl-C.
+    Starts the servers, replays a full day of NIFTY and BANKNIFTY into namespace demo, verifies
+    the results, and shows the last bars and put-call ratios from the API. Then serves the API
+    until Ctrl-C.
 
     \b
     Examples:
@@ -56,7 +54,7 @@ def demo(
 
 
 def _day(servers: Addresses, settings: Settings, as_json: bool) -> bool:
-    """Replay the day and verify it; whether there was no difference."""
+    """Replay the day and verify it; return True if there was no difference."""
     from tempfile import TemporaryDirectory
 
     from optionstream.deploy import demo as demos
@@ -66,13 +64,13 @@ def _day(servers: Addresses, settings: Settings, as_json: bool) -> bool:
         output.note(f"simulating {', '.join(demos.PRODUCTS)} on {SIMULATED_DATE}")
         session_file(path, demos.simulation(SIMULATED_DATE))
         result = _replay(path, servers, settings, as_json)
-    tell(result, as_json)
-    output.note("verifying: everything computed again from the raw input, another way")
+    print_result(result, as_json)
+    output.note("verifying: computing everything again from the raw input")
     report = verify.check(demos.NAMESPACE, servers, settings, as_json)
     if as_json:
         output.print_json(report.to_dict())
     else:
-        verify.show(report)
+        verify.print_report(report)
     return report.ok
 
 
@@ -92,8 +90,12 @@ def _show(api: ApiProcess, as_json: bool) -> None:
     from optionstream.deploy import demo as demos
     from optionstream.schemas.figures import SUMMARY
 
-    bars = "the last bars, from GET /api/data/ohlc/{product}?interval=15m"
-    output.print_rows(bars, _BAR_COLUMNS, demos.last_bars(api), as_json)
+    found = demos.last_bars(api)
+    if as_json:
+        output.print_rows("", (), found, as_json)
+    else:
+        output.print_line("the last bars, from GET /api/data/ohlc/{product}?interval=15m\n")
+        bars.print_bars(found)
     columns = ("product", "expiry", "timestamp", *SUMMARY, "oi_unit")
     ratios = "put-call ratios, from GET /api/data/pcr/{product}"
     output.print_rows(ratios, columns, demos.last_ratios(api), as_json)
@@ -101,7 +103,7 @@ def _show(api: ApiProcess, as_json: bool) -> None:
 
 
 def _serve(api: ApiProcess) -> None:
-    """Until Ctrl-C, which is how this is meant to end."""
+    """Serve until Ctrl-C."""
     output.note(f"serving at {api.url} until Ctrl-C")
     try:
         while True:

@@ -1,4 +1,4 @@
-"""Draws the progress of a replay."""
+"""Draw the progress of a replay."""
 
 from __future__ import annotations
 
@@ -41,12 +41,15 @@ class Drawing(Observer):
 
     def report_progress(self, progress: Progress) -> None:
         verb = _VERBS.get(progress.state, progress.state.value)
-        self._bars.update(self._input, description=verb, detail=line(progress))
+        self._bars.update(self._input, description=verb, detail=progress_line(progress))
 
     def report_lag(self, group: str, left: int) -> None:
         if group not in self._groups:
             self._bars.update(self._input, completed=self._begun)
-            self._groups[group] = self._bars.add_task(f"{group} reads", total=left, detail=""), left
+            self._groups[group] = (
+                self._bars.add_task(f"{group} catches up", total=left, detail=""),
+                left,
+            )
         task, total = self._groups[group]
         self._bars.update(task, completed=total - left)
 
@@ -54,9 +57,11 @@ class Drawing(Observer):
         output.note(text)
 
 
-def line(progress: Progress) -> str:
-    """``2026-01-06 10:15:03 · 1,200 events/s · lag 0/3/12 · 0:04:10 left``; the lag is of
-    analytics, latest and history."""
+def progress_line(progress: Progress) -> str:
+    """Return a line such as ``2026-01-06 10:15:03 · 1,200 events/s · lag 0/3/12 · 0:04:10 left``.
+
+    The lag is that of analytics, latest and history.
+    """
     parts = []
     if progress.clock_ms is not None:
         parts.append(f"{ist(progress.clock_ms):%Y-%m-%d %H:%M:%S}")
@@ -71,6 +76,6 @@ def line(progress: Progress) -> str:
 
 @contextmanager
 def watching(failures: output.Failures, as_json: bool = False) -> Iterator[Drawing]:
-    """An observer that draws while the block runs."""
+    """Yield an observer that draws progress while the block runs."""
     with output.progress(as_json) as bars:
         yield Drawing(bars, failures)

@@ -1,4 +1,4 @@
-"""``features``: rows of bars and chains for learning; and what their columns mean."""
+"""``features``: export rows of bars and chains; explain their columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from optionstream.deploy.cli import context, output
-from optionstream.deploy.cli.options import JsonOption, parse_date, parse_products
+from optionstream.deploy.cli.options import JsonOption, NamespaceOption, parse_date, parse_products
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.topics import LIVE, Namespace
 
@@ -34,32 +34,33 @@ def export(
     out: Annotated[
         Path,
         typer.Option(
-            metavar="FILE|DIR", help="FILE.parquet or FILE.csv; else a folder, a file a date."
+            metavar="FILE|DIR", help="FILE.parquet, FILE.csv, or a folder for a file a date."
         ),
     ],
     product: Annotated[str | None, typer.Option(help="Only this product.")] = None,
     interval: Annotated[RowInterval | None, typer.Option(help="Only bars of this length.")] = None,
     as_known: Annotated[
         bool,
-        typer.Option("--as-known", help="The first revision of each row, not the newest."),
+        typer.Option("--as-known", help="Export the first revision of each row, not the newest."),
     ] = False,
-    namespace: Annotated[str, typer.Option(help="Whose features.")] = LIVE,
+    namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
-    """Export bars joined with option chains, without look-ahead.
+    """Export bars joined with chains, without look-ahead.
 
-    One row for each product, interval and bar: the bar, and what the chains of the nearest and the
-    next expiry said as of its end. The worker `features` makes the rows; this reads its files and
-    needs no server. Each bar comes once.
+    One row for each product, interval and bar: the bar, and the chains of the nearest and the next
+    expiry as of its end. Reads the files of the worker `features`; needs no server.
 
-    Exit code 1 when there are no such rows, 2 when the namespace has no features.
+    Exit code 1 when no rows match, 2 when the namespace has no features.
 
     \b
     Examples:
-      optionstream features export --start 2026-01-06 --end 2026-01-09 --out week.parquet
-      optionstream features export --start 2026-01-06 --end 2026-01-06 --product NIFTY \\
-          --interval 5m --namespace tuesday --out day.csv
-      optionstream features export --start 2026-01-01 --end 2026-03-31 --out quarter/
+      optionstream features export --start 2026-01-06 --end 2026-01-09 \\
+          --out week.parquet
+      optionstream features export --start 2026-01-06 --end 2026-01-06 \\
+          --product NIFTY --interval 5m --namespace tuesday --out day.csv
+      optionstream features export --start 2026-01-01 --end 2026-03-31 \\
+          --out quarter/
     """
     from optionstream.streams.sinks.features import export
 
@@ -74,11 +75,11 @@ def export(
     left = export.waiting(folder, wanted)
     if left:
         output.note(
-            f"note: {left} bars have no row yet: they wait for chains, or for the worker "
+            f"note: {left} bars have no row yet: they wait for chains or for the worker "
             f"(`optionstream worker features --namespace {name}`)"
         )
     if not parts:
-        raise OptionstreamError(f"no such rows from {start} to {end} in {folder}")
+        raise OptionstreamError(f"no rows from {start} to {end} in {folder}")
     export.write_parts(parts, out)
     rows = [
         {
@@ -94,7 +95,7 @@ def export(
 
 
 def columns(as_json: JsonOption = False) -> None:
-    """Every column of the rows, with its unit and when it is null.
+    """List the columns with unit, meaning and null reasons.
 
     \b
     Examples:
@@ -107,8 +108,8 @@ def columns(as_json: JsonOption = False) -> None:
 
 
 def _product(text: str | None) -> str | None:
-    """One product's name, in capitals."""
+    """Return one product's name in capitals."""
     found = parse_products(text)
     if found is not None and len(found) != 1:
-        raise UsageError(f"--product {text}: name one")
+        raise UsageError(f"--product {text}: name one product")
     return None if found is None else next(iter(found))

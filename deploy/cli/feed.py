@@ -1,4 +1,4 @@
-"""``feed``: the simulated market, and files as if they came in live."""
+"""``feed``: publish a simulated market, or files as if they came in live."""
 
 from __future__ import annotations
 
@@ -42,24 +42,27 @@ _DEFAULT_MINUTES = 375
 
 def simulated(
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write a session file instead.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write a session file; publish nothing."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds make equal bytes.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 1,
     date: Annotated[
         str | None,
-        typer.Option(metavar="DATE", help=f"Trading date; default: {SIMULATED_DATE}, live: today."),
+        typer.Option(
+            metavar="DATE", help=f"Trading date; default: today, with --out {SIMULATED_DATE}."
+        ),
     ] = None,
     products: ProductsOption = "NIFTY,BANKNIFTY",
     speed: SpeedOption = "1",
     minutes: Annotated[
-        int, typer.Option(min=1, max=1440, help="Live: how much market time to simulate.")
+        int, typer.Option(min=1, max=1440, help="Market time to simulate; not with --out.")
     ] = _DEFAULT_MINUTES,
     as_json: JsonOption = False,
 ) -> None:
-    """A seeded simulated market.
+    """Simulate a market from a seed.
 
-    Live into namespace sim, or one day into a session file. Live it starts now, whatever the
-    time of day, and runs at the pace of its own time.
+    Publishes into namespace sim, or writes one day to a session file. When published, the market
+    opens now, whatever the time of day, and runs in real time or at --speed.
 
     \b
     Examples:
@@ -73,12 +76,14 @@ def simulated(
         _write(out, seed, day or SIMULATED_DATE, chosen, as_json)
         return
     stats = _simulate_live(seed, day, chosen, minutes, parse_speed(speed))
-    _tell(SIM, stats, as_json)
+    _print_stats(SIM, stats, as_json)
 
 
 def file(
     paths: PathsArgument,
-    namespace: Annotated[str, typer.Option(help="live or sim.")] = LIVE,
+    namespace: Annotated[
+        str, typer.Option(metavar="NAME", help="Namespace to publish into: live or sim.")
+    ] = LIVE,
     speed: SpeedOption = "max",
     products: ProductsOption = None,
     product: ProductOption = None,
@@ -89,15 +94,15 @@ def file(
         bool | None,
         typer.Option(
             "--raw/--no-raw",
-            help="Publish the files' bytes too, for `replay --from-raw` (OPTIONSTREAM_RAW).",
+            help="Also publish the bytes, for `replay --from-raw`; default: OPTIONSTREAM_RAW.",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Publish files into the live stream.
 
-    As received now, each file at once, or event by event with a speed; for history, use
-    `optionstream replay`.
+    Events are stamped as received now: a whole file at once, or event by event at --speed. For
+    history use `optionstream replay`.
 
     \b
     Examples:
@@ -107,8 +112,7 @@ def file(
     name = Namespace.parse(namespace)
     if name.is_replay:
         raise NamespaceError(
-            f"namespace {namespace} is a replay's: use `optionstream replay --namespace "
-            f"{namespace}`"
+            f"namespace {namespace} is a replay: use `optionstream replay --namespace {namespace}`"
         )
     failures = output.Failures()
     pace, chosen = parse_speed(speed), parse_products(products)
@@ -124,12 +128,12 @@ def file(
             return received.events(found, chosen)
 
         stats = _publish(name, events, pace, restamp=pace is not None, raw=keep)
-        _tell(name.name, stats, as_json)
+        _print_stats(name.name, stats, as_json)
     failures.finish()
 
 
 def session_file(path: Path, config: SimulationConfig) -> int:
-    """Write the simulated session; returns the number of its events."""
+    """Write the simulated session to a file; return its number of events."""
     from optionstream.producers.feeds.session_file import header_for, write_session
     from optionstream.producers.simulated import SimulatedMarket
 
@@ -166,9 +170,9 @@ def _simulate_live(
 def _live_config(
     now: datetime, seed: int, day: str | None, products: tuple[str, ...], minutes: int
 ) -> SimulationConfig:
-    """A session that opens now, or at this time of day on another date.
+    """Return a session that opens now, or at this time of day on another date.
 
-    Its label is its own, so that a second simulation is no repetition of the first.
+    Its label is unique, so that the events of a second simulation are no duplicates.
     """
     import secrets
 
@@ -200,15 +204,17 @@ def _publish(
     restamp: bool = True,
     raw: bool = False,
 ) -> PublishStats:
-    """Paced and, to ``restamp``, stamped with the time of sending; Ctrl-C sends what is on its way,
-    then ends."""
+    """Publish events, paced by ``speed``; ``restamp`` gives them the time of sending.
+
+    Ctrl-C delivers what was handed over, then ends.
+    """
     from optionstream.deploy.namespaces.topics import ensure_topics
     from optionstream.producers.kafka.publish_all import publish
     from optionstream.producers.kafka.publisher import Publisher
     from optionstream.producers.pacing import paced, stamped
 
     settings = context.settings()
-    servers = context.addresses(settings, *context.kafka_only())
+    servers = context.addresses(settings, context.KAFKA)
     ensure_topics(servers.kafka, namespace, settings)
     with output.progress() as bars:
         task = bars.add_task(f"publishing into {namespace.name}", total=None, detail="")
@@ -227,11 +233,11 @@ def _publish(
                 return publish(events, publisher, on_progress)
         except KeyboardInterrupt:
             sent = publisher.stats
-            output.note(f"{sent.delivered:,} of {sent.records:,} records were delivered")
+            output.note(f"delivered {sent.delivered:,} of {sent.records:,} records")
             raise
 
 
-def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
+def _print_stats(namespace: str, stats: PublishStats, as_json: bool) -> None:
     row = {
         "namespace": namespace,
         "records": stats.records,
@@ -247,7 +253,7 @@ def _tell(namespace: str, stats: PublishStats, as_json: bool) -> None:
 
 
 def _ordered(products: str | None) -> tuple[str, ...]:
-    """The products in the order in which they were named."""
+    """Return the products in the order in which they were named."""
     chosen = parse_products(products)
     if chosen is None:
         raise UsageError("--products: name at least one")

@@ -1,6 +1,6 @@
-"""Entry point: runs a command; every failure is one line on stderr and an exit code.
+"""Entry point: run a command; every failure is one line on stderr and an exit code.
 
-0 good · 1 the check failed, or a server did not answer · 2 usage or bad input ·
+0 success · 1 the check failed, or a server did not answer · 2 usage or bad input ·
 130 Ctrl-C · 143 SIGTERM
 """
 
@@ -27,14 +27,14 @@ _DEBUG = "--debug"
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: ends a command in the same orderly way as Ctrl-C."""
+    """Raised by SIGTERM, so that a command ends as in Ctrl-C."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit code."""
+    """Run the command line and return the exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     debug = _DEBUG in args
-    args = [arg for arg in args if arg != _DEBUG]  # it may stand anywhere
+    args = [arg for arg in args if arg != _DEBUG]  # allowed anywhere
     stop = _StopSignals()
     try:
         code = commands.app(args=args, prog_name="optionstream", standalone_mode=False)
@@ -54,13 +54,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _StopSignals:
-    """While a command runs, SIGTERM unwinds it as Ctrl-C does."""
+    """Make SIGTERM unwind a command as Ctrl-C does, until ``restore``."""
 
     def __init__(self) -> None:
         self.terminated = False
         try:
             self._before = signal.signal(signal.SIGTERM, self._on_term)
-        except ValueError:  # not the main thread: a test, or somebody's program
+        except ValueError:  # not the main thread
             self._before = None
 
     def restore(self) -> None:
@@ -84,7 +84,7 @@ def _explain(error: Exception, debug: bool) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error, file=sys.stderr)
         return 2
-    if callable(message):  # what typer says about options and arguments
+    if callable(message):  # typer's complaint about options and arguments
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "optionstream"
         _say(f"error: {str(message()).rstrip('.')} (see `{where} --help`)")
@@ -116,7 +116,7 @@ def _keep_traceback(error: Exception) -> Path:
 
 
 def _leave_pipe() -> int:
-    """Whoever read our output has left (``| head``): end without a word."""
+    """End silently when the reader of our output has closed it (``| head``)."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     return _BROKEN_PIPE

@@ -1,4 +1,4 @@
-"""``namespaces``: list them, drop one."""
+"""``namespaces``: list them, drop some."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from optionstream.deploy.cli.options import JsonOption
 if TYPE_CHECKING:
     from optionstream.deploy.namespaces.catalogue import NamespaceInfo
 
-_COLUMNS = ("name", "created_at", "state", "topics", "read", "accepted", "rejects", "sources")
+_COLUMNS = ("name", "created_at", "state", "topics", "read", "accepted", "rejects")
 
 
 def list_(as_json: JsonOption = False) -> None:
-    """All namespaces, and what went into them.
+    """List all namespaces and what went into them.
 
-    live and sim first, then the replays by the time of their making.
+    live and sim first, then the replays by creation. Read, accepted and rejects count events.
 
     \b
     Examples:
@@ -27,23 +27,26 @@ def list_(as_json: JsonOption = False) -> None:
     """
     from optionstream.deploy.namespaces.catalogue import list_namespaces
 
-    found = list_namespaces(context.addresses(context.settings()))
+    rows = [_row(info) for info in list_namespaces(context.addresses(context.settings()))]
     if as_json:
-        for info in found:
-            output.print_json(_full(info))
-    else:
-        output.print_table("", _COLUMNS, [_short(info) for info in found])
+        for row in rows:
+            output.print_json(row)
+        return
+    shown = [row | row["counts"] | {"rejects": _reject_count(row)} for row in rows]
+    output.print_table("namespaces", _COLUMNS, shown)
+    sources = [{"name": row["name"], "sources": _short(row["sources"])} for row in rows]
+    output.print_table("", ("name", "sources"), [row for row in sources if row["sources"]])
 
 
 def drop(
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="Replays to drop.")],
 ) -> None:
-    """Drop replays without a trace.
+    """Delete replays and everything they left.
 
-    Topics, groups, MongoDB database, Redis keys, audit archive, features, worker logs, registry
-    entry.
+    Topics, groups, MongoDB database, Redis keys, audit archive, features, worker logs and registry
+    entry. Workers on this machine are stopped first.
 
-    live and sim are refused, and so is a replay under way or one whose workers run elsewhere.
+    live and sim are refused, and so is a replay that is running or has workers elsewhere.
 
     \b
     Example:
@@ -60,10 +63,11 @@ def drop(
         stop_detached(settings, space)
         stop_orphans(settings, space)
         drop_namespace(servers, space.name, settings, output.note)
-        output.note(f"namespace {space.name} is gone")
+        output.note(f"dropped namespace {space.name}")
 
 
-def _full(info: NamespaceInfo) -> dict[str, Any]:
+def _row(info: NamespaceInfo) -> dict[str, Any]:
+    """Return the fields of ``namespaces list --json``."""
     from optionstream.schemas.times import IST
 
     at = info.created_at
@@ -79,14 +83,12 @@ def _full(info: NamespaceInfo) -> dict[str, Any]:
     }
 
 
-def _short(info: NamespaceInfo) -> dict[str, Any]:
-    row = _full(info)
-    counts = row["counts"]
-    sources = row["sources"]
-    more = f" and {len(sources) - 1} more" if len(sources) > 1 else ""
-    return row | {
-        "read": counts.get("read"),
-        "accepted": counts.get("accepted"),
-        "rejects": sum(counts["rejects"].values()) if "rejects" in counts else None,
-        "sources": f"{sources[0]}{more}" if sources else None,
-    }
+def _reject_count(row: dict[str, Any]) -> int | None:
+    rejects = row["counts"].get("rejects")
+    return None if rejects is None else sum(rejects.values())
+
+
+def _short(sources: list[str]) -> str | None:
+    if len(sources) > 1:
+        return f"{sources[0]} and {len(sources) - 1} more"
+    return sources[0] if sources else None

@@ -1,4 +1,4 @@
-"""Files that `feed file` publishes as if they came in live."""
+"""Files that ``feed file`` publishes as if they came in live."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from optionstream.schemas.topics import RAW_FILES
 
 
 class ReceivedFiles:
-    """Files as they come in live: each is received once, published as received (raw first) where
-    there is a ``publisher``, and its events carry that receipt."""
+    """Files stamped as received now, each once.
+
+    With a ``publisher`` their bytes are published first; the events refer to that receipt.
+    """
 
     def __init__(
         self,
@@ -34,8 +36,10 @@ class ReceivedFiles:
     def events(
         self, paths: Sequence[Path], products: Collection[str] | None
     ) -> Iterator[MarketEvent]:
-        """The events of all files, of ``products`` alone unless None. What stops the reading of
-        one, and rows it could not use, are told."""
+        """Yield the events of all files, or of ``products`` alone.
+
+        What ends the reading of a file, and rows that cannot be used, are reported.
+        """
         for path in paths:
             try:
                 feed = self._received(path)
@@ -55,7 +59,7 @@ class ReceivedFiles:
             raise
         if self._writer is None or feed.known.raw is None:
             if self._writer is not None:
-                note(f"{path}: records of an archive, no body as received: not kept as raw")
+                note(f"{path}: not kept as raw: an archive of records, not bytes as received")
             return replace(feed, received_ms=self._now_ms())
         kept = self._writer.keep(feed.known.raw, feed.source, self._given, stamped=True)
         return replace(feed, source=kept.source, received_ms=kept.received_ms)

@@ -1,4 +1,4 @@
-"""``rejects``: list what was refused, show one, send them again."""
+"""``rejects``: list refused records, show one, send them again."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optionstream.deploy.cli import context, output
-from optionstream.deploy.cli.options import JsonOption
-from optionstream.schemas.errors import NamespaceError, UsageError
+from optionstream.deploy.cli.options import DryRunOption, JsonOption, NamespaceOption
+from optionstream.schemas.errors import UsageError
 from optionstream.schemas.rejects import MEANING
 from optionstream.schemas.topics import LIVE, MARKET_TOPICS, REJECTS, Namespace
 
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
     from optionstream.schemas.derived import Reject
 
-NamespaceOption = Annotated[str, typer.Option(help="Whose rejects.")]
 ReasonOption = Annotated[
-    str | None, typer.Option(metavar="REASON", help="Only of this reason, such as bad_price.")
+    str | None,
+    typer.Option(metavar="REASON", help="Only rejects with this reason, such as bad_price."),
 ]
 TopicOption = Annotated[
     str | None,
-    typer.Option(metavar="TOPIC", help="Only from this topic, such as market.underlying."),
+    typer.Option(metavar="TOPIC", help="Only rejects from this topic: market.underlying, …."),
 ]
-ProductOption = Annotated[str | None, typer.Option(help="Only of this product.")]
+ProductOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Only rejects of this product.")
+]
 
 _COLUMNS = ("id", "time", "reason", "product", "events", "attempts", "detail")
 _RESULT_COLUMNS = ("id", "reason", "outcome", "detail")
@@ -41,13 +43,15 @@ def list_(
     reason: ReasonOption = None,
     topic: TopicOption = None,
     product: ProductOption = None,
-    limit: Annotated[int | None, typer.Option("-n", min=1, help="Only the newest so many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="Only the newest N.")
+    ] = None,
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
-    """What was refused, the oldest first.
+    """List refused records, the oldest first.
 
-    The id names topic, partition and offset of the record, and the reason. Attempts tells how
+    An id names topic, partition and offset of the record, and the reason. Attempts counts how
     often it had been sent again before it was refused here.
 
     \b
@@ -57,7 +61,7 @@ def list_(
       optionstream rejects list --json | jq -r .reason | sort | uniq -c
     """
     choice = _choice([], reason, topic, product)
-    servers, name = _where(namespace, "kafka")
+    servers, name = context.open_namespace(namespace, (REJECTS,), context.KAFKA)
     rows = sorted((_row(one) for one in _read(servers, name, choice)), key=_by_time)
     output.print_rows("", _COLUMNS, rows[-limit:] if limit else rows, as_json)
     if not rows:
@@ -65,26 +69,26 @@ def list_(
 
 
 def show(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="As `rejects list` tells it.")],
+    id_: Annotated[str, typer.Argument(metavar="ID", help="An id from `rejects list`.")],
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
-    """One reject: its record, decoded where it can be, and what led to it.
+    """Show one reject with its decoded record and its causes.
 
-    The causes are the rejects of the same record before it was sent again, the first first.
+    Causes are earlier rejects of the same record, before it was sent again; the oldest is first.
 
     \b
     Examples:
       optionstream rejects show 'market.underlying|3|1207|bad_price|4'
-      optionstream rejects show 'market.underlying|3|1207|bad_price|4' --json | jq .record
+      optionstream rejects show 'market.underlying|3|1207|bad_price|4' --json
     """
     from optionstream.deploy.rejects.log import chain_of
     from optionstream.schemas.rejects import causes
 
-    servers, name = _where(namespace, "kafka")
+    servers, name = context.open_namespace(namespace, (REJECTS,), context.KAFKA)
     found = list(_read(servers, name, _choice([id_], None, None, None)))
     if not found:
-        raise UsageError(f"there is no reject {id_} in namespace {name.name}: see `rejects list`")
+        raise UsageError(f"no reject {id_} in namespace {name.name}: see `rejects list`")
     reject = max(found, key=lambda one: one.record_ts)
     before = causes(reject.headers)
     known = list(_read(servers, name, _choice(before, None, None, None))) if before else []
@@ -102,9 +106,9 @@ def show(
 
 def redrive(
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="As `rejects list` tells them.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids from `rejects list`.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every reject there is.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Send all rejects.")] = False,
     reason: ReasonOption = None,
     topic: TopicOption = None,
     product: ProductOption = None,
@@ -112,31 +116,31 @@ def redrive(
         bool,
         typer.Option(
             "--normalise",
-            help="Decode and encode with the present code: key, topic and partition are made anew.",
+            help="Decode and encode with the current code; corrects key, topic, partition.",
         ),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing, tell what.")] = False,
+    dry_run: DryRunOption = False,
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
     """Send refused records again, each reject once.
 
-    The same bytes to the same place (of a frame only what was refused), with headers that name
-    the reject; --normalise mends key, topic and partition. A second redrive of the same reject
-    sends nothing, also after one that was interrupted. What is refused again is a new reject.
+    The same bytes go to the same place (of a frame only what was refused), with headers that name
+    the reject; --normalise corrects key, topic and partition. A second redrive of a reject sends
+    nothing, even if the first was interrupted. What is refused again is a new reject.
 
-    Exit code 1 when something chosen could not be sent.
+    Exit code 1 when a chosen reject could not be sent.
 
     \b
     Examples:
       optionstream rejects redrive --reason unknown_schema --dry-run
-      optionstream rejects redrive --reason key_mismatch --normalise --namespace october
+      optionstream rejects redrive --reason key_mismatch --normalise
       optionstream rejects redrive 'market.underlying|3|1207|bad_price|4'
     """
     chosen = _choice(ids or [], reason, topic, product)
     if not (everything or ids or reason or topic or product):
-        raise UsageError("which rejects? Name ids, --reason, --topic or --product, or say --all")
-    servers, name = _where(namespace, "kafka", "mongo")
+        raise UsageError("which rejects? Name ids, --reason, --topic or --product, or use --all")
+    servers, name = context.open_namespace(namespace, (REJECTS,), context.KAFKA, context.MONGO)
     rows, outcomes, seen = [], Counter[str](), set()
     for result in _results(servers, name, chosen, normalise, dry_run):
         outcomes[result.outcome] += 1
@@ -149,9 +153,9 @@ def redrive(
     output.print_table("", _RESULT_COLUMNS, rows)
     unknown = sorted(chosen.ids - seen)
     for one in unknown:
-        output.note(f"there is no such reject: {one}")
-    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
-    output.note(told or f"no such rejects in namespace {name.name}")
+        output.note(f"no reject {one}: see `rejects list`")
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    output.note(summary or f"no matching rejects in namespace {name.name}")
     if unknown or any(outcomes[outcome] for outcome in _BAD_OUTCOMES):
         raise typer.Exit(1)
 
@@ -175,26 +179,10 @@ def _choice(
     from optionstream.deploy.rejects.log import Choice
 
     if reason is not None and reason not in MEANING:
-        raise UsageError(f"--reason {reason}: there is {', '.join(MEANING)}")
+        raise UsageError(f"--reason {reason}: use {', '.join(MEANING)}")
     if topic is not None and topic not in MARKET_TOPICS:
         raise UsageError(f"--topic {topic}: use {', '.join(MARKET_TOPICS)}")
     return Choice(frozenset(ids), reason, topic, product)
-
-
-def _where(namespace: str, *servers: str) -> tuple[Addresses, Namespace]:
-    """The servers, and a namespace that has a topic of rejects."""
-    from optionstream.deploy.namespaces.catalogue import unknown_namespace
-    from optionstream.deploy.namespaces.topics import namespaces_in
-    from optionstream.deploy.stack import Server
-    from optionstream.streams.kafka.admin import admin_client, partition_counts
-
-    name = Namespace.parse(namespace)
-    found = context.addresses(context.settings(), *(Server(server) for server in servers))
-    existing = partition_counts(admin_client(found.kafka))
-    if name.topic(REJECTS) not in existing:
-        known = list(namespaces_in(existing))
-        raise NamespaceError(unknown_namespace(name.name, known))
-    return found, name
 
 
 def _read(servers: Addresses, name: Namespace, choice: Choice) -> Iterator[Reject]:
@@ -227,8 +215,11 @@ def _by_time(row: dict[str, Any]) -> tuple[int, str, int, int]:
 
 
 def _full(reject: Reject, chain: list[dict[str, Any]]) -> dict[str, Any]:
-    """Everything, ``record`` decoded; else ``record`` is null, with ``record_reason`` and the
-    bytes as ``raw`` (text, or base64 behind ``base64:``)."""
+    """Return the fields of ``rejects show --json``.
+
+    A ``record`` that cannot be decoded is null, with ``record_reason``, and its bytes in ``raw``
+    (text, or base64 after ``base64:``).
+    """
     import msgspec
 
     from optionstream.deploy.rejects.log import decoded
@@ -269,7 +260,7 @@ def _text(value: Any) -> str:
 
 
 def _time(reject: Reject | None) -> str | None:
-    """When the record was received; None where its stamp is none."""
+    """Return the record's time; None if its timestamp is not valid."""
     from optionstream.schemas.times import rfc3339
 
     if reject is None or not 0 <= reject.record_ts <= 253_402_214_400_000:

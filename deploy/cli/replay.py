@@ -1,4 +1,4 @@
-"""``replay run``: files, or what a namespace has in Kafka, into a namespace of its own."""
+"""``replay run``: publish files, or records of a namespace, into a namespace of their own."""
 
 from __future__ import annotations
 
@@ -38,36 +38,38 @@ def replay(
         list[str] | None, typer.Argument(metavar="PATH", help="Files, folders or globs.")
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where to; default: a new name.")
+        str | None,
+        typer.Option(metavar="NAME", help="Namespace to replay into; default: a new one."),
     ] = None,
     speed: SpeedOption = "max",
     paused: Annotated[
-        bool, typer.Option("--paused", help="Begin paused: for `replay step` and `replay seek`.")
+        bool, typer.Option("--paused", help="Start paused: for `replay step` and `replay seek`.")
     ] = False,
     from_topics: Annotated[
         str | None,
-        typer.Option(metavar="NAMESPACE", help="Replay the records of a namespace instead."),
+        typer.Option(metavar="NAMESPACE", help="Replay the records of a namespace, not files."),
     ] = None,
     from_raw: Annotated[
         str | None,
         typer.Option(
             metavar="NAMESPACE|FOLDER",
-            help="Make the events anew from what was received: raw topics, or an audit archive.",
+            help="Parse again what was received: raw topics, or an audit archive.",
         ),
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Publish the files' bytes too, for --from-raw.")
+        bool, typer.Option("--raw", help="Also publish the bytes of the files, for --from-raw.")
     ] = False,
     start: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of a namespace: the first event time.")
+        str | None, typer.Option(metavar="TIME", help="Not files: the first event time.")
     ] = None,
     end: Annotated[
-        str | None, typer.Option(metavar="TIME", help="Of a namespace: events before this time.")
+        str | None, typer.Option(metavar="TIME", help="Not files: the event time to end before.")
     ] = None,
     offsets: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="TOPIC:PARTITION:FIRST-END", help="Of a namespace: only these; repeatable."
+            metavar="TOPIC:PARTITION:FIRST-END",
+            help="With --from-topics: only these offsets; repeatable.",
         ),
     ] = None,
     products: ProductsOption = None,
@@ -77,39 +79,38 @@ def replay(
     instruments: InstrumentsOption = None,
     keep_workers: Annotated[
         bool,
-        typer.Option("--keep-workers", help="Leave the workers running (`down` stops them)."),
+        typer.Option("--keep-workers", help="Keep the workers running; `down` stops them."),
     ] = False,
     frame: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="At most so many ticks, candles or quotes in a record."
+            min=1, metavar="N", help="Put at most N ticks, candles or quotes into a record."
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Replay files, or what a namespace has, into a namespace of their own.
+    """Replay files or a namespace into its own namespace.
 
-    Through Kafka and every worker: starts the workers that nobody runs, waits until every group
-    has read everything, and tells rates, counts, duplicates and rejects by reason. Into a
-    namespace that exists already the input is added; what is there already is counted as
-    duplicates.
+    Publishes the input, starts missing workers, waits for all groups to catch up, then reports
+    rates, counts and rejects by reason. A namespace that exists already gets the input added;
+    events that it has already count as duplicates.
 
-    At a speed other than max, or paused, the input is read once before, so that different
-    products go side by side and the end is known; closed hours are skipped. Another terminal can
-    pause, step, seek and stop it (`optionstream replay --help`).
+    At a speed other than max, or paused, the input is read once in advance: products are played
+    side by side, the end is known, closed hours are skipped. Control it from another terminal
+    (see `optionstream replay --help`).
 
     \b
     Examples:
       optionstream replay session.jsonl.zst
       optionstream replay captures/ --namespace october
       optionstream replay ticks/ --product NIFTY --speed 60
-      optionstream replay session.jsonl.zst --frame 1    # as a feed that sends each tick alone
+      optionstream replay session.jsonl.zst --frame 1    # one tick a record
       optionstream replay session.jsonl.zst --speed realtime
       optionstream replay --from-topics live --start 2026-01-06 --end 2026-01-07
-      optionstream replay --from-topics october --offsets market.underlying:4:0-500
+      optionstream replay --from-topics october --offsets market.underlying:4:0-9
       optionstream replay captures/ --raw --namespace november
       optionstream replay --from-raw november --namespace again
-      optionstream replay run list    # a file that is named like a command
+      optionstream replay run list    # a file named like a command
     """
     from optionstream.deploy.cli.drawing import watching
     from optionstream.deploy.replays import run as replays
@@ -139,7 +140,7 @@ def replay(
         output.note(f"replay {name.name}")
     with watching(failures, as_json) as observer:
         result = replays.replay(plan, context.addresses(settings), settings, observer)
-    tell(result, as_json)
+    print_result(result, as_json)
     failures.finish()
 
 
@@ -162,20 +163,20 @@ def _span(start: str | None, end: str | None, offsets: list[str] | None) -> Topi
     first = parse_instant("--start", start) if start is not None else None
     last = parse_instant("--end", end) if end is not None else None
     if first is not None and last is not None and first >= last:
-        raise UsageError(f"--end {end}: lies not after --start {start}")
+        raise UsageError(f"--end {end} is not after --start {start}")
     return TopicRange(first, last, parse_places(offsets))
 
 
 def _no_files(
     paths: list[str] | None, from_topics: str | None, from_raw: str | None, raw: bool
 ) -> None:
-    """What is for files does not go with another source."""
+    """Refuse options for files together with another source. Raises UsageError."""
     if paths:
         raise UsageError(f"{paths[0]}: name files or --from-topics, not both")
     if from_topics is not None and from_raw is not None:
         raise UsageError("--from-raw: not together with --from-topics")
     if raw:
-        raise UsageError("--raw: for files alone; what --from-raw reads stays where it is")
+        raise UsageError("--raw: for files alone; --from-raw reads bytes that are kept already")
 
 
 def _topics(
@@ -222,36 +223,38 @@ def _raw(
 
 
 def _other(origin: str, name: Namespace) -> Namespace:
-    """The namespace to read from, which is not the one to write to."""
+    """Return the namespace to read from. Raises NamespaceError for the one to write to."""
     read = Namespace.parse(origin)
     if read == name:
         raise NamespaceError(f"namespace {origin} cannot be replayed into itself")
     if read.name == SIM:
-        output.note("note: sim is always open, a replay has the exchange's sessions")
+        output.note(
+            "note: sim has no trading hours, but a replay has: events outside them are in no bar"
+        )
     return read
 
 
-_RATES = ("published_per_s", "processed_per_s")
+def print_result(result: ReplayResult, as_json: bool) -> None:
+    """Print the result of a replay: one JSON object, or small tables and a line of rates."""
+    from optionstream.schemas.replays import State
 
-
-def tell(result: ReplayResult, as_json: bool) -> None:
-    """The outcome: one JSON object, or two small tables."""
     row = result.row()
     if as_json:
         output.print_json(row)
         return
     rejects: dict[str, int] = row.pop("rejects")
-    from optionstream.schemas.replays import State
-
     stopped = ", stopped" if result.state is State.STOPPED else ""
     kinds = tuple(kind for kind in ("raw", "ticks", "candles", "quotes", "chains") if row[kind])
     output.print_table(
         f"replay into namespace {result.namespace}{stopped}",
-        (*result.source, "records", *kinds, "heartbeats", "publish_s", "total_s", *_RATES),
+        (*result.source, "records", *kinds, "heartbeats"),
         [row],
+    )
+    output.print_line(
+        f"published in {row['publish_s']:,} s ({row['published_per_s']:,} events/s), "
+        f"processed in {row['total_s']:,} s ({row['processed_per_s']:,} events/s)\n"
     )
     fates = ("read", "accepted", "outside_session", "duplicates", "held")
     output.print_table("events", (*fates, "rejected"), [row | {"rejected": sum(rejects.values())}])
-    if rejects:
-        rows = [{"reason": reason, "events": count} for reason, count in rejects.items()]
-        output.print_table("rejects by reason", ("reason", "events"), rows)
+    rows = [{"reason": reason, "events": count} for reason, count in rejects.items()]
+    output.print_table("rejects by reason", ("reason", "events"), rows)

@@ -1,4 +1,4 @@
-"""``replay list|status|pause|…``: what replays there are, and steering a running one."""
+"""``replay list|status|pause|…``: list replays and control a running one."""
 
 from __future__ import annotations
 
@@ -15,15 +15,13 @@ from optionstream.deploy.cli.options import JsonOption, parse_instant, parse_spe
 if TYPE_CHECKING:
     from optionstream.deploy.namespaces.registry import Registry
 
-_COLUMNS = (
-    *("id", "state", "clock", "speed", "events", "rate", "lag", "settled", "time_left", "source"),
-)
+_COLUMNS = ("id", "state", "clock", "speed", "events", "rate", "lag", "settled", "time_left")
 
-IdArgument = Annotated[str, typer.Argument(metavar="ID", help="The replay: its namespace.")]
+IdArgument = Annotated[str, typer.Argument(metavar="ID", help="Id of the replay: its namespace.")]
 
 
 def list_(as_json: JsonOption = False) -> None:
-    """All replays, the oldest first.
+    """List all replays, the oldest first.
 
     \b
     Examples:
@@ -38,13 +36,15 @@ def list_(as_json: JsonOption = False) -> None:
         for row in rows:
             output.print_json(row)
         return
-    output.print_table("", _COLUMNS, [_short(row) for row in rows])
+    shown = [_short(row) for row in rows]
+    output.print_table("replays", _COLUMNS, shown)
+    output.print_table("", ("id", "source"), [row for row in shown if row["source"]])
 
 
 def status(id_: IdArgument, as_json: JsonOption = False) -> None:
-    """What a replay does now, and its manifest.
+    """Show what a replay does now, and its manifest.
 
-    A replay whose process was killed is told as dead after 5 seconds.
+    A replay whose process was killed is shown as dead after 5 seconds.
 
     \b
     Examples:
@@ -69,56 +69,62 @@ def status(id_: IdArgument, as_json: JsonOption = False) -> None:
 
 
 def pause(id_: IdArgument, as_json: JsonOption = False) -> None:
-    """Publish nothing more until told otherwise; the workers read what is out.
+    """Stop publishing until `replay resume`.
+
+    The workers process what was published.
 
     \b
     Example:
       optionstream replay pause october
     """
-    _tell(id_, "pause", None, as_json)
+    _command(id_, "pause", None, as_json)
 
 
 def resume(id_: IdArgument, as_json: JsonOption = False) -> None:
-    """Go on at the replay's speed.
+    """Continue at the replay's speed.
 
     \b
     Example:
       optionstream replay resume october
     """
-    _tell(id_, "resume", None, as_json)
+    _command(id_, "resume", None, as_json)
 
 
 def step(
     id_: IdArgument,
-    events: Annotated[int, typer.Argument(metavar="N", min=1, help="How many events.")] = 1,
+    events: Annotated[int, typer.Argument(metavar="N", min=1, help="Number of events.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish N more ticks, candles, quotes or chains of a paused replay.
+    """Publish N more events of a paused replay.
+
+    Events are ticks, candles, quotes and chains.
 
     \b
     Examples:
       optionstream replay step october
       optionstream replay step october 100
     """
-    _tell(id_, "step", events, as_json)
+    _command(id_, "step", events, as_json)
 
 
 def seek(
     id_: IdArgument,
     time: Annotated[
-        str, typer.Argument(metavar="TIME", help="2026-01-06T14:00:00 (IST), or epoch ms.")
+        str,
+        typer.Argument(metavar="TIME", help="Event time: 2026-01-06T14:00:00 (IST), or epoch ms."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Publish everything up to an event time at full speed, then go on as before.
+    """Skip ahead to an event time at full speed.
 
-    A paused replay is paused there. Only forward: what was published cannot be taken back.
+    Everything up to the time is published; then the replay continues as before, or stays paused.
+    It skips only forward: what was published cannot be taken back.
 
     \b
     Example:
       optionstream replay seek october 2025-10-27T14:00:00
     """
-    _tell(id_, "seek", parse_instant("TIME", time), as_json)
+    _command(id_, "seek", parse_instant("TIME", time), as_json)
 
 
 def speed(
@@ -133,26 +139,29 @@ def speed(
       optionstream replay speed october 60
       optionstream replay speed october max
     """
-    _tell(id_, "speed", parse_speed(factor, "speed"), as_json)
+    _command(id_, "speed", parse_speed(factor, "speed"), as_json)
 
 
 def stop(id_: IdArgument, as_json: JsonOption = False) -> None:
-    """End a replay here: workers catch up, the namespace stays.
+    """End a replay here; its namespace stays.
+
+    The workers process what was published.
 
     \b
     Example:
       optionstream replay stop october
     """
-    _tell(id_, "stop", None, as_json)
+    _command(id_, "stop", None, as_json)
 
 
 def drop(
     ids: Annotated[list[str], typer.Argument(metavar="ID", help="Replays to drop.")],
 ) -> None:
-    """Drop replays without a trace: topics, groups, database, keys, logs, entry.
+    """Delete replays and everything they left.
 
-    live and sim are refused, and so is a replay under way. Workers that a dead replay left
-    behind are stopped.
+    The same as `optionstream namespaces drop`: topics, groups, database, keys, archives, logs and
+    registry entry. live and sim are refused, and so is a running replay. Workers that a dead
+    replay left behind are stopped.
 
     \b
     Example:
@@ -163,7 +172,7 @@ def drop(
     namespaces.drop(ids)
 
 
-def _tell(id_: str, action: str, value: float | None, as_json: bool) -> None:
+def _command(id_: str, action: str, value: float | None, as_json: bool) -> None:
     from optionstream.schemas.replays import Action, Command
 
     command = Command.checked(Action(action), value)
@@ -191,11 +200,11 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
     return row | {
         "time_left": str(timedelta(seconds=round(left))) if left is not None else None,
         "lag": "/".join(output.plain_cell(one) for one in row["lag"].values()) or None,
-        "source": _told_source(source),
+        "source": _source_text(source),
     }
 
 
-def _told_source(source: dict[str, Any]) -> str | None:
+def _source_text(source: dict[str, Any]) -> str | None:
     paths = source.get("paths") or []
     if paths:
         return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
@@ -208,8 +217,8 @@ def _flat(manifest: dict[str, Any], under: str = "") -> Iterator[dict[str, Any]]
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{under}{name}.")
         elif name == "schemas":
-            told = {one["schema"]: one["records"] for one in value}
-            yield {"field": name, "value": ", ".join(f"{n:,} {s}" for s, n in told.items())}
+            records = {one["schema"]: one["records"] for one in value}
+            yield {"field": name, "value": records}
         else:
             yield {"field": f"{under}{name}", "value": _plain(value)}
 

@@ -1,4 +1,4 @@
-"""``serve``: the HTTP interface over one namespace."""
+"""``serve``: the HTTP API over one namespace."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from typing import Annotated
 import typer
 
 from optionstream.deploy.cli import context
-from optionstream.schemas.settings import Settings
+from optionstream.deploy.cli.options import NamespaceOption
 from optionstream.schemas.topics import LIVE, Namespace
 
 
 def serve(
-    namespace: Annotated[str, typer.Option(help="Whose data.")] = LIVE,
-    host: Annotated[str, typer.Option(help="Interface to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")] = 8000,
+    namespace: NamespaceOption = LIVE,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Interface to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: a free one.")
+    ] = 8000,
 ) -> None:
-    """Serve the HTTP interface until Ctrl-C.
+    """Serve the HTTP API until Ctrl-C.
 
-    /docs is its documentation. Only MongoDB and Redis are asked. It starts even while one of
-    them is down.
+    The documentation of its routes is at /docs. It reads MongoDB and Redis, and starts even while
+    one of them is down.
 
     \b
     Examples:
@@ -29,12 +33,9 @@ def serve(
     from optionstream.api import server
 
     name = Namespace.parse(namespace)
-    mongo, redis = _stores(context.settings())
+    settings = context.settings()
+    mongo, redis = settings.mongo, settings.redis
+    if mongo is None or redis is None:
+        found = context.known_addresses(settings)
+        mongo, redis = found.mongo, found.redis
     server.serve(mongo=mongo, redis=redis, namespace=name, host=host, port=port)
-
-
-def _stores(settings: Settings) -> tuple[str, str]:
-    if settings.mongo is not None and settings.redis is not None:
-        return settings.mongo, settings.redis
-    found = context.known_addresses(settings)
-    return found.mongo, found.redis

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optionstream.deploy.cli import context, output
-from optionstream.deploy.cli.options import JsonOption
+from optionstream.deploy.cli.options import JsonOption, NamespaceOption
 from optionstream.schemas.errors import OptionstreamError, UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import ALL_GROUPS, EXTRA_GROUPS, GROUPS, LIVE, Namespace
@@ -17,32 +17,32 @@ from optionstream.schemas.topics import ALL_GROUPS, EXTRA_GROUPS, GROUPS, LIVE, 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
 
-NamespaceOption = Annotated[str, typer.Option(help="Whose topics, workers and lag.")]
-
-_SERVER_COLUMNS = ("server", "health", "mode", "address", "pid", "detail")
-_WORKER_COLUMNS = ("namespace", "worker", "state", "pid", "restarts", "log")
+_SERVER_COLUMNS = ("server", "health", "mode", "address", "pid")
+_WORKER_COLUMNS = ("namespace", "worker", "state", "pid", "restarts")
 _LAG_COLUMNS = ("group", "topic", "lag", "members")
 
 
 def up(
     workers: Annotated[
-        bool, typer.Option("--workers", help="Run analytics, latest and history as well.")
+        bool, typer.Option("--workers", help="Also run analytics, latest and history.")
     ] = False,
     audit: Annotated[
         bool | None,
-        typer.Option("--audit/--no-audit", help="Workers: archive the input too; live: default."),
+        typer.Option(
+            "--audit/--no-audit", help="With --workers: archive the input (default for live)."
+        ),
     ] = None,
     features: Annotated[
-        bool, typer.Option("--features", help="Workers: join rows of features too.")
+        bool, typer.Option("--features", help="With --workers: also compute feature rows.")
     ] = False,
     namespace: NamespaceOption = LIVE,
     as_json: JsonOption = False,
 ) -> None:
     """Start Kafka, MongoDB and Redis.
 
-    Waits until they are really ready, and creates the topics. What runs already stays as it is.
-    A server with an address in the settings is only asked. Workers run in the background under
-    a supervisor that restarts them, until `down`.
+    Waits until they are ready, then creates the topics. What runs already stays as it is; a server
+    whose address is set is only checked. Workers run in the background under a supervisor that
+    restarts them, until `optionstream down`.
 
     \b
     Examples:
@@ -54,32 +54,28 @@ def up(
     from optionstream.deploy.stack import Stack
 
     if audit is not None and not workers:
-        raise UsageError("--audit and --no-audit are about the workers: use them with --workers")
+        raise UsageError("--audit and --no-audit concern the workers: add --workers")
     if features and not workers:
-        raise UsageError("--features is about the workers: use it with --workers")
+        raise UsageError("--features concerns the workers: add --workers")
     settings = context.settings()
-    name = _existing_kind(namespace)
-    servers = Stack(settings).up(lambda server, text: output.note(f"{server}: {text}"))
+    name = _live_namespace(namespace)
+    servers = Stack(settings).up(_note_server)
     created = ensure_topics(servers.kafka, name, settings)
     if created:
         output.note(f"topics: created {len(created)} of namespace {name.name}")
     if workers:
-        audited = namespace == LIVE if audit is None else audit
-        asked = {"audit": audited, "features": features}
-        groups = (*GROUPS, *(group for group in EXTRA_GROUPS if asked[group]))
+        chosen = {"audit": name.name == LIVE if audit is None else audit, "features": features}
+        groups = (*GROUPS, *(group for group in EXTRA_GROUPS if chosen[group]))
         _start_workers(name, servers, settings, groups)
-    rows = [
-        {"server": "kafka", "address": servers.kafka},
-        {"server": "mongo", "address": servers.mongo},
-        {"server": "redis", "address": servers.redis},
-    ]
+    names = (context.KAFKA, context.MONGO, context.REDIS)
+    rows = [{"server": one, "address": getattr(servers, one)} for one in names]
     output.print_rows("", ("server", "address"), rows, as_json)
 
 
 def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> None:
-    """How servers, workers and groups fare.
+    """Show the health of servers, workers and consumer groups.
 
-    With the records that each group of a namespace has yet to read.
+    Lag is the number of records of the namespace that a group has not processed yet.
 
     Exit code 1 when a server is not ready or a worker was given up.
 
@@ -105,26 +101,23 @@ def status(namespace: NamespaceOption = LIVE, as_json: JsonOption = False) -> No
         for row in (*servers, *workers, *lags):
             output.print_json(row)
     else:
-        output.print_table("", _SERVER_COLUMNS, servers)
-        if workers:
-            output.print_table("workers", _WORKER_COLUMNS, workers)
-        if lags:
-            output.print_table(f"records to read in namespace {name.name}", _LAG_COLUMNS, lags)
+        _print_status(servers, workers, lags, name)
     if not ready or any(row["state"] == "given up" for row in workers):
         raise typer.Exit(1)
 
 
 def down(
     workers: Annotated[
-        bool, typer.Option("--workers", help="Only the workers; the servers go on.")
+        bool, typer.Option("--workers", help="Stop only the workers; keep the servers.")
     ] = False,
     namespace: Annotated[
-        str | None, typer.Option(metavar="NAME", help="With --workers: only this namespace's.")
+        str | None,
+        typer.Option(metavar="NAME", help="With --workers: only workers of this namespace."),
     ] = None,
 ) -> None:
-    """Stop what `up` started.
+    """Stop the workers and servers that `up` started.
 
-    Workers and servers, and only those; the data stays.
+    Nothing else is stopped; the data stays.
 
     \b
     Examples:
@@ -137,7 +130,7 @@ def down(
 
     settings = context.settings()
     if namespace is not None and not workers:
-        raise UsageError("--namespace is for --workers: the servers are every namespace's")
+        raise UsageError("--namespace is for --workers: all namespaces share the servers")
     ended = stop_detached(settings, None if namespace is None else Namespace.parse(namespace))
     for name in ended:
         output.note(f"workers of namespace {name}: stopped")
@@ -145,17 +138,22 @@ def down(
         if not ended:
             output.note("no workers to stop")
         return
-    stopped = Stack(settings).down(lambda server, text: output.note(f"{server}: {text}"))
+    stopped = Stack(settings).down(_note_server)
     output.note(f"stopped {', '.join(stopped)}" if stopped else "nothing to stop")
 
 
 def logs(
-    of: Annotated[str, typer.Argument(metavar="SERVER|WORKER", help="kafka, history …")],
-    lines: Annotated[int, typer.Option("-n", min=0, help="How many lines.")] = 50,
-    follow: Annotated[bool, typer.Option("-f", help="Also what is still to come.")] = False,
+    of: Annotated[
+        str,
+        typer.Argument(
+            metavar="SERVER|WORKER", help="kafka, mongo, redis, analytics, latest, history, …"
+        ),
+    ],
+    lines: Annotated[int, typer.Option("-n", min=0, help="Number of lines to print.")] = 50,
+    follow: Annotated[bool, typer.Option("-f", help="Follow: keep printing new lines.")] = False,
     namespace: NamespaceOption = LIVE,
 ) -> None:
-    """The end of a server's or worker's log.
+    """Print the end of a server's or worker's log.
 
     \b
     Examples:
@@ -163,17 +161,22 @@ def logs(
       optionstream logs analytics -n 200 -f
     """
     settings = context.settings()
-    for line in _log(settings, of, lines, follow, Namespace.parse(namespace)):
-        sys.stdout.write(line + "\n")
+    for line in _log_lines(settings, of, lines, follow, Namespace.parse(namespace)):
+        output.print_line(line)
         if follow:
             sys.stdout.flush()
 
 
-def _existing_kind(namespace: str) -> Namespace:
+def _note_server(server: str, text: str) -> None:
+    output.note(f"{server}: {text}")
+
+
+def _live_namespace(namespace: str) -> Namespace:
     name = Namespace.parse(namespace)
     if name.is_replay:
         raise UsageError(
-            f"namespace {namespace} is a replay's: `optionstream replay --keep-workers` runs it"
+            f"namespace {namespace} is a replay: run its workers with "
+            f"`optionstream replay --keep-workers`"
         )
     return name
 
@@ -190,6 +193,22 @@ def _start_workers(
         output.note(f"worker {row.worker}: {row.state} (pid {row.pid}, log {row.log})")
 
 
+def _print_status(
+    servers: list[dict[str, Any]],
+    workers: list[dict[str, Any]],
+    lags: list[dict[str, Any]],
+    name: Namespace,
+) -> None:
+    output.print_table("servers", _SERVER_COLUMNS, servers)
+    for row in servers:
+        if row["detail"]:
+            output.print_line(f"{row['server']}: {row['detail']}")
+    output.print_table("workers", _WORKER_COLUMNS, workers)
+    for row in workers:
+        output.print_line(f"log of {row['worker']} in {row['namespace']}: {row['log']}")
+    output.print_table(f"Consumer lag, namespace {name.name}", _LAG_COLUMNS, lags)
+
+
 def _server_row(row: Any) -> dict[str, Any]:
     return {
         "server": row.server.value,
@@ -202,7 +221,7 @@ def _server_row(row: Any) -> dict[str, Any]:
 
 
 def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
-    """Records to read by group and topic, of a namespace that has topics."""
+    """Yield the lag by group and topic, of a namespace that has topics."""
     from optionstream.deploy.groups.lag import GroupOffsets, group_lag
 
     offsets = GroupOffsets(where.kafka, name)
@@ -210,24 +229,26 @@ def _lag_rows(where: Addresses, name: Namespace) -> Iterator[dict[str, Any]]:
         rows = group_lag(offsets, group)
         members = len(offsets.members(group)) if rows else 0
         if group in EXTRA_GROUPS and not members and all(row.committed is None for row in rows):
-            continue  # nobody asked for it here
+            continue  # this namespace does not use it
         for topic in dict.fromkeys(row.topic for row in rows):
             lag = sum(row.lag for row in rows if row.topic == topic)
             yield {"group": group, "topic": topic, "lag": lag, "members": members}
 
 
-def _log(
+def _log_lines(
     settings: Settings, of: str, lines: int, follow: bool, namespace: Namespace
 ) -> Iterator[str]:
     from optionstream.deploy.stack import Server, Stack
     from optionstream.deploy.stack.tail import tail
 
-    if of in [server.value for server in Server]:
+    servers = [server.value for server in Server]
+    if of in servers:
         return Stack(settings).logs(Server(of), lines, follow)
     if of not in (*ALL_GROUPS, "supervisor"):
-        known = ", ".join((*(server.value for server in Server), *ALL_GROUPS))
-        raise UsageError(f"no log of {of!r}: choose one of {known}")
+        raise UsageError(f"no log of {of!r}: choose one of {', '.join((*servers, *ALL_GROUPS))}")
     path = settings.worker_folder(namespace.name) / f"{of}.log"
     if not path.exists():
-        raise OptionstreamError(f"{of}: no log in {path.parent}: it was never started here")
+        raise OptionstreamError(
+            f"no log of {of} in {path.parent}: `optionstream up --workers` starts it"
+        )
     return tail(path, lines, follow)

@@ -1,8 +1,8 @@
-"""``verify``: everything computed again from the raw input, and compared."""
+"""``verify``: compute everything again from the raw input, and compare."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,28 +15,31 @@ from optionstream.schemas.topics import GROUPS, Namespace
 
 if TYPE_CHECKING:
     from optionstream.deploy.stack import Addresses
-    from optionstream.streams.verify import Comparison, Difference, Report
+    from optionstream.streams.verify import Comparison, Report
 
 SHOWN = 20
-"""Differences in the table; ``--json`` has them all."""
+"""Differences printed as text; ``--json`` has them all."""
+_MOST_CHARACTERS = 300
+"""Length at which an expected or actual value is cut off in the text."""
 
 
 def verify(
-    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="live, sim or a replay.")],
+    namespace: Annotated[str, typer.Argument(metavar="NAMESPACE", help="Namespace to verify.")],
     against: Annotated[
         str | None,
-        typer.Option(
-            metavar="OTHER", help="Compare with the results of another namespace instead."
-        ),
+        typer.Option(metavar="OTHER", help="Compare with the results of this namespace instead."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute everything again, and compare.
+    """Compute everything again from raw input, and compare.
 
-    From the raw input, another way: bars, gaps, chains, duplicates and rejects, in the output
-    topics, in MongoDB and in Redis, both ways: what is missing, and what should not be there.
-    With --against nothing is computed: what two namespaces hold is compared, but for what a run
-    adds (partition, offset, index in a frame, known_at). Exit code 1 when anything differs.
+    An independent implementation computes bars, gaps, chains, surfaces, duplicates and rejects.
+    They are compared with the output topics, MongoDB and Redis, for missing and surplus results.
+
+    With --against nothing is computed: the results of two namespaces are compared, apart from what
+    each run adds (partition, offset, index in a frame, known_at).
+
+    Exit code 1 when anything differs.
 
     \b
     Examples:
@@ -52,7 +55,7 @@ def verify(
     if as_json:
         output.print_json(report.to_dict())
     else:
-        show(report)
+        print_report(report)
     if not report.ok:
         raise typer.Exit(1)
 
@@ -60,13 +63,13 @@ def verify(
 def check(
     namespace: Namespace, addresses: Addresses, settings: Settings, as_json: bool = False
 ) -> Report:
-    """The report on a namespace that exists."""
+    """Return the report on a namespace. Raises NamespaceError if it does not exist."""
     from optionstream.deploy.replays.progress import counts_row
     from optionstream.streams.analytics.counts import read_counts
     from optionstream.streams.core.market.calendar import calendar_for
     from optionstream.streams.verify import verify as recompute
 
-    _check_exists(addresses.kafka, namespace)
+    context.require_namespace(addresses.kafka, namespace)
     _warn_of_lag(addresses.kafka, namespace)
     with output.progress(as_json) as bars:
         task = bars.add_task("verifying", total=None, detail="")
@@ -87,13 +90,13 @@ def check(
 def compare(
     namespace: Namespace, other: Namespace, addresses: Addresses, as_json: bool = False
 ) -> Comparison:
-    """What two namespaces do not have in common. Raises NamespaceError for one nobody made."""
+    """Return the differences of two namespaces. Raises NamespaceError if one does not exist."""
     from optionstream.deploy.replays.progress import counts_row
     from optionstream.streams.analytics.counts import read_counts
     from optionstream.streams.verify import compare_namespaces
 
     for one in (namespace, other):
-        _check_exists(addresses.kafka, one)
+        context.require_namespace(addresses.kafka, one)
         _warn_of_lag(addresses.kafka, one)
     with output.progress(as_json) as bars:
         task = bars.add_task("comparing", total=None, detail="")
@@ -115,77 +118,55 @@ def _side_by_side(name: str, against: str, settings: Settings, as_json: bool) ->
     if as_json:
         output.print_json(found.to_dict())
     else:
-        show_comparison(found)
+        _print_comparison(found)
     if not found.ok:
         raise typer.Exit(1)
 
 
-def show_comparison(found: Comparison) -> None:
-    """What was compared, and the first differences."""
-    compared = [{"compared": name, "count": count} for name, count in found.compared.items()]
-    output.print_table(
-        f"{found.namespace} against {found.against}", ("compared", "count"), compared
-    )
-    if found.ok:
-        output.print_line("no difference")
-        return
-    _totals(found.difference_totals)
-    _listed(found.differences, (found.against, found.namespace))
-
-
-def _check_exists(kafka: str, namespace: Namespace) -> None:
-    from optionstream.deploy.namespaces.catalogue import unknown_namespace
-    from optionstream.deploy.namespaces.topics import namespaces_in
-    from optionstream.streams.kafka.admin import admin_client, partition_counts
-
-    admin = admin_client(kafka)
-    known = namespaces_in(partition_counts(admin))
-    if namespace.name not in known:
-        raise NamespaceError(unknown_namespace(namespace.name, list(known)))
-
-
 def _warn_of_lag(kafka: str, namespace: Namespace) -> None:
-    """What a group has not read yet shows as missing."""
+    """Warn of lag: results of records that a group has not read show as missing."""
     from optionstream.deploy.groups.lag import GroupOffsets, group_lag
 
     offsets = GroupOffsets(kafka, namespace)
     for group in GROUPS:
         left = sum(row.lag for row in group_lag(offsets, group))
         if left:
-            output.note(f"note: {group} has {left} records yet to read; what it lacks may be those")
+            output.note(f"note: {group} is {left} records behind; their results show as missing")
 
 
-def show(report: Report) -> None:
-    """Counts, checks, and the first differences."""
-    counts = report.counts.to_dict()
-    rows = [{"events": name, "count": value} for name, value in flat(counts)]
-    output.print_table(f"input of namespace {report.namespace}", ("events", "count"), rows)
-    checked = [{"compared": name, "count": count} for name, count in report.checked.items()]
-    output.print_table("compared", ("compared", "count"), checked)
-    if report.ok:
+def print_report(report: Report) -> None:
+    """Print counts, what was compared, and the first differences."""
+    _print_counts(f"input of namespace {report.namespace}", flat(report.counts.to_dict()))
+    _print_counts("compared", report.checked.items())
+    _print_differences(report, ("expected", "actual"))
+
+
+def _print_comparison(found: Comparison) -> None:
+    _print_counts(f"{found.namespace} against {found.against}", found.compared.items())
+    _print_differences(found, (found.against, found.namespace))
+
+
+def _print_counts(title: str, counts: Iterable[tuple[str, int]]) -> None:
+    rows = [{"what": name, "count": count} for name, count in counts]
+    output.print_table(title, ("what", "count"), rows)
+
+
+def _print_differences(found: Report | Comparison, names: tuple[str, str]) -> None:
+    """Print the totals and the first differences; ``names`` label expected and actual values."""
+    if found.ok:
         output.print_line("no difference")
         return
-    _totals(report.difference_totals)
-    _listed(report.differences, ("expected", "actual"))
-
-
-def _totals(totals: Mapping[str, int]) -> None:
-    rows = [{"place": place, "count": n} for place, n in totals.items() if n]
-    output.print_table("differences", ("place", "count"), rows)
-
-
-def _listed(differences: Sequence[Difference], names: tuple[str, str]) -> None:
-    """The first of them; ``names`` head what was expected and what there is."""
-    listed: list[dict[str, Any]] = [
-        {"kind": one.kind, "where": one.where, "id": one.id}
-        | {names[0]: _short(one.expected), names[1]: _short(one.actual)}
-        for one in differences[:SHOWN]
-    ]
-    output.print_table(f"the first {len(listed)}", ("kind", "where", "id", *names), listed)
+    _print_counts("differences", [(k, n) for k, n in found.difference_totals.items() if n])
+    shown = found.differences[:SHOWN]
+    output.print_line(f"the first {len(shown)}:")
+    for one in shown:
+        output.print_line(f"{one.kind}  {one.where}  {one.id}")
+        for name, value in zip(names, (one.expected, one.actual), strict=True):
+            output.print_line(f"    {name}: {_shortened(value)}")
 
 
 def flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
-    """Rejects by reason become rows of their own."""
+    """Return the counts with a row for each reason of rejects."""
     rows: list[tuple[str, int]] = []
     for name, value in counts.items():
         if isinstance(value, dict):
@@ -195,8 +176,6 @@ def flat(counts: dict[str, Any]) -> list[tuple[str, int]]:
     return rows
 
 
-def _short(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = str(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+def _shortened(value: object) -> str:
+    text = output.plain_cell(value) if value is None else str(value)
+    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}…"

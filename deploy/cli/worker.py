@@ -1,4 +1,4 @@
-"""``worker``: one worker process; and the hidden ``supervise`` that ``up --workers`` leaves."""
+"""``worker``: one worker process. ``supervise`` (hidden): what ``up --workers`` leaves running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optionstream.deploy.cli import context
-from optionstream.schemas.errors import NamespaceError, UsageError
+from optionstream.deploy.cli.options import NamespaceOption
+from optionstream.schemas.errors import UsageError
 from optionstream.schemas.settings import Settings
 from optionstream.schemas.topics import LIVE, WORK_TOPICS, Namespace
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Group(StrEnum):
-    """The consumer groups, by the part they play."""
+    """The values of schemas.topics.ALL_GROUPS, as an enumeration for the command line."""
 
     ANALYTICS = "analytics"
     LATEST = "latest"
@@ -33,21 +34,25 @@ class Group(StrEnum):
 
 _LOOK_AGAIN_S = 0.5
 
-NamespaceOption = Annotated[str, typer.Option(help="The namespace to work in.")]
+_STORES = {Group.LATEST: (context.REDIS,), Group.HISTORY: (context.MONGO,)}
+"""Servers that a worker needs besides Kafka."""
 
 
 def worker(
-    group: Annotated[Group, typer.Argument(help="What the worker does.")],
+    group: Annotated[Group, typer.Argument(metavar="GROUP", help="The worker's task, see above.")],
     namespace: NamespaceOption = LIVE,
     instance: Annotated[
-        str, typer.Option(help="Tells the workers of one group apart; each needs its own.")
+        str, typer.Option(metavar="ID", help="Unique among the workers of a group.")
     ] = "1",
     from_beginning: Annotated[
         bool,
-        typer.Option("--from-beginning", help="analytics: discard its state and compute anew."),
+        typer.Option(
+            "--from-beginning", help="analytics: discard the state and compute from scratch."
+        ),
     ] = False,
     metrics_port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="Port of the metrics page; 0: a free one.")
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port of the metrics page; 0: a free one."),
     ] = None,
     ends_with: Annotated[
         int | None, typer.Option("--ends-with", hidden=True, metavar="PID", help="Its parent.")
@@ -55,8 +60,12 @@ def worker(
 ) -> None:
     """Run one worker until it is stopped.
 
-    analytics computes bars and chain analytics, latest keeps Redis, history fills MongoDB, audit
-    archives every input record as it came, features joins bars and chains into rows for learning.
+    \b
+    analytics  computes bars, gaps, chain analytics and surfaces
+    latest     keeps the latest values in Redis
+    history    stores ticks and results in MongoDB
+    audit      archives every input record as received
+    features   joins bars and chains into rows for machine learning
 
     \b
     Examples:
@@ -66,19 +75,19 @@ def worker(
       optionstream worker audit
     """
     if from_beginning and group is not Group.ANALYTICS:
-        raise UsageError("--from-beginning is for analytics only: the sinks follow its output")
+        raise UsageError("--from-beginning is for analytics only: the others follow its output")
     if ends_with is not None:
         threading.Thread(target=_end_with, args=(ends_with,), daemon=True).start()
     settings = context.settings()
     name = Namespace.parse(namespace)
-    servers = _addresses(settings, group)
-    _check_topics(servers, name, settings)
+    servers = context.addresses(settings, context.KAFKA, *_STORES.get(group, ()))
+    _ensure_topics(servers, name, settings)
     port = settings.metrics_port if metrics_port is None else metrics_port
     raise typer.Exit(_run(group, _config(servers, name, settings, instance, port), from_beginning))
 
 
 def _end_with(parent: int) -> None:
-    """Stop in order once ``parent``, which started this process, is gone: killed, it cannot."""
+    """Send this process SIGTERM once ``parent``, which started it, is gone."""
     while os.getppid() == parent:
         time.sleep(_LOOK_AGAIN_S)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -88,7 +97,7 @@ def supervise(
     groups: Annotated[list[Group], typer.Argument()],
     namespace: NamespaceOption = LIVE,
 ) -> None:
-    """Run supervised workers until stopped (what `optionstream up --workers` leaves behind)."""
+    """Run supervised workers until stopped; `optionstream up --workers` starts it."""
     from optionstream.deploy.workers.launch import NamespaceWorkers
 
     settings = context.settings()
@@ -96,34 +105,14 @@ def supervise(
     workers.supervise([group.value for group in groups])
 
 
-def _addresses(settings: Settings, group: Group) -> Addresses:
-    from optionstream.deploy.stack import Server
-
-    needed = {
-        Group.ANALYTICS: (Server.KAFKA,),
-        Group.LATEST: (Server.KAFKA, Server.REDIS),
-        Group.HISTORY: (Server.KAFKA, Server.MONGO),
-        Group.AUDIT: (Server.KAFKA,),
-        Group.FEATURES: (Server.KAFKA,),
-    }
-    return context.addresses(settings, *needed[group])
-
-
-def _check_topics(servers: Addresses, namespace: Namespace, settings: Settings) -> None:
-    """Live and sim get their topics here as well; a replay is made by ``replay`` alone."""
-    from optionstream.deploy.namespaces.topics import ensure_topics, namespaces_in
-    from optionstream.streams.kafka.admin import admin_client, partition_counts
+def _ensure_topics(servers: Addresses, namespace: Namespace, settings: Settings) -> None:
+    """Create the topics of live and sim; those of a replay must exist."""
+    from optionstream.deploy.namespaces.topics import ensure_topics
 
     if namespace.is_live:
         ensure_topics(servers.kafka, namespace, settings)
-        return
-    existing = partition_counts(admin_client(servers.kafka))
-    if not {namespace.topic(name) for name in WORK_TOPICS} <= existing.keys():
-        known = ", ".join(namespaces_in(existing)) or "none"
-        raise NamespaceError(
-            f"namespace {namespace.name} has no topics (there are: {known}): "
-            f"`optionstream replay --namespace {namespace.name}` makes it"
-        )
+    else:
+        context.require_namespace(servers.kafka, namespace, WORK_TOPICS)
 
 
 def _config(
