@@ -29,6 +29,7 @@ from optionstream.schemas.topics import (
     Namespace,
     partition_for,
 )
+from optionstream.streams.kafka.admin import partition_counts
 
 pytestmark = pytest.mark.server
 
@@ -57,6 +58,11 @@ class Broker:
         made = self.admin.create_topics([NewTopic(n, PARTITIONS, 1, config=config) for n in names])
         for future in made.values():
             future.result(30)
+        # Kafka answers when the controller has made them: a broker may hear of it a moment later.
+        until_s = time.monotonic() + 30
+        while not set(names) <= set(partition_counts(self.admin)):
+            assert time.monotonic() < until_s, "new topics do not appear"
+            time.sleep(0.05)
         return namespace
 
     def messages(self, topic: str, count: int) -> list[Message]:

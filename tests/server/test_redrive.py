@@ -226,7 +226,7 @@ def test_refused_again_the_reject_leads_to_the_first_and_mended_it_is_taken(worl
     assert world.db[documents.REDRIVES].count_documents({"state": "sent"}) == 3
     unknown = world.cli("rejects", "redrive", "market.underlying|0|999|bad_price")
     assert unknown.code == 1
-    assert "there is no such reject" in unknown.err
+    assert "no reject market.underlying|0|999|bad_price" in unknown.err
     world.stop()
 
 

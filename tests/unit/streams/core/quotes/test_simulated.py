@@ -36,7 +36,7 @@ def assembled() -> Chains:
             place = event.product, event.expiry
             if place not in states:
                 states[place] = ExpiryQuotes(*place, rules, Counts())
-            outcome = states[place].apply(event, offset)
+            outcome = states[place].apply_frame(event, offset)
             assert not outcome.refused
             found[place] += [one.chain for one in outcome.chains]
     assert all(state.counts.duplicates == 0 for state in states.values())

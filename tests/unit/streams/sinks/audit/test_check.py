@@ -88,7 +88,11 @@ FILE_CHANGES: dict[str, tuple[Change, set[str], str]] = {
         "500 bytes instead of",
     ),
     "emptied": (lambda at: os.truncate(files(at)[2], 0), {"changed"}, "0 bytes instead of"),
-    "no Parquet": (lambda at: files(at)[2].write_bytes(b"x") and None, {"changed"}, "no archive"),
+    "no Parquet": (
+        lambda at: files(at)[2].write_bytes(b"x") and None,
+        {"changed"},
+        "not an archive file",
+    ),
     "removed": (lambda at: files(at)[2].unlink(), {"missing"}, "10 records"),
     "added": (
         lambda at: shutil.copy(files(at)[2], files(at)[2].with_name("7-0-9-x.parquet")) and None,

@@ -111,7 +111,7 @@ def test_no_rows_are_exit_code_1_and_nothing_is_written(data: Path) -> None:
     out = data / "none.parquet"
     ran = export("--out", out, start="2024-01-01", end="2024-01-31")
     assert (ran.code, out.exists()) == (1, False)
-    assert "no such rows from 2024-01-01" in ran.complaint
+    assert "no rows from 2024-01-01" in ran.complaint
 
 
 def test_an_unknown_namespace_is_exit_code_2_and_says_how_features_come_about(data: Path) -> None:

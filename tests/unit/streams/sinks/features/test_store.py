@@ -270,7 +270,7 @@ def test_what_is_no_file_of_features_is_named_and_left_as_it_is(tmp_path: Path) 
     import polars as pl
 
     pl.DataFrame({"a": [1]}).write_parquet(place)
-    with pytest.raises(ArchiveError, match="no file of features"):
+    with pytest.raises(ArchiveError, match="not a file of features"):
         worker.writer.write_rows(IDLE)
     worker.close()
 
