@@ -9,11 +9,16 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.harness.seeds import again, choose_seed
 from tests.harness.servers import SERVERS_VARIABLE, addresses_in, held_servers
 from tests.harness.spread import group_of, rank
+
+# An example that takes long on a busy machine is no fault: no test asserts an absolute time.
+hypothesis.settings.register_profile("optionstream", deadline=None)
+hypothesis.settings.load_profile("optionstream")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
