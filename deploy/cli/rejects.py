@@ -261,9 +261,9 @@ def _text(value: Any) -> str:
 
 def _time(reject: Reject | None) -> str | None:
     """Return the record's time; None if its timestamp is not valid."""
-    from optionstream.schemas.times import rfc3339
+    from optionstream.schemas.times import LAST_MS, rfc3339
 
-    if reject is None or not 0 <= reject.record_ts <= 253_402_214_400_000:
+    if reject is None or not 0 <= reject.record_ts <= LAST_MS:
         return None
     return rfc3339(reject.record_ts)
 

@@ -16,11 +16,9 @@ from optionstream.schemas.derived import Bar, ChainAnalytics, Gap, VolatilitySur
 from optionstream.schemas.errors import RecordError
 from optionstream.schemas.events import Tick, TickFrame
 from optionstream.schemas.identity import frame_of_tick
+from optionstream.schemas.times import LAST_MS
 from optionstream.schemas.topics import UNDERLYING
 from optionstream.streams.core.intake import Source, check_place, read_content
-
-LAST_MS = 253_402_214_400_000
-"""9999-12-31 UTC: the last day that dates can say in every zone."""
 
 
 def read(message: Message) -> Record:
